@@ -1,0 +1,38 @@
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: app bench check format help readme screenshots test
+
+app: .venv/app ## Install what the app needs and open it
+	$(BIN)/streamlit run streamlit_app/main.py
+
+test: .venv/all check ## Install everything, check the code and run every test
+	$(BIN)/pytest
+
+check: .venv/all ## Lint, formatting and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: .venv/all ## Put the code in order
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+readme: .venv/all ## Fill the README's tables from checkpoints/ and benchmarks/results/
+	$(BIN)/python -m trainer.readme
+
+screenshots: .venv/all ## Draw the README's pictures of the app (needs Chromium)
+	$(BIN)/python -m docs.screenshots
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/app: requirements.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --requirement requirements.txt
+	@touch $@
+
+.venv/all: .venv/app trainer/requirements.txt tests/requirements.txt
+	$(BIN)/pip install --quiet --requirement tests/requirements.txt
+	@touch $@

@@ -1,0 +1,185 @@
+"""A checkpoint folder to species probabilities and heatmaps; the contract is in design.md."""
+
+import json
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from PIL import Image
+
+# The study's seven, in its order.
+NORMS = {
+    "bn": "batch norm",
+    "in": "instance norm",
+    "bin": "batch-instance norm",
+    "ln": "layer norm",
+    "gn": "group norm",
+    "nn": "no norm",
+    "torch-bn": "built-in batch norm",
+}
+
+
+class CheckpointError(ValueError):
+    """What is wrong with a checkpoint, in one sentence that names its folder."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a checkpoint says about N photos.
+
+    species: in the order of the other two. probabilities: (N, species) float32, rows sum to 1.
+    heatmaps: (N, species, h, w) float32, each species' Grad-CAM map: non-negative, unscaled.
+    """
+
+    species: tuple[str, ...]
+    probabilities: np.ndarray
+    heatmaps: np.ndarray
+
+    def ranking(self, photo: int) -> list[tuple[str, float]]:
+        """Every species with its probability for the photo of that number, likeliest first."""
+        row = self.probabilities[photo]
+        return [(self.species[index], float(row[index])) for index in np.argsort(-row)]
+
+    def heatmap(self, photo: int, species: str) -> np.ndarray:
+        """(h, w) float32: that species' map for the photo of that number."""
+        return self.heatmaps[photo, self.species.index(species)]
+
+
+class Classifier:
+    """A checkpoint that answers batches of photos, from any number of threads at once.
+
+    norm: the key of its normalisation. image_size: the side in pixels that photos are squeezed to.
+    species: their names, in the order of the answers.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Open and try out `folder`/model.onnx; raises CheckpointError."""
+        self._name = f"The checkpoint {folder.name}"
+        path = folder / "model.onnx"
+        if not path.is_file():
+            raise CheckpointError(f"{self._name} has no model.onnx.")
+        try:
+            self._session = onnxruntime.InferenceSession(
+                path, _options(), providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime has a class for each way to fail, none documented
+            raise CheckpointError(
+                f"{self._name} cannot be opened: its model.onnx is damaged."
+            ) from error
+        self._check_graph()
+        self._read_metadata()
+        self._try_out()
+
+    def answer(self, photos: Sequence[Image.Image]) -> Answer:
+        """Classify one or more RGB photos of any shape."""
+        size = (self.image_size, self.image_size)
+        # The same filter as in training: another costs points of accuracy.
+        squeezed = [photo.resize(size, Image.Resampling.BICUBIC) for photo in photos]
+        logits, heatmaps = self._run(np.stack([np.asarray(photo) for photo in squeezed]))
+        return Answer(self.species, _softmax(logits / self._temperature), heatmaps)
+
+    def _run(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        logits, heatmaps = self._session.run(["logits", "heatmaps"], {"photos": pixels})
+        return logits, heatmaps
+
+    def _check_graph(self) -> None:
+        inputs = {value.name: value.type for value in self._session.get_inputs()}
+        outputs = {value.name: value.type for value in self._session.get_outputs()}
+        if inputs != {"photos": "tensor(uint8)"}:
+            raise CheckpointError(f"{self._name} takes {inputs}, not photos of uint8.")
+        if outputs != {"logits": "tensor(float)", "heatmaps": "tensor(float)"}:
+            raise CheckpointError(
+                f"{self._name} gives {outputs}, not logits and heatmaps of float."
+            )
+
+    def _read_metadata(self) -> None:
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        try:
+            self.norm = metadata["norm"]
+            self.image_size = int(metadata["image_size"])
+            self._temperature = float(metadata["temperature"])
+            self.species = tuple(json.loads(metadata["species"]))
+        except KeyError as error:
+            raise CheckpointError(f"{self._name} has no {error} in its metadata.") from error
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"{self._name} has garbled metadata: {error}.") from error
+        if not all(isinstance(name, str) and name for name in self.species):
+            raise CheckpointError(f"{self._name} names species that are not words.")
+        if len(set(self.species)) != len(self.species) or len(self.species) < 2:
+            raise CheckpointError(f"{self._name} names fewer than two species, or one twice.")
+        if not (self._temperature > 0 and math.isfinite(self._temperature)):
+            raise CheckpointError(f"{self._name} has a temperature of {self._temperature}.")
+
+    def _try_out(self) -> None:
+        """Whatever the metadata promises, the graph has to keep on a grey batch of two."""
+        side, count = self.image_size, len(self.species)
+        try:
+            logits, heatmaps = self._run(np.full((2, side, side, 3), 128, np.uint8))
+        except Exception as error:
+            raise CheckpointError(
+                f"{self._name} cannot answer photos of {side} x {side} pixels."
+            ) from error
+        if logits.shape != (2, count) or heatmaps.shape[:2] != (2, count) or heatmaps.ndim != 4:
+            raise CheckpointError(
+                f"{self._name} names {count} species but answers with logits of shape "
+                f"{logits.shape} and heatmaps of shape {heatmaps.shape}."
+            )
+        if not (np.isfinite(logits).all() and np.isfinite(heatmaps).all()):
+            raise CheckpointError(f"{self._name} answers with numbers that are not finite.")
+
+
+def _options() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    # Set, because onnxruntime's own choice pins threads to cores that a container may not have;
+    # photos this small gain nothing from more than four.
+    options.intra_op_num_threads = min(4, os.cpu_count() or 1)
+    # A server waits far longer than it works: idle threads sleep.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4  # what goes wrong is raised, and said once
+    return options
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def readable(species: str) -> str:
+    """A species' folder name as people write it."""
+    return species.replace("-", " ").replace("_", " ")
+
+
+def checkpoints_folder() -> Path:
+    """Where checkpoints are: $PLUMAGE_CHECKPOINTS, or checkpoints/ beside this package."""
+    beside = Path(__file__).parents[1] / "checkpoints"
+    return Path(os.environ.get("PLUMAGE_CHECKPOINTS", beside))
+
+
+def variant_folders(folder: Path) -> list[Path]:
+    """The folders in `folder`, one a variant, the study's seven first; none where none exist."""
+    if not folder.is_dir():
+        return []
+    found = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    rank = {norm: place for place, norm in enumerate(NORMS)}
+    return sorted(found, key=lambda path: (rank.get(path.name, len(NORMS)), path.name))
+
+
+def stamps(folder: Path) -> tuple[tuple[str, int], ...]:
+    """Changes whenever a variant in `folder` appears, changes or goes."""
+    files = [(path.name, path / "model.onnx") for path in variant_folders(folder)]
+    return tuple((name, file.stat().st_mtime_ns if file.is_file() else 0) for name, file in files)
+
+
+def open_variants(folder: Path) -> tuple[dict[str, Classifier], list[str]]:
+    """Every variant that can serve, by name and in order, and what is wrong with the others."""
+    variants, faults = {}, []
+    for path in variant_folders(folder):
+        try:
+            variants[path.name] = Classifier(path)
+        except CheckpointError as error:
+            faults.append(str(error))
+    return variants, faults

@@ -1,0 +1,39 @@
+"""A heatmap laid over its photo: where the network saw a species."""
+
+import numpy as np
+from PIL import Image
+
+# Inferno's colours at equal steps, as matplotlib has them: told apart by colour-blind eyes, and
+# each lighter than the one before. The darkest are left out, they look like shadows on a photo.
+_STOPS = ((66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164))
+CSS_GRADIENT = "linear-gradient(to right, " + ", ".join(f"rgb{stop}" for stop in _STOPS) + ")"
+
+
+def _palette() -> list[int]:
+    """256 colours from cold to hot, as Pillow wants them: r, g, b, r, g, b, ..."""
+    at = np.linspace(0, len(_STOPS) - 1, 256)
+    channels = [np.interp(at, range(len(_STOPS)), channel) for channel in zip(*_STOPS, strict=True)]
+    return np.rint(np.stack(channels, axis=1)).astype(int).ravel().tolist()
+
+
+_PALETTE = _palette()
+
+
+def overlay(photo: Image.Image, heatmap: np.ndarray, strength: float) -> Image.Image:
+    """The photo with the heatmap stretched over it.
+
+    photo: RGB. heatmap: (h, w) float, non-negative, of any scale; its largest value gets the
+    hottest colour. strength: 0 to 1, how opaque that colour is; cooler ones are more transparent
+    in proportion, so that the photo stays visible. A heatmap of zeros leaves the photo as it is.
+    """
+    largest = heatmap.max()
+    scaled = heatmap / largest if largest > 0 else heatmap
+    stretched = Image.fromarray(scaled.astype(np.float32)).resize(
+        photo.size, Image.Resampling.BICUBIC
+    )
+    smooth = np.asarray(stretched).clip(0, 1)  # bicubic overshoots a little at both ends
+    heat = Image.fromarray(np.rint(smooth * 255).astype(np.uint8))
+    colours = heat.copy()
+    colours.putpalette(_PALETTE)
+    opacity = heat.point(lambda value: round(value * strength))
+    return Image.composite(colours.convert("RGB"), photo, opacity)

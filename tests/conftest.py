@@ -1,0 +1,100 @@
+"""A small checkpoint and drawn photos that the app's tests share."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+
+COLOURS = {
+    "Red-Bird": (1, 0, 0),
+    "Green-Bird": (0, 1, 0),
+    "Blue-Bird": (0, 0, 1),
+    "Yellow-Bird": (1, 1, 0),
+    "Cyan-Bird": (0, 1, 1),
+    "Magenta-Bird": (1, 0, 1),
+}
+SPECIES = tuple(COLOURS)
+IMAGE_SIZE = 32
+
+
+def colour_checkpoint(folder: Path, **metadata: str | None) -> Path:
+    """Write a checkpoint that tells birds by their colour, by the contract of a real one.
+
+    A species' heatmap is how much more of its colour than of the others a place has; its logit is
+    the mean of that map, as in a network that ends in pooling and a linear layer. `metadata`
+    replaces values, or leaves them out where None.
+    """
+    weights = np.array(list(COLOURS.values()), np.float32)
+    weights -= weights.mean(axis=1, keepdims=True)  # grey speaks for nothing
+    weights /= np.linalg.norm(weights, axis=1, keepdims=True)
+    nodes = [
+        helper.make_node("Cast", ["photos"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["float", "scale"], ["scaled"]),
+        helper.make_node("Transpose", ["scaled"], ["channels_first"], perm=[0, 3, 1, 2]),
+        helper.make_node(
+            "AveragePool", ["channels_first"], ["pooled"], kernel_shape=[4, 4], strides=[4, 4]
+        ),
+        helper.make_node("Conv", ["pooled", "weights"], ["maps"]),
+        helper.make_node("Relu", ["maps"], ["heatmaps"]),
+        helper.make_node("ReduceMean", ["maps", "axes"], ["logits"], keepdims=0),
+    ]
+    size, count = IMAGE_SIZE, len(SPECIES)
+    model = helper.make_model(
+        helper.make_graph(
+            nodes,
+            "colours",
+            [helper.make_tensor_value_info("photos", TensorProto.UINT8, ["N", size, size, 3])],
+            [
+                helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", count]),
+                helper.make_tensor_value_info(
+                    "heatmaps", TensorProto.FLOAT, ["N", count, size // 4, size // 4]
+                ),
+            ],
+            [
+                numpy_helper.from_array(np.array(32 / 255, np.float32), "scale"),
+                numpy_helper.from_array(weights[:, :, None, None], "weights"),
+                numpy_helper.from_array(np.array([2, 3]), "axes"),
+            ],
+        ),
+        opset_imports=[helper.make_opsetid("", 18)],
+        ir_version=10,
+    )
+    promised = {
+        "norm": folder.name,
+        "image_size": str(size),
+        "species": json.dumps(SPECIES),
+        "temperature": "1.0",
+    } | metadata
+    helper.set_model_props(model, {k: v for k, v in promised.items() if v is not None})
+    folder.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, folder / "model.onnx")
+    return folder
+
+
+def draw_bird(colour: str = "red", size: tuple[int, int] = (96, 64)) -> Image.Image:
+    """A bird of one colour in the left half of a grey photo."""
+    photo = Image.new("RGB", size, (128, 128, 128))
+    width, height = size
+    photo.paste(colour, (width // 8, height // 4, width // 2, 3 * height // 4))
+    return photo
+
+
+def encode(photo: Image.Image, format: str = "JPEG", **options: object) -> bytes:
+    """The photo as a file's bytes."""
+    file = io.BytesIO()
+    photo.save(file, format, **options)
+    return file.getvalue()
+
+
+@pytest.fixture
+def checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkpoints folder with one variant, bn, which the app is pointed at."""
+    folder = tmp_path / "checkpoints"
+    colour_checkpoint(folder / "bn")
+    monkeypatch.setenv("PLUMAGE_CHECKPOINTS", str(folder))
+    return folder

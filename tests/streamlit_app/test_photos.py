@@ -1,0 +1,210 @@
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, features
+
+from streamlit_app.photos import LARGEST_SIDE, PhotoError, read_photo
+from tests.conftest import draw_bird, encode
+
+ORIENTATION = 0x0112
+# What a camera held that way has to store for the photo to come out upright.
+STORED = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+def pixels(photo: Image.Image) -> np.ndarray:
+    return np.asarray(photo).astype(int)
+
+
+def difference(photo: Image.Image, other: Image.Image) -> int:
+    return int(np.abs(pixels(photo) - pixels(other)).max())
+
+
+def refusal(data: bytes) -> str:
+    with pytest.raises(PhotoError) as caught:
+        read_photo(data)
+    return str(caught.value)
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that claims a size and holds hardly a pixel."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"0")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP"])
+def test_a_lossless_photo_is_read_to_the_pixel(format: str) -> None:
+    bird = draw_bird()
+    photo = read_photo(encode(bird, format, lossless=True))
+    assert photo.mode == "RGB"
+    assert difference(photo, bird) == 0
+
+
+def test_a_jpeg_is_read_as_pillow_reads_it() -> None:
+    data = encode(draw_bird(), "JPEG")
+    assert difference(read_photo(data), Image.open(io.BytesIO(data))) == 0
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", STORED)
+def test_a_photo_is_turned_upright_by_its_exif_tag(orientation: int, format: str) -> None:
+    bird = draw_bird()
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    options = {"quality": 95, "subsampling": 0} if format == "JPEG" else {"lossless": True}
+    photo = read_photo(encode(bird.transpose(STORED[orientation]), format, exif=exif, **options))
+    assert photo.size == bird.size
+    assert np.abs(pixels(photo) - pixels(bird)).mean() < 2
+
+
+def test_a_transparent_photo_is_turned_upright_too() -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    turned = draw_bird().convert("RGBA").transpose(STORED[6])
+    assert difference(read_photo(encode(turned, "PNG", exif=exif)), draw_bird()) == 0
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_a_garbled_exif_tag_does_not_keep_a_photo_from_being_read() -> None:
+    data = encode(
+        draw_bird(), "JPEG", exif=b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\xff\xff\x01\x12\x00"
+    )
+    assert read_photo(data).size == draw_bird().size
+
+
+def test_transparency_is_laid_on_white() -> None:
+    photo = Image.new("RGBA", (40, 40), (255, 0, 0, 0))
+    photo.paste((0, 0, 255, 255), (0, 0, 20, 40))
+    read = read_photo(encode(photo, "PNG"))
+    assert read.getpixel((5, 5)) == (0, 0, 255)
+    assert read.getpixel((35, 5)) == (255, 255, 255)
+
+
+def test_a_transparent_palette_colour_is_laid_on_white() -> None:
+    photo = Image.new("P", (40, 40), 0)
+    photo.putpalette([255, 0, 0, 0, 0, 255])
+    photo.paste(1, (0, 0, 20, 40))
+    read = read_photo(encode(photo, "PNG", transparency=0))
+    assert read.getpixel((5, 5)) == (0, 0, 255)
+    assert read.getpixel((35, 5)) == (255, 255, 255)
+
+
+def test_a_16_bit_photo_keeps_its_greys() -> None:
+    ramp = np.tile(np.linspace(0, 65535, 64), (64, 1)).astype(np.uint16)
+    read = pixels(read_photo(encode(Image.fromarray(ramp), "PNG")))
+    assert np.abs(read[..., 0] - ramp / 257).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "CMYK"])
+def test_every_colour_mode_becomes_rgb(mode: str) -> None:
+    bird = draw_bird()
+    photo = bird.convert("L").convert(mode) if mode == "LA" else bird.convert(mode)
+    read = read_photo(encode(photo, "JPEG" if mode == "CMYK" else "PNG"))
+    assert (read.mode, read.size) == ("RGB", bird.size)
+
+
+def test_the_first_frame_of_an_animation_is_the_photo() -> None:
+    if not features.check("webp"):
+        pytest.skip("this Pillow reads no WebP")
+    options = {"save_all": True, "append_images": [draw_bird("blue")], "lossless": True}
+    read = read_photo(encode(draw_bird("red"), "WEBP", **options))
+    assert difference(read, draw_bird("red")) == 0
+
+
+def test_a_phones_two_photos_in_one_jpeg_are_read_as_the_first() -> None:
+    data = encode(draw_bird("red"), "MPO", save_all=True, append_images=[draw_bird("blue")])
+    assert pixels(read_photo(data))[32, 30, 0] > 200
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG"])
+def test_a_long_photo_is_shrunk_and_keeps_its_shape(format: str) -> None:
+    read = read_photo(encode(draw_bird(size=(3000, 1500)), format))
+    assert read.size == (LARGEST_SIDE, LARGEST_SIDE // 2)
+
+
+def test_a_phones_50_megapixel_jpeg_is_read() -> None:
+    read = read_photo(encode(Image.new("L", (8160, 6120), 90), "JPEG"))
+    assert max(read.size) == LARGEST_SIDE
+
+
+def test_an_empty_file_is_refused_with_advice() -> None:
+    assert "choose another" in refusal(b"")
+
+
+def test_a_file_that_is_no_photo_is_refused_with_the_formats_that_are_read() -> None:
+    assert "JPEG, PNG or WebP" in refusal(b"%PDF-1.7 and so on" * 100)
+
+
+@pytest.mark.parametrize("format", ["GIF", "TIFF", "BMP"])
+def test_other_picture_formats_are_refused_with_the_formats_that_are_read(format: str) -> None:
+    assert "JPEG, PNG or WebP" in refusal(encode(draw_bird(), format))
+
+
+def test_a_truncated_jpeg_is_refused_with_advice() -> None:
+    data = encode(draw_bird(size=(300, 200)))
+    assert "download it again" in refusal(data[: len(data) - len(data) // 8])
+
+
+def test_a_jpeg_cut_off_in_its_header_is_called_damaged() -> None:
+    assert "damaged" in refusal(encode(draw_bird())[:300])
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP"])
+def test_other_truncated_photos_are_refused_too(format: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    data = encode(Image.fromarray(noise), format)
+    assert refusal(data[: len(data) // 2])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (400, 1), (31, 400)])
+def test_a_photo_too_small_or_too_narrow_is_refused_with_its_size(size: tuple[int, int]) -> None:
+    message = refusal(encode(Image.new("RGB", size), "PNG"))
+    assert f"{size[0]} x {size[1]}" in message
+    assert "at least" in message
+
+
+@pytest.mark.parametrize("side", [5_000, 12_000, 60_000])
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_decompression_bomb_is_refused_before_it_is_decoded(side: int) -> None:
+    assert "too many pixels" in refusal(png_header(side, side))
+
+
+GOOD = {format: encode(draw_bird(), format) for format in ("JPEG", "PNG", "WEBP")}
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    format=st.sampled_from(sorted(GOOD)),
+    cut=st.floats(0, 1),
+    place=st.floats(0, 1),
+    noise=st.binary(max_size=12),
+)
+def test_a_damaged_file_is_a_photo_or_one_sentence(
+    format: str, cut: float, place: float, noise: bytes
+) -> None:
+    data = GOOD[format]
+    at = int(place * len(data))
+    data = (data[:at] + noise + data[at + len(noise) :])[: int(cut * len(data)) + 1]
+    try:
+        outcome = read_photo(data).mode
+    except PhotoError as error:
+        outcome = str(error)
+    assert outcome == "RGB" or (outcome.endswith(".") and "\n" not in outcome)

@@ -1,0 +1,75 @@
+"""The rules of the house, read from the code itself."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+APP = sorted((ROOT / "streamlit_app").rglob("*.py"))
+TRAINER = sorted((ROOT / "trainer").rglob("*.py"))
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Every module that a file imports, wherever in it, by its full name."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            package = path.relative_to(ROOT).parts[: -node.level] if node.level else ()
+            yield ".".join([*package, *([node.module] if node.module else [])])
+
+
+def packages(path: Path) -> set[str]:
+    return {module.partition(".")[0] for module in imported(path)}
+
+
+@pytest.mark.parametrize("path", APP, ids=name)
+def test_the_app_imports_neither_torch_nor_the_trainer(path: Path) -> None:
+    assert not packages(path) & {"torch", "torchvision", "trainer"}
+
+
+@pytest.mark.parametrize("path", TRAINER, ids=name)
+def test_the_trainer_does_not_import_the_app(path: Path) -> None:
+    assert "streamlit_app" not in packages(path)
+
+
+@pytest.mark.parametrize("path", APP, ids=name)
+def test_only_pages_and_main_import_streamlit(path: Path) -> None:
+    shows = path.parent.name == "pages" or path.name == "main.py"
+    assert shows or "streamlit" not in packages(path)
+
+
+def test_the_app_imports_only_what_its_requirements_name() -> None:
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    required = {line.split(">")[0].strip() for line in lines if line and line[0] != "#"}
+    known = {"PIL": "pillow"}
+    others = set().union(*map(packages, APP)) - sys.stdlib_module_names - {"streamlit_app"}
+    assert {known.get(package, package) for package in others} <= required
+
+
+def test_the_app_runs_where_torch_and_the_trainer_are_not_installed() -> None:
+    script = """
+import sys
+for name in ("torch", "torchvision", "trainer"):
+    sys.modules[name] = None  # importing it raises ImportError
+from streamlit.testing.v1 import AppTest
+app = AppTest.from_file("streamlit_app/main.py", default_timeout=60).run()
+assert not app.exception, app.exception
+"""
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, timeout=120)
+
+
+@pytest.mark.parametrize("path", APP + TRAINER, ids=name)
+def test_every_source_file_has_a_file_of_tests(path: Path) -> None:
+    room = path.relative_to(ROOT).parts[0]
+    expected = ROOT / "tests" / room / f"test_{path.stem.strip('_')}.py"
+    only_puts_others_together = path.name in ("__init__.py", "main.py")
+    assert only_puts_others_together or expected.exists()

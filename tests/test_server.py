@@ -1,0 +1,72 @@
+"""The app as a browser meets it: a server process, a session, a file sent over HTTP."""
+
+import io
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.conftest import colour_checkpoint, draw_bird, encode
+from tests.visitor import Visit, open_tab, serving
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
+    """The running app's host:port and process number."""
+    folder = tmp_path_factory.mktemp("served")
+    colour_checkpoint(folder / "bn")
+    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app/main.py"]
+    with serving(command, ROOT, PLUMAGE_CHECKPOINTS=str(folder)) as running:
+        yield running
+
+
+@pytest.fixture
+def visit(server: tuple[str, int]) -> Iterator[Visit]:
+    host, _ = server
+    with open_tab(host) as socket:
+        visit = Visit(host, socket)
+        visit.rerun()
+        yield visit
+
+
+def test_an_uploaded_photo_is_answered_with_its_species_and_heatmap(visit: Visit) -> None:
+    shown = visit.upload("bird.jpg", encode(draw_bird("blue", (640, 480))))
+    assert "Blue Bird, 85%" in shown
+    (address,) = set(re.findall(r"/media/\w+\.jpe?g", shown))
+    picture = visit.http.get(f"http://{visit.host}{address}", timeout=20)
+    assert Image.open(io.BytesIO(picture.content)).size == (640, 480)
+
+
+def test_a_file_that_is_no_photo_gets_a_sentence_and_no_traceback(visit: Visit) -> None:
+    shown = visit.upload("bird.jpg", b"no photo at all")
+    assert "not a JPEG, PNG or WebP photo" in shown
+    assert "Traceback" not in shown
+
+
+def test_two_visitors_each_get_their_own_answer(visit: Visit) -> None:
+    with open_tab(visit.host) as socket:
+        other = Visit(visit.host, socket)
+        other.rerun()
+        assert "Red Bird, 85%" in other.upload("bird.jpg", encode(draw_bird("red")))
+    assert "Blue Bird, 85%" in visit.upload("bird.jpg", encode(draw_bird("blue")))
+
+
+def test_an_upload_from_another_site_is_refused(visit: Visit) -> None:
+    response, _ = visit.put("bird.jpg", encode(draw_bird()), {})
+    assert response.status_code == 403
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+def test_after_large_photos_the_server_is_under_400_mb(
+    visit: Visit, server: tuple[str, int]
+) -> None:
+    for shade in range(0, 250, 50):
+        visit.upload("phone.jpg", encode(Image.new("RGB", (4032, 3024), (shade, 90, 90))))
+    status = Path(f"/proc/{server[1]}/status").read_text()
+    (resident,) = re.findall(r"VmRSS:\s+(\d+) kB", status)
+    assert int(resident) < 400_000

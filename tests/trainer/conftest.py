@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+SPECIES = {"Blue-Disc": "disc", "Green-Bar": "bar", "Red-Ring": "ring"}
+
+
+def draw_photo(kind: str, rng: np.random.Generator, size: int = 40) -> Image.Image:
+    """A disc, bar or ring at a random place before a noisy background."""
+    photo = Image.fromarray(rng.integers(90, 160, (size, size, 3), dtype=np.uint8))
+    left, top = rng.integers(2, size // 2 - 2, 2)
+    box = (left, top, left + size // 2, top + size // 2)
+    pen = ImageDraw.Draw(photo)
+    if kind == "disc":
+        pen.ellipse(box, fill=(40, 60, 200))
+    elif kind == "bar":
+        pen.rectangle((left, top, left + size // 8, top + size // 2), fill=(40, 180, 60))
+    else:
+        pen.ellipse(box, outline=(200, 40, 40), width=3)
+    return photo
+
+
+def draw_photo_folder(root: Path, train: int = 24, others: int = 8) -> Path:
+    rng = np.random.default_rng(7)
+    for split, count in {"train": train, "val": others, "test": others}.items():
+        for species, kind in SPECIES.items():
+            folder = root / split / species
+            folder.mkdir(parents=True)
+            for i in range(count):
+                draw_photo(kind, rng).save(folder / f"{i:03}.png")
+    return root
+
+
+@pytest.fixture
+def photo_folder(tmp_path: Path) -> Path:
+    """Three drawn species in ImageFolder layout, to be changed at will."""
+    return draw_photo_folder(tmp_path / "photos", train=6, others=2)
+
+
+@pytest.fixture(scope="session")
+def drawn_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three drawn species in ImageFolder layout, to be read only."""
+    return draw_photo_folder(tmp_path_factory.mktemp("drawn") / "photos")

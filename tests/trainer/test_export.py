@@ -1,0 +1,99 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from PIL import Image
+
+from trainer import export as module
+from trainer.export import ExportError, export, set_temperature
+from trainer.norms import NORMS
+from trainer.resnet import ResNet, to_input
+
+BIRDS = Path(__file__).parents[3] / "shared" / "birds25" / "val"
+
+
+def photos(count: int = 4, size: int = 32) -> np.ndarray:
+    """Real photos where they are at hand, else noise."""
+    files = sorted(BIRDS.rglob("*.jpg"))[:: 1000 // count][:count]
+    if not files:
+        shape = (count, size, size, 3)
+        return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    squares = [Image.open(f).convert("RGB").resize((size, size)) for f in files]
+    return np.stack([np.asarray(square) for square in squares])
+
+
+def network(norm: str) -> ResNet:
+    """A network with 3 outputs whose running statistics and weights are not those of the start."""
+    torch.manual_seed(1)
+    made = ResNet(NORMS[norm], n=2, outputs=3)
+    with torch.no_grad():
+        for name, parameter in made.named_parameters():
+            if name.endswith("gate"):
+                parameter.uniform_(0.2, 0.8)
+            elif parameter.ndim == 1:
+                parameter.add_(0.1 * torch.randn_like(parameter))
+    for _ in range(3):
+        made(to_input(torch.from_numpy(photos(8))))
+    return made
+
+
+def write(path: Path, norm: str = "bn") -> dict[str, float]:
+    species = ("Dodo", "Moa", "Roc")
+    return export(network(norm), path, norm=norm, image_size=32, species=species, photos=photos())
+
+
+@pytest.mark.parametrize("norm", list(NORMS))
+def test_the_graph_equals_torch_and_its_maps_pytorch_grad_cams(norm, tmp_path):
+    differences = write(tmp_path / "model.onnx", norm)
+    assert set(differences) == {"logits", "heatmaps", "heatmaps_from_grad_cam"}
+    assert max(differences.values()) <= 1e-4
+
+
+def test_the_graph_keeps_the_contract(tmp_path):
+    path = tmp_path / "model.onnx"
+    write(path)
+    session = onnxruntime.InferenceSession(path)
+    (photo_input,) = session.get_inputs()
+    assert (photo_input.name, photo_input.type) == ("photos", "tensor(uint8)")
+    assert photo_input.shape[1:] == [32, 32, 3]
+    for count in (1, 5):
+        batch = np.zeros((count, 32, 32, 3), np.uint8)
+        logits, heatmaps = session.run(["logits", "heatmaps"], {"photos": batch})
+        assert (logits.dtype, logits.shape) == (np.float32, (count, 3))
+        assert (heatmaps.dtype, heatmaps.shape) == (np.float32, (count, 3, 8, 8))
+        assert heatmaps.min() >= 0
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert json.loads(metadata["species"]) == ["Dodo", "Moa", "Roc"]
+    assert (metadata["norm"], metadata["image_size"]) == ("bn", "32")
+
+
+def test_the_graph_says_nothing_of_the_machine_that_made_it(tmp_path):
+    path = tmp_path / "model.onnx"
+    write(path)
+    content = path.read_bytes()
+    for trace in (b".py", b"site-packages", str(Path.cwd()).encode(), b"/home"):
+        assert trace not in content
+
+
+def test_a_new_temperature_changes_the_metadata_alone(tmp_path):
+    path = tmp_path / "model.onnx"
+    write(path)
+    before = onnx.load(path)
+    set_temperature(path, 1.75)
+    after = onnx.load(path)
+    assert before.graph == after.graph
+    metadata = {entry.key: entry.value for entry in after.metadata_props}
+    assert float(metadata["temperature"]) == 1.75
+    assert json.loads(metadata["species"]) == ["Dodo", "Moa", "Roc"]
+
+
+def test_a_graph_that_differs_from_torch_is_not_kept(tmp_path, monkeypatch):
+    real = module.grad_cam
+    monkeypatch.setattr(module, "grad_cam", lambda *args: real(*args) + 0.01)
+    with pytest.raises(ExportError, match="model.onnx was not written"):
+        write(tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())

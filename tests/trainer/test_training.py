@@ -1,0 +1,183 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from trainer import training
+from trainer.norms import NORMS, BatchInstanceNorm
+from trainer.photos import PhotoFolder
+from trainer.recipe import Recipe
+from trainer.training import (
+    TrainingError,
+    learning_rate,
+    make_optimizer,
+    new_run,
+    train,
+    train_step,
+    training_size,
+)
+
+TINY = Recipe(
+    norm="torch-bn",
+    n=1,
+    image_size=32,
+    stored_size=40,
+    batch_size=16,
+    epochs=3,
+    learning_rate=0.1,
+    augmentation="none",
+    precision="float32",
+    workers=0,
+)
+
+
+@pytest.fixture(scope="module")
+def splits(drawn_photos, tmp_path_factory):
+    source, cache = PhotoFolder(drawn_photos), tmp_path_factory.mktemp("cache")
+    return {
+        "train": source.load("train", TINY.stored_size, cache),
+        "val": source.load("val", TINY.image_size, cache),
+    }
+
+
+def trained(recipe: Recipe, splits, folder: Path) -> training.Run:
+    run = new_run(recipe, 3)
+    train(run, recipe, splits, folder)
+    return run
+
+
+def test_a_tiny_network_learns_drawn_species(splits, tmp_path):
+    run = trained(replace(TINY, norm="bn", epochs=8, first_scale=1.0), splits, tmp_path)
+    accuracy = [row["accuracy"] for row in run.history if row["split"] == "val"]
+    assert max(accuracy) > 0.8
+    assert run.best_epoch == accuracy.index(max(accuracy)) + 1 or max(accuracy) in accuracy
+
+
+def test_history_csv_has_a_row_an_epoch_and_split(splits, tmp_path):
+    trained(TINY, splits, tmp_path)
+    history = pd.read_csv(tmp_path / "history.csv")
+    columns = "epoch split loss accuracy micro_f1 macro_f1 learning_rate seconds"
+    assert list(history) == columns.split()
+    assert history.epoch.tolist() == [1, 1, 2, 2, 3, 3]
+    assert history.split.tolist() == ["train", "val"] * 3
+
+
+def test_the_same_seed_gives_the_same_weights_with_any_number_of_workers(splits, tmp_path):
+    recipe = replace(TINY, epochs=1, augmentation="crops-and-colour")
+    one = trained(recipe, splits, tmp_path / "one").network.state_dict()
+    same = trained(replace(recipe, workers=2), splits, tmp_path / "same").network.state_dict()
+    other = trained(replace(recipe, seed=1), splits, tmp_path / "other").network.state_dict()
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert not torch.equal(one["conv.weight"], other["conv.weight"])
+
+
+def test_a_stopped_run_goes_on_to_the_same_weights(splits, tmp_path, monkeypatch):
+    recipe = replace(TINY, norm="bin", augmentation="crops")
+    whole = trained(recipe, splits, tmp_path / "whole")
+
+    calls = 0
+
+    def stop_in_the_second_epoch(*args):
+        nonlocal calls
+        calls += 1
+        if calls == 7:
+            raise KeyboardInterrupt
+        return train_step(*args)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(training, "train_step", stop_in_the_second_epoch)
+        trained(recipe, splits, tmp_path / "stopped")
+    resumed = new_run(recipe, 3)
+    resumed.restore(tmp_path / "stopped", recipe)
+    assert resumed.epoch == 1
+    train(resumed, recipe, splits, tmp_path / "stopped")
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(value, resumed.network.state_dict()[name]), name
+    for name, value in whole.best.items():
+        assert torch.equal(value, resumed.best[name]), name
+
+
+def test_resuming_with_another_recipe_is_refused_by_name(splits, tmp_path):
+    trained(replace(TINY, epochs=1), splits, tmp_path)
+    with pytest.raises(TrainingError, match=r"another --epochs, --seed"):
+        new_run(TINY, 3).restore(tmp_path, replace(TINY, epochs=2, seed=4))
+
+
+def test_a_loss_that_is_no_number_stops_the_run_with_advice(splits, tmp_path):
+    with pytest.raises(TrainingError, match=r"not a number in epoch 1: try"):
+        trained(replace(TINY, norm="nn", learning_rate=1e20), splits, tmp_path)
+
+
+def test_the_best_weights_are_those_of_the_best_val_epoch(splits, tmp_path, monkeypatch):
+    answers = iter([0.2, 0.9, 0.5])
+    real = training.scores
+
+    def told(labels, predicted):
+        val = len(labels) == len(splits["val"].labels)
+        return real(labels, predicted) | ({"accuracy": next(answers)} if val else {})
+
+    monkeypatch.setattr(training, "scores", told)
+    run = trained(TINY, splits, tmp_path)
+    assert run.best_epoch == 2
+    assert not torch.equal(run.best["conv.weight"], run.network.state_dict()["conv.weight"])
+
+
+def test_norms_biases_and_gates_have_no_weight_decay_and_gates_ten_times_the_speed():
+    network = training.ResNet(NORMS["bin"])
+    groups = make_optimizer(network, Recipe()).param_groups
+    assert [(g["weight_decay"], g["speed"]) for g in groups] == [(5e-4, 1), (0, 1), (0, 10)]
+    assert all(p.ndim > 1 for p in groups[0]["params"])
+    gates = sum(isinstance(m, BatchInstanceNorm) for m in network.modules())
+    assert len(groups[2]["params"]) == gates == 15
+
+
+def test_gates_stay_between_0_and_1():
+    recipe = replace(TINY, norm="bin", learning_rate=50.0)
+    run = new_run(recipe, 3)
+    photos = torch.randint(0, 256, (8, 16, 16, 3), dtype=torch.uint8)
+    train_step(run, recipe, photos, torch.arange(8) % 3)
+    gates = torch.cat([m.gate for m in run.network.modules() if isinstance(m, BatchInstanceNorm)])
+    assert gates.min() >= 0
+    assert gates.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("schedule", "factors"),
+    [
+        ("constant", [1, 1, 1, 1]),
+        ("step", [1, 1, 0.1, 0.01]),
+        ("cosine", [1, 0.8536, 0.5, 0.1464]),
+        ("one-cycle", [0.04, 1, 2 / 3, 1 / 3]),
+    ],
+)
+def test_schedules_at_the_quarters_of_a_run(schedule, factors):
+    recipe = Recipe(schedule=schedule, epochs=20, learning_rate=0.3)
+    rates = [learning_rate(recipe, epoch) for epoch in (0, 5, 10, 15)]
+    assert rates == pytest.approx([0.3 * f for f in factors], rel=1e-3)
+
+
+def test_warm_up_rises_from_zero():
+    recipe = Recipe(schedule="constant", warmup=4, epochs=20, learning_rate=1.0)
+    assert [learning_rate(recipe, e) for e in (0, 1, 4, 9)] == [0, 0.25, 1, 1]
+
+
+def test_training_crops_grow_to_their_full_size():
+    recipe = Recipe(image_size=96, first_scale=0.67, epochs=20)
+    sizes = [training_size(recipe, epoch) for epoch in range(20)]
+    assert (sizes[0], sizes[-1]) == (64, 96)
+    assert sizes == sorted(sizes)
+    assert all(size % 8 == 0 for size in sizes)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+def test_each_optimizer_lowers_the_loss_of_a_batch(optimizer):
+    recipe = replace(TINY, optimizer=optimizer, learning_rate=0.01)
+    run = new_run(recipe, 3)
+    rng = np.random.default_rng(0)
+    photos = torch.from_numpy(rng.integers(0, 256, (12, 16, 16, 3), dtype=np.uint8))
+    labels = torch.arange(12) % 3
+    losses = [train_step(run, recipe, photos, labels)[0].item() for _ in range(15)]
+    assert losses[-1] < 0.7 * losses[0]

@@ -1,0 +1,118 @@
+"""A visitor of the running app: what a browser does, without one."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import requests
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.Common_pb2 import FileUploaderState
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.proto.WidgetStates_pb2 import WidgetState
+from websockets import Subprotocol
+from websockets.sync.client import ClientConnection, connect
+
+
+@contextlib.contextmanager
+def serving(command: Sequence[str], folder: Path, **environment: str) -> Iterator[tuple[str, int]]:
+    """Run the app by a command, to which a free port is added; its host:port and process."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [*command, f"--server.port={port}"], cwd=folder, env=os.environ | environment
+    )
+    host = f"localhost:{port}"
+    try:
+        wait_until_healthy(host, process)
+        yield host, process.pid
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def wait_until_healthy(host: str, process: subprocess.Popen[bytes]) -> None:
+    give_up = time.monotonic() + 60
+    while time.monotonic() < give_up and process.poll() is None:
+        try:
+            if requests.get(f"http://{host}/_stcore/health", timeout=5).text == "ok":
+                return
+        except requests.ConnectionError:
+            time.sleep(0.1)
+    pytest.fail("the server did not come up")
+
+
+class Visit:
+    """One browser tab: runs the page, sends files, reads what is shown."""
+
+    def __init__(self, host: str, socket: ClientConnection) -> None:
+        self.host, self.socket = host, socket
+        self.http = requests.Session()
+        self.http.get(f"http://{host}/_stcore/health", timeout=20).raise_for_status()
+        self.session_id = ""
+        self.widgets: dict[str, str] = {}
+
+    def rerun(self, *states: WidgetState) -> str:
+        """Run the page; returns everything that it sent, as text."""
+        message = BackMsg()
+        message.rerun_script.widget_states.widgets.extend(states)
+        self.socket.send(message.SerializeToString())
+        shown = []
+        while True:
+            answer = self.receive()
+            kind = answer.WhichOneof("type")
+            if kind == "new_session":
+                self.session_id = answer.new_session.initialize.session_id
+            elif kind == "delta":
+                element = answer.delta.new_element
+                if element.WhichOneof("type") == "file_uploader":
+                    self.widgets["photo"] = element.file_uploader.id
+                shown.append(str(answer.delta))
+            elif kind == "script_finished":
+                return "\n".join(shown)
+
+    def receive(self) -> ForwardMsg:
+        message = ForwardMsg()
+        message.ParseFromString(self.socket.recv(timeout=60))
+        return message
+
+    def put(
+        self, name: str, data: bytes, headers: dict[str, str]
+    ) -> tuple[requests.Response, WidgetState]:
+        """Send a file to the address that the server names; returns its answer and the widget."""
+        message = BackMsg()
+        message.file_urls_request.file_names.append(name)
+        message.file_urls_request.session_id = self.session_id
+        self.socket.send(message.SerializeToString())
+        while (answer := self.receive()).WhichOneof("type") != "file_urls_response":
+            pass
+        (urls,) = answer.file_urls_response.file_urls
+        response = self.http.put(
+            f"http://{self.host}{urls.upload_url}",
+            files={"file": (name, data, "image/jpeg")},
+            headers=headers,
+            timeout=60,
+        )
+        state = FileUploaderState()
+        state.uploaded_file_info.add(
+            file_id=urls.file_id, name=name, size=len(data), file_urls=urls
+        )
+        return response, WidgetState(id=self.widgets["photo"], file_uploader_state_value=state)
+
+    def upload(self, name: str, data: bytes) -> str:
+        """Drop a file on the page; returns what the page then shows."""
+        token = str(self.http.cookies["_streamlit_xsrf"])
+        response, state = self.put(name, data, {"X-Xsrftoken": token})
+        assert response.ok, response.text
+        return self.rerun(state)
+
+
+def open_tab(host: str) -> ClientConnection:
+    return connect(
+        f"ws://{host}/_stcore/stream", subprotocols=[Subprotocol("streamlit")], max_size=None
+    )

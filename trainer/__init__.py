@@ -1,0 +1,1 @@
+"""Trains one small residual network on bird photos under seven normalisations."""

@@ -1,0 +1,77 @@
+"""Accuracy, micro F1, macro F1 with bootstrap intervals, and the softmax temperature."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from scipy import optimize, special
+from sklearn import metrics
+
+Labels = NDArray[np.int64]
+Logits = NDArray[np.float32]
+
+
+def scores(
+    labels: Labels, predicted: Labels, weights: NDArray[np.int64] | None = None
+) -> dict[str, float]:
+    """Accuracy, micro F1 and macro F1 of single-label answers, in [0, 1].
+
+    Args:
+        labels: (N,) the species.
+        predicted: (N,) the answers.
+        weights: (N,) how often each pair counts; once if not given.
+    """
+    return {
+        "accuracy": float(metrics.accuracy_score(labels, predicted, sample_weight=weights)),
+        "micro_f1": float(
+            metrics.f1_score(labels, predicted, average="micro", sample_weight=weights)
+        ),
+        "macro_f1": float(
+            metrics.f1_score(labels, predicted, average="macro", sample_weight=weights)
+        ),
+    }
+
+
+def scores_with_intervals(
+    labels: Labels, predicted: Labels, resamples: int = 1000
+) -> dict[str, dict[str, float]]:
+    """Each score as {value, low, high}: the 95% percentile bootstrap interval over photos.
+
+    To draw photos with replacement is to draw the counts of the confusion matrix's cells from a
+    multinomial distribution, which costs the same however many photos there are.
+    """
+    pairs, counts = np.unique(np.stack([labels, predicted]), axis=1, return_counts=True)
+    draws = np.random.default_rng(0).multinomial(len(labels), counts / len(labels), size=resamples)
+    resampled = [scores(*pairs[:, draw > 0], draw[draw > 0]) for draw in draws]
+    return {
+        name: {
+            "value": value,
+            "low": float(np.quantile([r[name] for r in resampled], 0.025)),
+            "high": float(np.quantile([r[name] for r in resampled], 0.975)),
+        }
+        for name, value in scores(labels, predicted).items()
+    }
+
+
+def fit_temperature(logits: Logits, labels: Labels) -> float:
+    """The T > 0 that minimises the cross-entropy of softmax(logits / T) (Guo et al. 2017)."""
+
+    def cross_entropy(log_temperature: float) -> float:
+        scaled = logits / np.exp(log_temperature)
+        return metrics.log_loss(
+            labels, special.softmax(scaled, axis=1), labels=np.arange(logits.shape[1])
+        )
+
+    best = optimize.minimize_scalar(cross_entropy, bounds=(-4, 4), method="bounded")
+    return float(np.exp(best.x))
+
+
+def onnx_logits(model: Path, photos: NDArray[np.uint8], batch_size: int = 32) -> Logits:
+    """Logits (N, species) of photos (N, S, S, 3) uint8, computed by an exported model."""
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    batches = [
+        session.run(["logits"], {"photos": np.ascontiguousarray(photos[i : i + batch_size])})[0]
+        for i in range(0, len(photos), batch_size)
+    ]
+    return np.concatenate(batches)

@@ -1,0 +1,155 @@
+"""Network -> one self-contained model.onnx, checked against torch before it is kept."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from pytorch_grad_cam import GradCAM
+from pytorch_grad_cam.utils.image import scale_cam_image
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from torch import Tensor, nn
+
+from trainer.files import replacing
+from trainer.resnet import ResNet, to_input
+
+TOLERANCE = 1e-4
+
+
+class ExportError(Exception):
+    """The exported graph does not compute what the network does."""
+
+
+class Exported(nn.Module):
+    """What model.onnx computes: logits and the Grad-CAM map of every species at once.
+
+    Grad-CAM (Selvaraju et al. 2017) weighs the last feature map's channels with the mean gradient
+    of a species' logit. Behind mean pooling and one linear layer that gradient is the layer's
+    weight over the number of positions, so every species' map is one matrix product.
+    """
+
+    def __init__(self, network: ResNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, photos: Tensor) -> tuple[Tensor, Tensor]:
+        """photos: (N, S, S, 3) uint8 -> logits (N, species), heatmaps (N, species, S/4, S/4)."""
+        features = self.network.features(to_input(photos))
+        logits = self.network.linear(features.mean(dim=(2, 3)))
+        positions = features.shape[2] * features.shape[3]
+        weights = self.network.linear.weight / positions
+        heatmaps = torch.relu(nn.functional.conv2d(features, weights[:, :, None, None]))
+        return logits, heatmaps
+
+
+def export(
+    network: ResNet,
+    path: Path,
+    *,
+    norm: str,
+    image_size: int,
+    species: tuple[str, ...],
+    photos: NDArray[np.uint8],
+) -> dict[str, float]:
+    """Write model.onnx, temperature 1, and return its largest differences from torch.
+
+    Args:
+        network: changed to eval mode, float32, on the CPU.
+        path: where model.onnx goes; nothing is kept there if a check fails.
+        norm: key in `trainer.norms.NORMS`.
+        image_size: S, the side that photos are squeezed to.
+        species: names in logit order.
+        photos: (N, S, S, 3) uint8, real ones, to check with.
+
+    Raises:
+        ExportError: logits or heatmaps differ by more than 1e-4.
+    """
+    module = Exported(network.float().cpu()).eval()
+    batch = torch.export.Dim("photos", min=1)
+    program = torch.onnx.export(
+        module,
+        (torch.from_numpy(photos[:2].copy()),),
+        dynamo=True,
+        dynamic_shapes=({0: batch},),
+        input_names=["photos"],
+        output_names=["logits", "heatmaps"],
+        external_data=False,
+        verbose=False,
+    )
+    metadata = {
+        "norm": norm,
+        "image_size": str(image_size),
+        "species": json.dumps(species),
+        "temperature": "1.0",
+    }
+    with replacing(path) as temporary:
+        onnx.save(_with_metadata(program.model_proto, metadata), temporary)
+        differences = compare(module, temporary, photos)
+        if not max(differences.values()) <= TOLERANCE:
+            raise ExportError(
+                f"The exported graph differs from the network ({differences}): {path} was not "
+                "written; please report this with the versions of torch, onnx and onnxruntime."
+            )
+    return differences
+
+
+def set_temperature(path: Path, temperature: float) -> None:
+    """Store the softmax temperature in the metadata of a model.onnx."""
+    model = onnx.load(path)
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    with replacing(path) as temporary:
+        onnx.save(_with_metadata(model, metadata | {"temperature": str(temperature)}), temporary)
+
+
+def _with_metadata(model: onnx.ModelProto, metadata: dict[str, str]) -> onnx.ModelProto:
+    """The model with exactly this metadata, and without the names of source files in its nodes."""
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, metadata)
+    for part in (*model.graph.node, *model.graph.value_info, *model.graph.initializer):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    for node in model.graph.node:
+        node.name = ""
+    for end in (model.graph, *model.graph.input, *model.graph.output):
+        del end.metadata_props[:]
+    return model
+
+
+def compare(module: Exported, path: Path, photos: NDArray[np.uint8]) -> dict[str, float]:
+    """Largest differences of an ONNX file from torch, and of its maps from pytorch-grad-cam.
+
+    Heatmaps are compared as they are used, scaled to 0..1.
+    """
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    logits, heatmaps = session.run(["logits", "heatmaps"], {"photos": photos})
+    with torch.no_grad():
+        torch_logits, torch_heatmaps = (t.numpy() for t in module(torch.from_numpy(photos.copy())))
+    answers = logits.argmax(axis=1)
+    rows = np.arange(len(photos))
+    return {
+        "logits": float(np.abs(logits - torch_logits).max()),
+        "heatmaps": float(np.abs(_scaled(heatmaps) - _scaled(torch_heatmaps)).max()),
+        "heatmaps_from_grad_cam": float(
+            np.abs(_scaled(heatmaps[rows, answers]) - grad_cam(module, photos, answers)).max()
+        ),
+    }
+
+
+def grad_cam(
+    module: Exported, photos: NDArray[np.uint8], species: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """pytorch-grad-cam's maps (N, h, w), scaled to 0..1, of one species (index) a photo."""
+    network = module.network
+    with GradCAM(network, [network.stages[-1]]) as cam:
+        cam.get_target_width_height = lambda _: None  # keep the feature map's own resolution
+        x = to_input(torch.from_numpy(photos.copy()))
+        return cam(x, [ClassifierOutputTarget(int(s)) for s in species])
+
+
+def _scaled(heatmaps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Maps (..., h, w), each scaled to 0..1 as pytorch-grad-cam does it."""
+    flat = heatmaps.reshape(-1, *heatmaps.shape[-2:])
+    return scale_cam_image(flat).reshape(heatmaps.shape)

@@ -1,0 +1,84 @@
+"""Every hyperparameter of a run: its flag, its help, its value in report.json."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+NormKey = Literal["bn", "in", "bin", "ln", "gn", "nn", "torch-bn"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one network is trained. The defaults are the best recipe found."""
+
+    norm: NormKey = "bn"
+    """Normalisation: batch, instance, batch-instance, layer, group, none, or torch's own batch."""
+    n: int = 2
+    """Blocks in each of the three stages: the network has 6n+2 layers."""
+    data: str = "photos"
+    """Folder with train/, val/ and test/ inside, each with one folder of photos a species."""
+    output: str = "runs"
+    """Folder in which the run gets a folder of its own, named after the norm."""
+    image_size: int = 96
+    """Side in pixels of the square that photos are squeezed to when the network answers."""
+    first_scale: float = 0.67
+    """Side of the training crops in the first epoch over image_size, to which they then grow."""
+    stored_size: int = 160
+    """Side in pixels at which training photos are kept decoded, for crops to be cut from."""
+    batch_size: int = 64
+    """Photos in each step."""
+    epochs: int = 16
+    """Times that every training photo is seen."""
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    """SGD has Nesterov momentum."""
+    learning_rate: float = 0.2
+    """Highest learning rate of the schedule."""
+    momentum: float = 0.9
+    """Momentum of SGD, and the first beta of Adam and AdamW."""
+    weight_decay: float = 5e-4
+    """Decay of the convolutions' and the linear layer's weights; norms and biases have none."""
+    schedule: Literal["constant", "step", "cosine", "one-cycle"] = "one-cycle"
+    """Step divides by 10 at half and three quarters; one-cycle rises for a quarter of the run."""
+    warmup: float = 0.0
+    """Epochs over which the learning rate rises from 0 to what the schedule says."""
+    label_smoothing: float = 0.1
+    """Probability that the target shares out over all species."""
+    augmentation: Literal["none", "crops", "crops-and-colour"] = "crops"
+    """Crops: random square-ish crops of 35 to 100% of the photo, shrunk with a random filter, and
+    flips; colour: brightness, contrast and saturation as well."""
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    """Auto takes bfloat16 where the processor computes in it, else float32."""
+    seed: int = 0
+    """Seed of the weights, the order of the photos and the augmentation."""
+    workers: int = 2
+    """Processes that prepare photos; the result does not depend on it."""
+    device: str = "cpu"
+    """Device as torch names it: cpu, cuda, mps."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """What report.json stores."""
+        return asdict(self)
+
+    def differences(self, other: dict[str, Any]) -> list[str]:
+        """Names of the hyperparameters, places aside, in which a stored recipe is another one."""
+        places = {"data", "output", "device", "workers"}
+        mine = self.as_dict()
+        return sorted(k for k in mine | other if k not in places and mine.get(k) != other.get(k))
+
+
+PRESETS = {
+    "best": Recipe(),
+    # The course report: 256 px, batch 32, 50 epochs, SGD from 1e-4, no augmentation.
+    "report": replace(
+        Recipe(),
+        image_size=256,
+        first_scale=1.0,
+        stored_size=256,
+        batch_size=32,
+        epochs=50,
+        learning_rate=1e-4,
+        weight_decay=0.0,
+        schedule="constant",
+        label_smoothing=0.0,
+        augmentation="none",
+    ),
+}

@@ -1,0 +1,276 @@
+"""The training loop: epochs of steps, a validation after each, a state to resume from."""
+
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler
+from tqdm import tqdm
+
+from trainer.evaluation import scores
+from trainer.files import replacing
+from trainer.norms import NORMS, BatchInstanceNorm
+from trainer.photos import PhotoSet, TrainingBatches
+from trainer.recipe import Recipe
+from trainer.resnet import ResNet, to_input
+
+GATE_SPEED = 10  # Nam and Kim 2018 train the gates with ten times the learning rate
+
+
+class TrainingError(Exception):
+    """A run that cannot start or go on; the message says what to do about it."""
+
+
+@dataclass
+class Run:
+    """What a run is after some epochs: all that is needed to go on, and the best so far.
+
+    Attributes:
+        network: the weights being trained.
+        optimizer: its momenta.
+        epoch: finished epochs.
+        history: one row an epoch and split, as in history.csv.
+        best: weights with the highest accuracy on val.
+        best_epoch: the epoch they are from, counted from 1.
+    """
+
+    network: ResNet
+    optimizer: torch.optim.Optimizer
+    epoch: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best: dict[str, Tensor] = field(default_factory=dict)
+    best_epoch: int = 0
+
+    def save(self, folder: Path, recipe: Recipe) -> None:
+        """Write state.pt and history.csv, each whole or not at all."""
+        state = {
+            "recipe": recipe.as_dict(),
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "epoch": self.epoch,
+            "history": self.history,
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+        }
+        with replacing(folder / "state.pt") as temporary:
+            torch.save(state, temporary)
+        with replacing(folder / "history.csv") as temporary:
+            pd.DataFrame(self.history).to_csv(temporary, index=False, float_format="%.6g")
+
+    def restore(self, folder: Path, recipe: Recipe) -> None:
+        """Go on from the last finished epoch of the run in `folder`.
+
+        Raises:
+            TrainingError: the run was started with other hyperparameters.
+        """
+        state = torch.load(folder / "state.pt", map_location=recipe.device, weights_only=True)
+        if changed := recipe.differences(state["recipe"]):
+            told = ", ".join(f"--{name.replace('_', '-')}" for name in changed)
+            raise TrainingError(
+                f"The run in {folder} was started with another {told}: resume with the same, or "
+                "start anew with another --output."
+            )
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.epoch, self.history = state["epoch"], state["history"]
+        self.best, self.best_epoch = state["best"], state["best_epoch"]
+
+
+def new_run(recipe: Recipe, species: int) -> Run:
+    """A run before its first epoch, its weights drawn from the recipe's seed."""
+    torch.manual_seed(recipe.seed)
+    network = ResNet(NORMS[recipe.norm], n=recipe.n, outputs=species)
+    network = network.to(recipe.device, memory_format=torch.channels_last)
+    return Run(network, make_optimizer(network, recipe))
+
+
+def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's optimizer: weight decay on weights of convolutions and linear layers only."""
+    decayed, plain, gates = [], [], []
+    for name, parameter in network.named_parameters():
+        group = gates if name.endswith(".gate") else decayed if parameter.ndim > 1 else plain
+        group.append(parameter)
+    groups = [
+        {"params": decayed, "weight_decay": recipe.weight_decay, "speed": 1},
+        {"params": plain, "weight_decay": 0.0, "speed": 1},
+        {"params": gates, "weight_decay": 0.0, "speed": GATE_SPEED},
+    ]
+    groups = [group for group in groups if group["params"]]
+    if recipe.optimizer == "sgd":
+        nesterov = recipe.momentum > 0
+        return torch.optim.SGD(
+            groups, recipe.learning_rate, momentum=recipe.momentum, nesterov=nesterov
+        )
+    adam = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
+    return adam(groups, recipe.learning_rate, betas=(recipe.momentum, 0.999))
+
+
+def learning_rate(recipe: Recipe, epochs_done: float) -> float:
+    """The schedule's learning rate after a fractional number of epochs."""
+    t = epochs_done / recipe.epochs
+    factor = {
+        "constant": 1.0,
+        "step": 0.1 ** ((t >= 0.5) + (t >= 0.75)),
+        "cosine": 0.5 * (1 + math.cos(math.pi * t)),
+        "one-cycle": min(0.04 + t * 0.96 / 0.25, (1 - t) / 0.75),
+    }[recipe.schedule]
+    if recipe.warmup:
+        factor *= min(1.0, epochs_done / recipe.warmup)
+    return recipe.learning_rate * factor
+
+
+def training_size(recipe: Recipe, epoch: int) -> int:
+    """Side of the training crops in pixels, a multiple of 8, in an epoch counted from 0."""
+    progress = epoch / max(1, recipe.epochs - 1)
+    scale = recipe.first_scale + (1 - recipe.first_scale) * progress
+    return max(8, round(recipe.image_size * scale / 8) * 8)
+
+
+def precision(recipe: Recipe) -> torch.dtype:
+    """The data type of activations: bfloat16 only where the device computes in it natively."""
+    if recipe.precision != "auto":
+        return getattr(torch, recipe.precision)
+    if recipe.device.startswith("cuda"):
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = recipe.device == "cpu" and torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if native else torch.float32
+
+
+def train_step(run: Run, recipe: Recipe, photos: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """One step of the optimizer.
+
+    Args:
+        run: changed in place.
+        recipe: its device, precision and label smoothing count.
+        photos: (N, S, S, 3) uint8.
+        labels: (N,) int64.
+
+    Returns:
+        Mean loss () and logits (N, species), both detached.
+    """
+    dtype = precision(recipe)
+    device = recipe.device.split(":")[0]
+    with torch.autocast(device, dtype, enabled=dtype != torch.float32):
+        logits = run.network(to_input(photos))
+    loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
+    run.optimizer.zero_grad()
+    loss.backward()
+    run.optimizer.step()
+    for module in run.network.modules():
+        if isinstance(module, BatchInstanceNorm):
+            module.clip_gate_()
+    return loss.detach(), logits.detach()
+
+
+def predict(network: ResNet, photos: NDArray[np.uint8], recipe: Recipe) -> Tensor:
+    """Logits (N, species) float32 of photos (N, S, S, 3) uint8, in eval mode."""
+    dtype = precision(recipe)
+    device = recipe.device.split(":")[0]
+    network.eval()
+    batches = []
+    with torch.inference_mode(), torch.autocast(device, dtype, enabled=dtype != torch.float32):
+        for start in range(0, len(photos), 64):
+            batch = torch.from_numpy(photos[start : start + 64].copy()).to(recipe.device)
+            batches.append(network(to_input(batch)).float().cpu())
+    network.train()
+    return torch.cat(batches)
+
+
+def epoch_batches(photos: PhotoSet, recipe: Recipe, epoch: int) -> DataLoader:
+    """The epoch's augmented batches in random order; a last one of a single photo is left out."""
+    dataset = TrainingBatches(photos, recipe, training_size(recipe, epoch), epoch)
+    generator = torch.Generator().manual_seed(recipe.seed * 100_003 + epoch)
+    order = RandomSampler(dataset, generator=generator)
+    # A batch of one has no spread for batch norm to learn from.
+    lone = len(dataset) % recipe.batch_size == 1
+    return DataLoader(
+        dataset,
+        batch_sampler=BatchSampler(order, recipe.batch_size, drop_last=lone),
+        collate_fn=lambda batch: batch,
+        num_workers=recipe.workers,
+        prefetch_factor=4 if recipe.workers else None,
+    )
+
+
+def train_epoch(
+    run: Run, recipe: Recipe, photos: PhotoSet, bar: "tqdm[Any]"
+) -> tuple[list[int], list[int], list[float]]:
+    """Train one epoch; returns labels, answers and losses of its photos, as seen in training.
+
+    Raises:
+        TrainingError: the loss is not a number any more.
+    """
+    batches = epoch_batches(photos, recipe, run.epoch)
+    labels, answers, losses = [], [], []
+    for step, (batch, target) in enumerate(batches):
+        rate = learning_rate(recipe, run.epoch + step / len(batches))
+        for group in run.optimizer.param_groups:
+            group["lr"] = rate * group["speed"]
+        loss, logits = train_step(run, recipe, batch.to(recipe.device), target.to(recipe.device))
+        labels += target.tolist()
+        answers += logits.argmax(1).tolist()
+        losses += [loss.item()] * len(target)
+        if not math.isfinite(losses[-1]):
+            raise TrainingError(
+                f"The loss is not a number in epoch {run.epoch + 1}: try a third of the learning "
+                f"rate (--learning-rate {recipe.learning_rate / 3:.2g}) or --precision float32."
+            )
+        right = np.mean(np.equal(labels, answers))
+        bar.set_postfix(loss=f"{np.mean(losses):.3f}", accuracy=f"{right:.3f}", refresh=False)
+        bar.update(len(target))
+    return labels, answers, losses
+
+
+def train(run: Run, recipe: Recipe, photos: dict[str, PhotoSet], folder: Path) -> None:
+    """Train until the recipe's last epoch, saving after each.
+
+    Args:
+        run: goes on from where it is; changed in place.
+        recipe: how to train.
+        photos: train at `recipe.stored_size` and val at `recipe.image_size`.
+        folder: where state.pt and history.csv are kept.
+    """
+    train_photos, val = photos["train"], photos["val"]
+    count = len(train_photos.labels)
+    with tqdm(
+        total=count * recipe.epochs, initial=count * run.epoch, unit=" photos", smoothing=0.05
+    ) as bar:
+        while run.epoch < recipe.epochs:
+            bar.set_description(f"{recipe.norm} epoch {run.epoch + 1}/{recipe.epochs}")
+            start = time.perf_counter()
+            labels, answers, losses = train_epoch(run, recipe, train_photos, bar)
+            trained = time.perf_counter()
+            logits = predict(run.network, val.pixels, recipe)
+            rate = run.optimizer.param_groups[0]["lr"]
+            rows = {
+                "train": (np.mean(losses), np.array(labels), np.array(answers), trained - start),
+                "val": (
+                    F.cross_entropy(logits, torch.from_numpy(val.labels)).item(),
+                    val.labels,
+                    logits.argmax(1).numpy(),
+                    time.perf_counter() - trained,
+                ),
+            }
+            run.epoch += 1
+            for split, (loss, truth, answer, seconds) in rows.items():
+                row = {"epoch": run.epoch, "split": split, "loss": float(loss)}
+                row |= scores(truth, answer)
+                run.history.append(row | {"learning_rate": rate, "seconds": seconds})
+            validations = [row["accuracy"] for row in run.history if row["split"] == "val"]
+            if validations[-1] == max(validations):
+                run.best = {k: v.clone() for k, v in run.network.state_dict().items()}
+                run.best_epoch = run.epoch
+            run.save(folder, recipe)
+            bar.write(
+                f"epoch {run.epoch:3}  train {run.history[-2]['accuracy']:.3f}"
+                f"  val {validations[-1]:.3f}  best {max(validations):.3f}"
+            )
