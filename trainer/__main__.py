@@ -42,7 +42,7 @@ class Command:
 
 def parse(arguments: list[str]) -> Command:
     """The command line, its defaults taken from the preset that it names."""
-    first = argparse.ArgumentParser(add_help=False)
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--preset", choices=PRESETS, default="best")
     preset = first.parse_known_args(arguments)[0].preset
     default = Command(PRESETS[preset], preset)

@@ -35,18 +35,23 @@ class PhotoSet:
     """The photos of one split, squeezed to squares.
 
     Attributes:
-        pixels: (photos, size, size, 3) uint8, mapped from a file.
+        array: .npy file of the pixels.
         labels: (photos,) int64, indices into `species`.
         species: names of the species, sorted.
         skipped: files that could not be read.
         fingerprint: hexadecimal digest of the files' names and bytes.
     """
 
-    pixels: NDArray[np.uint8]
+    array: Path
     labels: NDArray[np.int64]
     species: tuple[str, ...]
     skipped: tuple[str, ...]
     fingerprint: str
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """(photos, size, size, 3) uint8, mapped from the file, so that no process copies them."""
+        return np.load(self.array, mmap_mode="r")
 
 
 @dataclass(frozen=True)
@@ -130,8 +135,7 @@ class PhotoFolder:
         skipped = set(kept["skipped"])
         good = [file for file in files if str(file) not in skipped]
         labels = np.array([self.species.index(file.parts[1]) for file in good], dtype=np.int64)
-        pixels = np.load(array, mmap_mode="r")
-        return PhotoSet(pixels, labels, self.species, tuple(kept["skipped"]), kept["fingerprint"])
+        return PhotoSet(array, labels, self.species, tuple(kept["skipped"]), kept["fingerprint"])
 
     def _decode(self, split: str, size: int, array: Path, index: Path) -> None:
         """Squeeze every photo of a split; the array is written last: where it is, all is done."""
@@ -237,7 +241,8 @@ class TrainingBatches(Dataset):
         """Photos (N, size, size, 3) uint8 and labels (N,) int64 of one batch."""
         torch.manual_seed(self.seed * 1_000_003 + indices[0])
         batch = torch.empty(len(indices), self.size, self.size, 3, dtype=torch.uint8)
+        pixels = self.photos.pixels
         for row, index in enumerate(indices):
-            photo = torch.from_numpy(self.photos.pixels[index].copy()).permute(2, 0, 1)
+            photo = torch.from_numpy(pixels[index].copy()).permute(2, 0, 1)
             batch[row] = self.transform(photo).permute(1, 2, 0)
         return batch, torch.from_numpy(self.photos.labels[list(indices)])

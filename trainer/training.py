@@ -195,10 +195,15 @@ def epoch_batches(photos: PhotoSet, recipe: Recipe, epoch: int) -> DataLoader:
     return DataLoader(
         dataset,
         batch_sampler=BatchSampler(order, recipe.batch_size, drop_last=lone),
-        collate_fn=lambda batch: batch,
+        collate_fn=_as_it_is,
         num_workers=recipe.workers,
         prefetch_factor=4 if recipe.workers else None,
     )
+
+
+def _as_it_is(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """What `TrainingBatches` gives is a batch already."""
+    return batch
 
 
 def train_epoch(

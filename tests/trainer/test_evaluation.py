@@ -19,7 +19,7 @@ def test_intervals_hold_the_value_and_narrow_with_more_photos():
     for count in (100, 1600):
         labels = rng.integers(0, 5, count)
         answers = np.where(rng.random(count) < 0.8, labels, rng.integers(0, 5, count))
-        for score in scores_with_intervals(labels, answers).values():
+        for score in scores_with_intervals(labels, answers, resamples=200).values():
             assert score["low"] < score["value"] < score["high"]
         widths.append(score["high"] - score["low"])
     assert widths[1] == pytest.approx(widths[0] / 4, rel=0.3)

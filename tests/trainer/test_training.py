@@ -181,3 +181,10 @@ def test_each_optimizer_lowers_the_loss_of_a_batch(optimizer):
     labels = torch.arange(12) % 3
     losses = [train_step(run, recipe, photos, labels)[0].item() for _ in range(15)]
     assert losses[-1] < 0.7 * losses[0]
+
+
+def test_bfloat16_is_used_only_where_the_processor_computes_in_it(monkeypatch):
+    for native, expected in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda n=native: n)
+        assert training.precision(Recipe()) == expected
+    assert training.precision(Recipe(precision="bfloat16")) == torch.bfloat16

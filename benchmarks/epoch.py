@@ -1,0 +1,90 @@
+"""A whole epoch of the trainer, against its bare training step and against a plain script.
+
+    python -m benchmarks.epoch PHOTOS
+
+Both comparisons alternate in one run; the plain script is `benchmarks.plain_script`, in a process
+of its own with nothing set that a student would not set.
+"""
+
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from benchmarks.timing import alternate, report
+from trainer.memory import keep_memory
+from trainer.photos import PhotoFolder, PhotoSet
+from trainer.recipe import Recipe
+from trainer.training import TrainingBatches, new_run, train_epoch, train_step, training_size
+
+REPEATS = 5
+PLAIN_BATCHES = 3
+
+
+def epoch_speed(recipe: Recipe, photos: PhotoSet) -> float:
+    """Photos/s of one epoch as the trainer runs it: reading, augmenting, stepping, scoring."""
+    run = new_run(recipe, len(photos.species))
+    start = time.perf_counter()
+    with tqdm(disable=True) as bar:
+        train_epoch(run, recipe, photos, bar)
+    return len(photos.labels) / (time.perf_counter() - start)
+
+
+def bare_speed(recipe: Recipe, photos: PhotoSet) -> float:
+    """Photos/s of as many training steps, all on the same batch."""
+    run = new_run(recipe, len(photos.species))
+    size = training_size(recipe, 0)
+    batches = TrainingBatches(photos, recipe, size, 0)
+    batch, labels = batches.__getitems__(list(range(recipe.batch_size)))
+    steps = len(photos.labels) // recipe.batch_size
+    start = time.perf_counter()
+    for _ in range(steps):
+        train_step(run, recipe, batch, labels)
+    return steps * recipe.batch_size / (time.perf_counter() - start)
+
+
+def plain_speed(folder: str) -> float:
+    """Photos/s of the plain script, by its own word."""
+    command = [sys.executable, "-m", "benchmarks.plain_script", folder, str(PLAIN_BATCHES)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def main(folder: str) -> None:
+    """Print both comparisons and write them to benchmarks/results/epoch.json."""
+    keep_memory()
+    torch.set_flush_denormal(True)
+    recipe = replace(Recipe(), data=folder, first_scale=1.0)
+    source = PhotoFolder(Path(folder))
+    source.check()
+    photos = source.load("train", recipe.stored_size, Path("runs") / "cache")
+
+    def first(count: int) -> PhotoSet:
+        return replace(photos, labels=photos.labels[:count])
+
+    large = replace(recipe, image_size=256, batch_size=32)
+    for warm_up in (recipe, large):
+        bare_speed(warm_up, first(warm_up.batch_size))
+    rows = []
+    for title, sides in {
+        f"whole epoch / bare step, {recipe.image_size} px": (
+            lambda: epoch_speed(recipe, first(1920)),
+            lambda: bare_speed(recipe, first(1920)),
+        ),
+        "whole epoch / plain script, 256 px": (
+            lambda: epoch_speed(large, first(320)),
+            lambda: plain_speed(folder),
+        ),
+    }.items():
+        ours, others = alternate(*sides, repeats=REPEATS)
+        rows.append(
+            {"comparison": title, "photos/s": ours, "against": others, "ratio": ours / others}
+        )
+    report("epoch", rows)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

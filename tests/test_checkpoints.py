@@ -1,0 +1,64 @@
+"""The checkpoints that are shipped: whole, small, and as good as their reports say."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file
+
+from streamlit_app.classifier import Classifier
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = sorted(path.parent for path in (ROOT / "checkpoints").glob("*/report.json"))
+TEST_PHOTOS = ROOT.parent / "shared" / "birds25" / "test"
+
+
+@pytest.fixture(params=FOLDERS, ids=lambda folder: folder.name)
+def folder(request: pytest.FixtureRequest) -> Path:
+    return request.param
+
+
+def test_there_is_a_checkpoint() -> None:
+    assert FOLDERS
+
+
+def test_a_checkpoint_holds_the_four_files_of_the_contract_in_under_2_mb(folder: Path) -> None:
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"model.onnx", "weights.safetensors", "report.json", "history.csv"}
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 2_000_000
+
+
+def test_report_history_weights_and_graph_are_of_one_run(folder: Path) -> None:
+    report = json.loads((folder / "report.json").read_text())
+    classifier = Classifier(folder)
+    assert folder.name == classifier.norm == report["recipe"]["norm"]
+    assert classifier.image_size == report["recipe"]["image_size"]
+    assert list(classifier.species) == report["species"]
+    history = pd.read_csv(folder / "history.csv")
+    assert history.epoch.max() == report["recipe"]["epochs"]
+    validated = history[history.split == "val"].set_index("epoch").accuracy
+    assert validated[report["best_epoch"]] == pytest.approx(validated.max())
+    weights = load_file(folder / "weights.safetensors")
+    kept = (array for name, array in weights.items() if "running" not in name)
+    assert report["parameters"] == sum(a.size for a in kept if a.ndim)
+
+
+@pytest.mark.skipif(not TEST_PHOTOS.exists(), reason="the photos of ../shared/birds25 are absent")
+def test_the_app_answers_as_many_test_photos_rightly_as_the_report_says() -> None:
+    folder = FOLDERS[0]
+    classifier = Classifier(folder)
+    files = sorted(TEST_PHOTOS.glob("*/*.jpg"))
+    right = 0
+    for start in range(0, len(files), 50):
+        batch = files[start : start + 50]
+        answer = classifier.answer([Image.open(file).convert("RGB") for file in batch])
+        for i, file in enumerate(batch):
+            right += answer.ranking(i)[0][0] == file.parent.name
+    report = json.loads((folder / "report.json").read_text())
+    assert report["photos"]["test"]["count"] == len(files)
+    # Sums run in another order in batches of another size: one photo may tip over.
+    assert right / len(files) == pytest.approx(
+        report["metrics"]["test"]["accuracy"]["value"], abs=1.01 / len(files)
+    )
