@@ -15,9 +15,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import safetensors.torch
 import torch
 import tyro
-from safetensors.torch import save_file
 
 from trainer.evaluation import fit_temperature, onnx_logits, scores_with_intervals
 from trainer.export import ExportError, export, set_temperature
@@ -115,7 +115,8 @@ def write_checkpoint(
     temperature = fit_temperature(logits["val"], photos["val"].labels)
     set_temperature(model, temperature)
     with replacing(folder / "weights.safetensors") as temporary:
-        save_file({k: v.contiguous() for k, v in network.state_dict().items()}, temporary)
+        weights = {name: value.contiguous() for name, value in network.state_dict().items()}
+        temporary.write_bytes(safetensors.torch.save(weights))
     trained = [row for row in run.history if row["split"] == "train"]
     seconds = sum(row["seconds"] for row in trained)
     report = {

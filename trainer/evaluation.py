@@ -43,7 +43,7 @@ def scores_with_intervals(
     """
     pairs, counts = np.unique(np.stack([labels, predicted]), axis=1, return_counts=True)
     draws = np.random.default_rng(0).multinomial(len(labels), counts / len(labels), size=resamples)
-    resampled = [scores(*pairs[:, draw > 0], draw[draw > 0]) for draw in draws]
+    resampled = [scores(pairs[0, draw > 0], pairs[1, draw > 0], draw[draw > 0]) for draw in draws]
     return {
         name: {
             "value": value,

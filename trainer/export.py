@@ -85,6 +85,7 @@ def export(
         "species": json.dumps(species),
         "temperature": "1.0",
     }
+    assert program is not None  # it is None only where torch writes the file itself
     with replacing(path) as temporary:
         onnx.save(_with_metadata(program.model_proto, metadata), temporary)
         differences = compare(module, temporary, photos)

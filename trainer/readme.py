@@ -4,7 +4,6 @@ A table stands between `<!-- NAME -->` and `<!-- end of NAME -->`; nothing else 
 """
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +41,10 @@ def results(checkpoints: Path) -> str:
 def filled(text: str, checkpoints: Path) -> str:
     """The README's text with its tables made anew."""
     for name, table in {"results": results(checkpoints)}.items():
-        between = rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)"
-        text = re.sub(between, lambda m, t=table: f"{m[1]}{t}\n{m[2]}", text, flags=re.DOTALL)
+        start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+        before, _, rest = text.partition(start)
+        after = rest.partition(end)[2]
+        text = f"{before}{start}{table}\n{end}{after}"
     return text
 
 

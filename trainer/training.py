@@ -88,22 +88,19 @@ def new_run(recipe: Recipe, species: int) -> Run:
     """A run before its first epoch, its weights drawn from the recipe's seed."""
     torch.manual_seed(recipe.seed)
     network = ResNet(NORMS[recipe.norm], n=recipe.n, outputs=species)
-    network = network.to(recipe.device, memory_format=torch.channels_last)
+    network = network.to(recipe.device).to(memory_format=torch.channels_last)
     return Run(network, make_optimizer(network, recipe))
 
 
 def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """The recipe's optimizer: weight decay on weights of convolutions and linear layers only."""
-    decayed, plain, gates = [], [], []
+    decayed: dict[str, Any] = {"params": [], "weight_decay": recipe.weight_decay, "speed": 1}
+    plain: dict[str, Any] = {"params": [], "weight_decay": 0.0, "speed": 1}
+    gates: dict[str, Any] = {"params": [], "weight_decay": 0.0, "speed": GATE_SPEED}
     for name, parameter in network.named_parameters():
         group = gates if name.endswith(".gate") else decayed if parameter.ndim > 1 else plain
-        group.append(parameter)
-    groups = [
-        {"params": decayed, "weight_decay": recipe.weight_decay, "speed": 1},
-        {"params": plain, "weight_decay": 0.0, "speed": 1},
-        {"params": gates, "weight_decay": 0.0, "speed": GATE_SPEED},
-    ]
-    groups = [group for group in groups if group["params"]]
+        group["params"].append(parameter)
+    groups = [group for group in (decayed, plain, gates) if group["params"]]
     if recipe.optimizer == "sgd":
         nesterov = recipe.momentum > 0
         return torch.optim.SGD(
@@ -201,7 +198,7 @@ def epoch_batches(photos: PhotoSet, recipe: Recipe, epoch: int) -> DataLoader:
     )
 
 
-def _as_it_is(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+def _as_it_is(batch: Any) -> Any:
     """What `TrainingBatches` gives is a batch already."""
     return batch
 
