@@ -1,5 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
+DATA ?= ../shared/birds25
 
 .DEFAULT_GOAL := help
 .PHONY: app bench check format help readme screenshots test
@@ -18,6 +19,12 @@ check: .venv/all ## Lint, formatting and types
 format: .venv/all ## Put the code in order
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+bench: .venv/all ## Time the norms, the training step, the export and a whole epoch (DATA=photos)
+	$(BIN)/python -m benchmarks.layers
+	$(BIN)/python -m benchmarks.step
+	$(BIN)/python -m benchmarks.onnx_norms
+	$(BIN)/python -m benchmarks.epoch $(DATA)
 
 readme: .venv/all ## Fill the README's tables from checkpoints/ and benchmarks/results/
 	$(BIN)/python -m trainer.readme

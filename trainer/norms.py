@@ -12,8 +12,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
-from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
 from trainer import kernels
 
@@ -43,7 +41,7 @@ class Norm(nn.Module):
         return f"{self.channels}"
 
     @property
-    def needs_moments(self) -> bool:
+    def reads_input(self) -> bool:
         """Whether the scheme reads the input's moments at all."""
         return True
 
@@ -51,11 +49,12 @@ class Norm(nn.Module):
         """Turn the table of moments into scale and shift.
 
         Args:
-            mean, var: (N, C) mean and biased variance of each photo's each channel.
+            mean, var: (N, C) mean and biased variance of each photo's each channel; empty where
+                `reads_input` is false.
             pixels: height times width, how many numbers each of them is taken from.
 
         Returns:
-            scale, shift: (N, C), or (C,) where they are the same for all photos.
+            scale, shift: (N, C), or (1, C) or (C,) where they are the same for all photos.
         """
         raise NotImplementedError
 
@@ -73,104 +72,31 @@ class Norm(nn.Module):
         if x.dim() != 4 or x.shape[1] != self.channels:
             wanted = f"(N, {self.channels}, H, W)"
             raise ValueError(f"{type(self).__name__} wants {wanted}, got {tuple(x.shape)}")
-        if traced(x):
+        if traced():
             return self.plain(x)
-        return Normalize.apply(x, self, *self.parameters())
+        return kernels.Normalize.apply(x, self.scheme, self.reads_input, *self.parameters())
 
     def plain(self, x: Tensor) -> Tensor:
         """The same layer in ordinary operations, for exporters and tracers to read."""
         mean = var = x.new_empty(0)
-        if self.needs_moments:
-            mean = x.mean((2, 3), keepdim=True)
-            var = (x - mean).square().mean((2, 3))
-            mean = mean.flatten(1)
-        scale, shift = self.scheme(mean, var, x.shape[2] * x.shape[3])
+        pixels = x.shape[2] * x.shape[3]
+        if self.reads_input:
+            mean = x.mean((2, 3), dtype=kernels.table_dtype(x), keepdim=True)
+            centred = x - mean
+            var = (centred * centred).mean((2, 3))  # onnxruntime is slow at squares and powers
+            mean = mean[:, :, 0, 0]
+        scale, shift = self.scheme(mean, var, pixels)
         return (x * scale[..., None, None] + shift[..., None, None]).to(x.dtype)
 
 
-def traced(x: Tensor) -> bool:
-    """Whether the call is recorded (export, compile, make_fx, torch.func) rather than just run."""
+def traced() -> bool:
+    """Whether operations are being recorded (export, compile, make_fx, torch.func)."""
     return (
         torch.compiler.is_compiling()
         or torch.jit.is_tracing()
-        or get_proxy_mode() is not None
+        or torch._C._len_torch_dispatch_stack() > 0
         or torch._C._functorch.peek_interpreter_stack() is not None
     )
-
-
-class Normalize(torch.autograd.Function):
-    """Moments, scheme, scale and shift; backward the same way round.
-
-    The scheme is differentiated by autograd on its small table, the passes over the map by hand.
-    """
-
-    @staticmethod
-    def forward(ctx, x: Tensor, norm: Norm, *parameters: Tensor) -> Tensor:
-        """x: (N, C, H, W) -> (N, C, H, W)."""
-        rows, pixels = as_rows(x)
-        table = kernels.table_dtype(x)
-        if norm.needs_moments:
-            mean, var = kernels.run(kernels.moments, rows, pixels)
-        else:
-            mean = var = torch.zeros((), dtype=table, device=x.device)
-        with torch.enable_grad():
-            leaves = [mean.requires_grad_(), var.requires_grad_()] if norm.needs_moments else []
-            squeezed = [t.flatten(1) if t.dim() else t for t in (mean, var)]
-            results = norm.scheme(*squeezed, rows.shape[pixels])
-        # The kernels get full tables of one shape and type, so that they are compiled only once.
-        shape = (x.shape[0], x.shape[1])
-        scale, shift = (
-            r.detach().to(table).expand(shape).contiguous().unsqueeze(pixels) for r in results
-        )
-        y = kernels.run(kernels.scale_shift, rows, scale, shift)
-        ctx.save_for_backward(rows)
-        ctx.layer = (pixels, leaves, parameters, results, mean, var, scale)
-        return as_map(y, x, pixels)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, dy: Tensor):
-        """dy: (N, C, H, W) -> gradients of x, (the layer), and its parameters."""
-        (rows,) = ctx.saved_tensors
-        pixels, leaves, parameters, results, mean, var, scale = ctx.layer
-        dy_rows = as_rows(dy, pixels)[0]
-        centre = mean if leaves else torch.zeros_like(scale)
-        sums = kernels.run(kernels.gradient_sums, dy_rows, rows, centre.detach(), pixels)
-        dshift, dscale = (s.detach().squeeze(pixels) for s in sums)
-        if leaves:
-            dscale = dscale + mean.detach().squeeze(pixels) * dshift
-        grads = [g.sum_to_size(r.shape).to(r.dtype) for g, r in zip((dscale, dshift), results)]
-        wanted = [p for p in (*leaves, *parameters) if p.requires_grad]
-        found = torch.autograd.grad(results, wanted, grads, retain_graph=True, allow_unused=True)
-        by_id = {id(p): g for p, g in zip(wanted, found)}
-        dx = None
-        if ctx.needs_input_grad[0]:
-            a, b, c = scale, torch.zeros_like(scale), torch.zeros_like(scale)
-            if leaves:
-                n = rows.shape[pixels]
-                dmean, dvar = (by_id[id(leaf)] for leaf in leaves)
-                b = dvar * (2 / n)
-                c = dmean / n - b * mean.detach()
-            dx = as_map(kernels.run(kernels.combine, dy_rows, rows, a, b, c), dy, pixels)
-        return dx, None, *(by_id.get(id(p)) for p in parameters)
-
-
-def as_rows(x: Tensor, pixels: int | None = None) -> tuple[Tensor, int]:
-    """See (N, C, H, W) as its memory lies: (N, HW, C) and 1, or (N, C, HW) and 2."""
-    if pixels is None:
-        last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
-        pixels = 1 if last else 2
-    if pixels == 1:
-        return x.permute(0, 2, 3, 1).contiguous().flatten(1, 2), 1
-    return x.contiguous().flatten(2), 2
-
-
-def as_map(rows: Tensor, like: Tensor, pixels: int) -> Tensor:
-    """Undo `as_rows`: see rows as a map of the shape of `like`."""
-    height, width = like.shape[2:]
-    if pixels == 1:
-        return rows.unflatten(1, (height, width)).permute(0, 3, 1, 2)
-    return rows.unflatten(2, (height, width))
 
 
 def pool(mean: Tensor, var: Tensor, dims: int | tuple[int, ...]) -> tuple[Tensor, Tensor]:
@@ -209,12 +135,12 @@ class BatchNorm(Norm):
         self.register_buffer("num_batches_tracked", torch.tensor(0))
 
     @property
-    def needs_moments(self) -> bool:
+    def reads_input(self) -> bool:
         """Batch norm reads its input in training only."""
         return self.training
 
     def batch_moments(self, mean: Tensor, var: Tensor, pixels: int) -> tuple[Tensor, Tensor]:
-        """Mean and variance, (C,), of the batch in training, which the running ones follow."""
+        """Mean and variance of the batch in training, which the running ones follow."""
         if not self.training:
             return self.running_mean, self.running_var
         count = mean.shape[0] * pixels
@@ -222,11 +148,11 @@ class BatchNorm(Norm):
             raise ValueError(
                 f"{type(self).__name__} wants more than one value a channel in training, got one"
             )
-        mean, var = (t.squeeze(0) for t in pool(mean, var, 0))
+        mean, var = pool(mean, var, 0)
         with torch.no_grad():
-            self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
             unbiased = var * (count / (count - 1))
-            self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
+            for running, batch in ((self.running_mean, mean), (self.running_var, unbiased)):
+                running.lerp_(batch[0].to(running.dtype), self.momentum)
             self.num_batches_tracked += 1
         return mean, var
 
@@ -243,8 +169,8 @@ class InstanceNorm(Norm):
 
     def scheme(self, mean: Tensor, var: Tensor, pixels: int) -> tuple[Tensor, Tensor]:
         """Pool nothing."""
-        if self.training and pixels == 1:
-            raise ValueError("InstanceNorm wants more than one position in training, got a 1x1 map")
+        if pixels == 1:
+            raise ValueError("InstanceNorm wants more than one position to average, got a 1x1 map")
         return self.affine(mean, var)
 
 
@@ -263,7 +189,7 @@ class BatchInstanceNorm(BatchNorm):
         self.gate = nn.Parameter(torch.ones(channels))
 
     @property
-    def needs_moments(self) -> bool:
+    def reads_input(self) -> bool:
         """The instance half reads its input always."""
         return True
 
@@ -301,9 +227,9 @@ class GroupNorm(Norm):
 
     def scheme(self, mean: Tensor, var: Tensor, pixels: int) -> tuple[Tensor, Tensor]:
         """Pool over each group of C."""
-        grouped = (t.unflatten(1, (self.groups, -1)) for t in (mean, var))
-        mean, var = (t.expand(-1, -1, self.channels // self.groups) for t in pool(*grouped, 2))
-        return self.affine(mean.flatten(1), var.flatten(1))
+        groups = (self.groups, self.channels // self.groups)
+        mean, var = pool(mean.unflatten(1, groups), var.unflatten(1, groups), 2)
+        return self.affine(mean.expand(-1, *groups).flatten(1), var.expand(-1, *groups).flatten(1))
 
 
 class LayerNorm(Norm):
@@ -321,14 +247,13 @@ class LayerNorm(Norm):
 class NoNorm(Norm):
     """y = weight * x + bias: what is left of the other layers once the normalising is gone.
 
-    Weight and bias stay, so that the network without normalisation has the same parameters and
-    can express the same functions: its convolutions have no bias of their own. The learned weight
-    also lets a residual branch find its own size (as in Fixup, Zhang et al. 2019,
-    arXiv:1901.09321). Nothing is read off the input.
+    Weight and bias stay, so that the network loses the normalising and nothing else: its
+    convolutions have no bias of their own, and a learned scale lets each residual branch find its
+    size (as in Fixup, Zhang et al. 2019, arXiv:1901.09321). Nothing is read off the input.
     """
 
     @property
-    def needs_moments(self) -> bool:
+    def reads_input(self) -> bool:
         """Nothing is normalised."""
         return False
 

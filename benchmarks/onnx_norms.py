@@ -1,0 +1,69 @@
+"""How much slower than bn's are the other norms' exported networks?
+
+    python -m benchmarks.onnx_norms
+
+One photo in onnxruntime, two threads, the networks in turns. The aim: at most 1.5 times the time
+of `bn`, whose scale and shift onnxruntime folds into the convolutions before them.
+"""
+
+import logging
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+
+from benchmarks.timing import alternate, report
+from trainer.export import export
+from trainer.norms import NORMS
+from trainer.resnet import ResNet
+
+SIZES = (128, 256)
+THREADS = 2
+SPECIES = tuple(f"species {i}" for i in range(25))
+
+
+def open_exported(norm: str, size: int, photos: np.ndarray) -> onnxruntime.InferenceSession:
+    """A session on the exported network of a norm, with random weights."""
+    torch.manual_seed(0)
+    network = ResNet(NORMS[norm])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        export(network, path, norm=norm, image_size=size, species=SPECIES, photos=photos)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = THREADS
+        return onnxruntime.InferenceSession(path, options)
+
+
+def time_size(size: int) -> list[dict[str, Any]]:
+    """One row for each norm, for photos of one size."""
+    photos = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
+    sides = {
+        norm: partial(open_exported(norm, size, photos).run, None, {"photos": photos[:1]})
+        for norm in NORMS
+    }
+    seconds = alternate(sides, repeats=21, calls=5)
+    return [
+        {
+            "pixels": size,
+            "norm": norm,
+            "ms": time * 1e3,
+            "times bn": time / seconds["bn"],
+            "holds": time <= 1.5 * seconds["bn"],
+        }
+        for norm, time in seconds.items()
+    ]
+
+
+def main() -> None:
+    """Export, check and time every norm's network at both sizes."""
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    rows = [row for size in SIZES for row in time_size(size)]
+    report("onnx_norms", f"One photo in onnxruntime {onnxruntime.__version__}", rows)
+
+
+if __name__ == "__main__":
+    main()

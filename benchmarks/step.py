@@ -1,0 +1,85 @@
+"""What does a whole training step cost with each norm, in time and memory?
+
+    python -m benchmarks.step
+
+The 14-layer network, 128 px, batches of 32, as the trainer trains it; all norms in turns. The aim
+is a speed, over that of torch's own batch norm, of at least what AIMS says, and no more memory
+with `bn` than with `torch-bn`.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, get_args
+
+import torch
+
+from benchmarks.timing import alternate, kernel_modes, report, running
+from trainer.memory import keep_memory
+from trainer.recipe import NormKey, Recipe
+from trainer.training import new_run, train_step
+
+BATCH, SIZE, SPECIES = 32, 128, 25
+AIMS = {"bn": 1.0, "in": 0.95, "bin": 0.85, "ln": 0.95, "gn": 0.95}
+
+
+def make_step(norm: NormKey) -> Callable[[], object]:
+    """A training step of a network with this norm, on one repeated batch."""
+    recipe = Recipe(norm=norm, image_size=SIZE, batch_size=BATCH)
+    photos = torch.randint(0, 256, (BATCH, SIZE, SIZE, 3), dtype=torch.uint8)
+    labels = torch.randint(0, SPECIES, (BATCH,))
+    return partial(train_step, new_run(recipe, SPECIES), recipe, photos, labels)
+
+
+def peak_bytes(call: Callable[[], object]) -> int:
+    """Most bytes of tensors that were alive at once in a call, beyond those alive before it."""
+    with torch.profiler.profile(profile_memory=True) as profile:
+        call()
+    alive = peak = 0
+    for event in profile.profiler.kineto_results.events():
+        if event.name() == "[memory]":
+            alive += event.nbytes()
+            peak = max(peak, alive)
+    return peak
+
+
+def time_steps() -> list[dict[str, Any]]:
+    """One row for each norm."""
+    steps = {norm: make_step(norm) for norm in get_args(NormKey)}
+    seconds = alternate(steps, repeats=9)
+    fastest = min(seconds, key=seconds.__getitem__)
+    mebibytes = {norm: peak_bytes(step) / 2**20 for norm, step in steps.items()}
+    rows = []
+    for norm, time in seconds.items():
+        speed = seconds["torch-bn"] / time
+        holds = fastest == "nn" if norm == "nn" else speed >= AIMS.get(norm, 1.0)
+        if norm == "bn":
+            holds = holds and mebibytes["bn"] <= mebibytes["torch-bn"]
+        rows.append(
+            {
+                "norm": norm,
+                "ms": time * 1e3,
+                "photos/s": BATCH / time,
+                "speed": speed,
+                "aim": AIMS.get(norm),
+                "peak MiB": mebibytes[norm],
+                "holds": holds,
+            }
+        )
+    return rows
+
+
+def main() -> None:
+    """Time and weigh the step with every norm in both ways to run the kernels."""
+    keep_memory()
+    rows = []
+    for mode in kernel_modes():
+        with running(mode):
+            rows += [{"kernels": mode} | row for row in time_steps()]
+    title = (
+        f"A training step of the 14-layer network, {SIZE} px, batch {BATCH}; speed over torch-bn"
+    )
+    report("step", title, rows)
+
+
+if __name__ == "__main__":
+    main()

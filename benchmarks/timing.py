@@ -1,0 +1,88 @@
+"""What the benchmarks share: timings taken in turns, the machine's name, tables and JSON."""
+
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from trainer import kernels
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def alternate(
+    sides: Mapping[str, Callable[[], object]], repeats: int = 7, calls: int = 1
+) -> dict[str, float]:
+    """Median seconds of a call of each side, timed in turns so that all share the machine's moods.
+
+    Args:
+        sides: what is compared; each is called twice before the clock starts.
+        repeats: turns of each side.
+        calls: calls in each turn.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for call in sides.values():
+        call()
+        call()
+    for _ in range(repeats):
+        for name, call in sides.items():
+            start = time.perf_counter()
+            for _ in range(calls):
+                call()
+            seconds[name].append((time.perf_counter() - start) / calls)
+    return {name: statistics.median(times) for name, times in seconds.items()}
+
+
+def kernel_modes() -> tuple[str, ...]:
+    """How the norms' kernels can run here: compiled, where that is possible, and plain."""
+    kernels.run(kernels.moments, torch.zeros(2, 2, 2, 2))  # tries the compiler
+    return ("compiled", "plain") if kernels.compiling else ("plain",)
+
+
+@contextmanager
+def running(mode: str) -> Iterator[None]:
+    """Run the norms' kernels in one of `kernel_modes` inside the block."""
+    before, kernels.compiling = kernels.compiling, mode == "compiled"
+    try:
+        yield
+    finally:
+        kernels.compiling = before
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores, threads and versions that the numbers belong to."""
+    processor = platform.processor()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines = info.read_text().splitlines()
+        processor = next((x.split(": ")[1] for x in lines if x.startswith("model name")), processor)
+    return {
+        "processor": processor,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "bfloat16": torch.cpu._is_avx512_bf16_supported(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "compiler": "used" if kernels.compiling else "none that works",
+    }
+
+
+def report(name: str, title: str, rows: list[dict[str, Any]], **more: Any) -> None:
+    """Print the rows as a table under the title and write everything to results/<name>.json."""
+    where = machine()
+    print(f"\n{title}\n{', '.join(f'{key} {value}' for key, value in where.items())}\n")
+    print(pd.DataFrame(rows).to_string(index=False, float_format="{:.2f}".format))
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps({"title": title, "machine": where, "rows": rows, **more}, indent=1))
+    print(
+        f"\nwritten to {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}"
+    )
