@@ -26,7 +26,7 @@ from trainer.memory import keep_memory
 from trainer.photos import SPLITS, PhotoFolder, PhotoSet, PhotoSetError
 from trainer.recipe import PRESETS, Recipe
 from trainer.resnet import layer_count
-from trainer.training import Run, TrainingError, new_run, precision, train
+from trainer.training import Run, TrainingError, check_same, new_run, precision, train
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,10 @@ def make_checkpoint(recipe: Recipe, folder: Path, resume: bool) -> None:
         raise TrainingError(
             f"{folder} already holds a run: --resume goes on with it, or name another --output."
         )
+    state, finished = folder / "state.pt", folder / "report.json"
+    if finished.exists() and not state.exists():
+        check_same(recipe, json.loads(finished.read_text())["recipe"], folder)
+        return
     source = PhotoFolder(Path(recipe.data))
     source.check()
     cache = Path(recipe.output) / "cache"
@@ -90,11 +94,12 @@ def make_checkpoint(recipe: Recipe, folder: Path, resume: bool) -> None:
         print(f"{skipped} photos were skipped", file=sys.stderr)
 
     run = new_run(recipe, len(source.species))
-    if (folder / "state.pt").exists():
+    if state.exists():
         run.restore(folder, recipe)
     train(run, recipe, {"train": to_train, "val": photos["val"]}, folder)
     run.network.load_state_dict(run.best)
     write_checkpoint(run, recipe, photos, folder)
+    state.unlink()
 
 
 def write_checkpoint(

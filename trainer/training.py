@@ -72,16 +72,21 @@ class Run:
             TrainingError: the run was started with other hyperparameters.
         """
         state = torch.load(folder / "state.pt", map_location=recipe.device, weights_only=True)
-        if changed := recipe.differences(state["recipe"]):
-            told = ", ".join(f"--{name.replace('_', '-')}" for name in changed)
-            raise TrainingError(
-                f"The run in {folder} was started with another {told}: resume with the same, or "
-                "start anew with another --output."
-            )
+        check_same(recipe, state["recipe"], folder)
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.epoch, self.history = state["epoch"], state["history"]
         self.best, self.best_epoch = state["best"], state["best_epoch"]
+
+
+def check_same(recipe: Recipe, stored: dict[str, Any], folder: Path) -> None:
+    """Raise TrainingError if the run in `folder` was started with other hyperparameters."""
+    if changed := recipe.differences(stored):
+        told = ", ".join(f"--{name.replace('_', '-')}" for name in changed)
+        raise TrainingError(
+            f"The run in {folder} was started with another {told}: resume with the same, or "
+            "start anew with another --output."
+        )
 
 
 def new_run(recipe: Recipe, species: int) -> Run:

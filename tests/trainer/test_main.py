@@ -31,7 +31,7 @@ def finished(drawn_photos, tmp_path_factory) -> Path:
 
 def test_a_run_ends_with_a_whole_checkpoint(finished):
     names = {path.name for path in finished.iterdir()}
-    assert names == {"model.onnx", "weights.safetensors", "report.json", "history.csv", "state.pt"}
+    assert names == {"model.onnx", "weights.safetensors", "report.json", "history.csv"}
     assert set(pd.read_csv(finished / "history.csv").epoch) == {1, 2}
     assert "conv.weight" in load_file(finished / "weights.safetensors")
 
@@ -61,6 +61,16 @@ def test_a_finished_run_is_not_overwritten(finished, drawn_photos, capsys):
     command = ["--norm", "bin", "--data", str(drawn_photos), "--output", str(finished.parent)]
     assert main([*command, *TINY]) == 2
     assert "already holds a run: --resume" in capsys.readouterr().err
+    assert (finished / "report.json").read_bytes() == before
+
+
+def test_resuming_a_finished_run_leaves_it_as_it_is(finished, drawn_photos, capsys):
+    before = (finished / "report.json").read_bytes()
+    command = ["--norm", "bin", "--data", str(drawn_photos), "--output", str(finished.parent)]
+    assert main([*command, *TINY, "--resume"]) == 0
+    assert "is complete" in capsys.readouterr().out
+    assert main([*command, *TINY, "--resume", "--seed", "4"]) == 2
+    assert "another --seed" in capsys.readouterr().err
     assert (finished / "report.json").read_bytes() == before
 
 
