@@ -1,4 +1,4 @@
-"""Fill the README's tables from the files they come from: `python -m trainer.readme`.
+"""Fill the documents' tables from the files they come from: `python -m trainer.readme`.
 
 A table stands between `<!-- NAME -->` and `<!-- end of NAME -->`; nothing else is touched.
 """
@@ -38,20 +38,42 @@ def results(checkpoints: Path) -> str:
     return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
 
 
-def filled(text: str, checkpoints: Path) -> str:
-    """The README's text with its tables made anew."""
-    for name, table in {"results": results(checkpoints)}.items():
+def performance(folder: Path) -> str:
+    """A table for each benchmark in a folder of results, under its title and its machine."""
+    parts = []
+    for path in sorted(folder.glob("*.json")):
+        measured: dict[str, Any] = json.loads(path.read_text())
+        table = pd.DataFrame(measured["rows"]).replace({True: "yes", False: "no"})
+        machine = ", ".join(f"{key} {value}" for key, value in measured["machine"].items())
+        parts += [
+            f"**{measured['title']}** (`python -m benchmarks.{path.stem}`; {machine})",
+            table.to_markdown(index=False, floatfmt=".2f", missingval=""),
+        ]
+    return "\n\n".join(parts)
+
+
+def filled(text: str, checkpoints: Path, benchmarks: Path) -> str:
+    """The text with its tables made anew."""
+    tables = {"results": results(checkpoints), "performance": performance(benchmarks)}
+    for name, table in tables.items():
         start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+        if start not in text:
+            continue
         before, _, rest = text.partition(start)
         after = rest.partition(end)[2]
         text = f"{before}{start}{table}\n{end}{after}"
     return text
 
 
+def up_to_date(document: Path) -> str:
+    """What a document of the project should say, given its checkpoints and benchmarks."""
+    return filled(document.read_text(), ROOT / "checkpoints", ROOT / "benchmarks" / "results")
+
+
 def main() -> None:
     """Rewrite README.md in place."""
     readme = ROOT / "README.md"
-    text = filled(readme.read_text(), ROOT / "checkpoints")
+    text = up_to_date(readme)
     with replacing(readme) as temporary:
         temporary.write_text(text)
 
