@@ -12,7 +12,7 @@ LARGEST_SIDE = 1024  # as large as a page shows it; longer photos are shrunk to 
 # What a photo may cost: a phone's pass, a decompression bomb does not. A long JPEG is shrunk while
 # it is decoded (3 bytes a pixel at most); a WebP takes 16 bytes a pixel, a PNG 10.
 MOST_PIXELS = 50_000_000
-MOST_PIXELS_DECODED = 12_500_000
+MOST_PIXELS_DECODED = 5_000_000  # keeps the whole app under 400 MB
 
 # Have glibc return a decoded photo's memory at once, by way of M_MMAP_THRESHOLD. Left to itself it
 # keeps a share for each thread: 400 MB after a dozen phone photos instead of 280.
