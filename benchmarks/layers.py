@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.timing import alternate, kernel_modes, report, running
+from benchmarks.timing import alternate, kernel_modes, report, running, speed
 from trainer.memory import keep_memory
 from trainer.norms import NORMS
 
@@ -45,7 +45,7 @@ def time_shape(shape: tuple[int, ...], dtype: torch.dtype) -> list[dict[str, Any
     layers = {key: NORMS[key](shape[1]) for key in (*BUILT_IN, "bin")}
     layers |= {f"torch {key}": make(shape[1]) for key, make in BUILT_IN.items()}
     sides = {name: partial(forward_backward, layer, x, dy) for name, layer in layers.items()}
-    seconds = alternate(sides, repeats=9, calls=max(1, 2**25 // x.numel()))
+    seconds = alternate(sides, repeats=15, calls=max(1, 2**25 // x.numel()))
     rivals = {key: f"torch {key}" for key in BUILT_IN} | {"bin": "bn"}
     return [
         {
@@ -53,9 +53,9 @@ def time_shape(shape: tuple[int, ...], dtype: torch.dtype) -> list[dict[str, Any
             "against": rival,
             "dtype": str(dtype).removeprefix("torch."),
             "shape": "x".join(map(str, shape)),
-            "ms": seconds[key] * 1e3,
-            "rival_ms": seconds[rival] * 1e3,
-            "speed": seconds[rival] / seconds[key],
+            "ms": statistics.median(seconds[key]) * 1e3,
+            "rival_ms": statistics.median(seconds[rival]) * 1e3,
+            "speed": speed(seconds[key], seconds[rival]),
         }
         for key, rival in rivals.items()
     ]

@@ -7,6 +7,7 @@ of `bn`, whose scale and shift onnxruntime folds into the convolutions before th
 """
 
 import logging
+import statistics
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 import onnxruntime
 import torch
 
-from benchmarks.timing import alternate, report
+from benchmarks.timing import alternate, report, speed
 from trainer.export import export
 from trainer.norms import NORMS
 from trainer.resnet import ResNet
@@ -52,11 +53,11 @@ def time_size(size: int) -> list[dict[str, Any]]:
         {
             "pixels": size,
             "norm": norm,
-            "ms": time * 1e3,
-            "times bn": time / seconds["bn"],
-            "holds": time <= 1.5 * seconds["bn"],
+            "ms": statistics.median(times) * 1e3,
+            "times bn": (ratio := speed(seconds["bn"], times)),
+            "holds": ratio <= 1.5,
         }
-        for norm, time in seconds.items()
+        for norm, times in seconds.items()
     ]
 
 

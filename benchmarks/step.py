@@ -7,13 +7,14 @@ is a speed, over that of torch's own batch norm, of at least what AIMS says, and
 with `bn` than with `torch-bn`.
 """
 
+import statistics
 from collections.abc import Callable
 from functools import partial
 from typing import Any, get_args
 
 import torch
 
-from benchmarks.timing import alternate, kernel_modes, report, running
+from benchmarks.timing import alternate, kernel_modes, report, running, speed
 from trainer.memory import keep_memory
 from trainer.recipe import NormKey, Recipe
 from trainer.training import new_run, train_step
@@ -45,13 +46,14 @@ def peak_bytes(call: Callable[[], object]) -> int:
 def time_steps() -> list[dict[str, Any]]:
     """One row for each norm."""
     steps = {norm: make_step(norm) for norm in get_args(NormKey)}
-    seconds = alternate(steps, repeats=9)
-    fastest = min(seconds, key=seconds.__getitem__)
+    seconds = alternate(steps, repeats=15)
     mebibytes = {norm: peak_bytes(step) / 2**20 for norm, step in steps.items()}
     rows = []
-    for norm, time in seconds.items():
-        speed = seconds["torch-bn"] / time
-        holds = fastest == "nn" if norm == "nn" else speed >= AIMS.get(norm, 1.0)
+    speeds = {norm: speed(times, seconds["torch-bn"]) for norm, times in seconds.items()}
+    for norm, times in seconds.items():
+        time = statistics.median(times)
+        fastest = speeds["nn"] == max(speeds.values())
+        holds = fastest if norm == "nn" else speeds[norm] >= AIMS.get(norm, 1.0)
         if norm == "bn":
             holds = holds and mebibytes["bn"] <= mebibytes["torch-bn"]
         rows.append(
@@ -59,7 +61,7 @@ def time_steps() -> list[dict[str, Any]]:
                 "norm": norm,
                 "ms": time * 1e3,
                 "photos/s": BATCH / time,
-                "speed": speed,
+                "speed": speeds[norm],
                 "aim": AIMS.get(norm),
                 "peak MiB": mebibytes[norm],
                 "holds": holds,

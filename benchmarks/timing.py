@@ -5,7 +5,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,9 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def alternate(
-    sides: Mapping[str, Callable[[], object]], repeats: int = 7, calls: int = 1
-) -> dict[str, float]:
-    """Median seconds of a call of each side, timed in turns so that all share the machine's moods.
+    sides: Mapping[str, Callable[[], object]], repeats: int, calls: int = 1
+) -> dict[str, list[float]]:
+    """Seconds of a call of each side, timed in turns so that all share the machine's moods.
 
     Args:
         sides: what is compared; each is called twice before the clock starts.
@@ -38,23 +38,27 @@ def alternate(
             for _ in range(calls):
                 call()
             seconds[name].append((time.perf_counter() - start) / calls)
-    return {name: statistics.median(times) for name, times in seconds.items()}
+    return seconds
+
+
+def speed(ours: Sequence[float], rival: Sequence[float]) -> float:
+    """How many times as fast as the rival: the median over turns, each compared within itself."""
+    return statistics.median(theirs / mine for mine, theirs in zip(ours, rival, strict=True))
 
 
 def kernel_modes() -> tuple[str, ...]:
     """How the norms' kernels can run here: compiled, where that is possible, and plain."""
-    kernels.run(kernels.moments, torch.zeros(2, 2, 2, 2))  # tries the compiler
-    return ("compiled", "plain") if kernels.compiling else ("plain",)
+    return ("compiled", "plain") if kernels.library() else ("plain",)
 
 
 @contextmanager
 def running(mode: str) -> Iterator[None]:
     """Run the norms' kernels in one of `kernel_modes` inside the block."""
-    before, kernels.compiling = kernels.compiling, mode == "compiled"
+    before, kernels.enabled = kernels.enabled, mode == "compiled"
     try:
         yield
     finally:
-        kernels.compiling = before
+        kernels.enabled = before
 
 
 def machine() -> dict[str, Any]:
@@ -71,7 +75,7 @@ def machine() -> dict[str, Any]:
         "bfloat16": torch.cpu._is_avx512_bf16_supported(),
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "compiler": "used" if kernels.compiling else "none that works",
+        "compiler": "used" if kernels.library() else "none that works",
     }
 
 

@@ -1,25 +1,73 @@
 """The four passes over a feature map that every normalisation layer is made of.
 
-A map is (N, C, H, W), in either memory layout; a table is (N, C), one number for each channel of
-each photo, in float32 (float64 for float64 maps). `run` compiles each pass into one loop over
-memory where torch.compile has a compiler; elsewhere the same functions run as plain torch.
+A map is (N, C, H, W). A table is (N, C), one number for each channel of each photo, or (1, C) where
+all photos share them, in float32 (float64 for float64 maps). kernels.cpp does each pass in one loop
+over memory, for maps on the CPU with their channels last. It is compiled when first needed, in
+about two seconds, where there is a C++ compiler with OpenMP (g++ or what CXX names); everything
+else runs as plain torch.
 """
 
+import ctypes
+import functools
 import logging
 import os
-from collections.abc import Callable, Sequence
+import shlex
+import subprocess
+import tempfile
+from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-# (mean, var, pixels) -> (scale, shift), on tables.
-Scheme = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
+SOURCE = Path(__file__).with_name("kernels.cpp")
+FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
+DTYPES = {torch.float64: "float64", torch.float32: "float32", torch.bfloat16: "bfloat16"}
 
-# Batch, channels, height and width that the kernels are compiled with: unequal and as large as
-# real ones, so that the compiler neither takes two of them for one size nor calls any of them
-# tiny. 16 channels are the fewest, where most pixels are: it vectorises for that many.
-EXAMPLE_SIZES = (24, 16, 40, 56)
+enabled = True  # False does without the compiled kernels, for comparison
+
+
+def moments(x: Tensor) -> Tensor:
+    """Mean and biased variance of each channel of each photo, (2, N, C).
+
+    Compiled in a single pass: a photo's first pixel is subtracted from all of them before squares
+    are taken, so that a large mean does not drown a small deviation.
+    """
+    if native(x):
+        mean_var = x.new_empty((2, *x.shape[:2]), dtype=table_dtype(x))
+        call("moments", x, mean_var)
+        return mean_var
+    mean = x.mean((2, 3), dtype=table_dtype(x), keepdim=True)
+    centred = x - mean
+    # Exported, the product is faster in onnxruntime than a square.
+    return torch.stack((mean.flatten(1), (centred * centred).mean((2, 3))))
+
+
+def scale_shift(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """Scale * x + shift, in x's own data type."""
+    if native(x):
+        y = torch.empty_like(x)
+        call("scale_shift", x, Table.of(scale), Table.of(shift), y)
+        return y
+    return torch.addcmul(wide(shift), x, wide(scale)).to(x.dtype)
+
+
+def gradient_sums(dy: Tensor, x: Tensor, mean: Tensor) -> Tensor:
+    """Sums over the pixels of dy and of dy * (x - mean), (2, N, C), for any table of means."""
+    if native(x):
+        sums = x.new_empty((2, *x.shape[:2]), dtype=table_dtype(x))
+        call("gradient_sums", dy, x, Table.of(mean), sums)
+        return sums
+    sum_dy_x = (dy * (x - wide(mean))).sum((2, 3))
+    return torch.stack((dy.sum((2, 3), dtype=sum_dy_x.dtype), sum_dy_x))
+
+
+def combine(dy: Tensor, x: Tensor, by_dy: Tensor, by_x: Tensor, shift: Tensor) -> Tensor:
+    """The gradient of the map: by_dy * dy + by_x * x + shift, in x's own data type."""
+    if native(x):
+        dx = torch.empty_like(x)
+        call("combine", dy, x, Table.of(by_dy), Table.of(by_x), Table.of(shift), dx)
+        return dx
+    return torch.addcmul(wide(shift), dy, wide(by_dy)).addcmul_(x, wide(by_x)).to(x.dtype)
 
 
 def table_dtype(x: Tensor) -> torch.dtype:
@@ -27,156 +75,83 @@ def table_dtype(x: Tensor) -> torch.dtype:
     return torch.promote_types(x.dtype, torch.float32)
 
 
-def moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and biased variance of each channel of each photo, in a single pass.
-
-    The first line's mean is subtracted from all pixels before squares are taken, so that a large
-    mean does not drown a small deviation.
-    """
-    pixels = x.shape[2] * x.shape[3]
-    first = x[:, :, :1].to(table_dtype(x)).mean(3, keepdim=True)
-    centred = x.to(first.dtype) - first
-    mean = total(centred) / pixels
-    var = total(centred * centred) / pixels - mean * mean
-    return mean + first[:, :, 0, 0], var.clamp_min(0)
-
-
-def scale_shift(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """Scale * x + shift, in x's own data type."""
-    return torch.addcmul(wide(shift), x.to(scale.dtype), wide(scale)).to(x.dtype)
-
-
-def gradient_sums(dy: Tensor, x: Tensor, mean: Tensor, zero: Tensor) -> tuple[Tensor, Tensor]:
-    """Sums of dy * x and of dy: the gradients of scale and shift.
-
-    Any mean gives the same sums; the map's own keeps the digits where x is far from zero. The
-    table of zeros makes both sums depend on n: only then does inductor take them in one loop.
-    """
-    dy = dy.to(mean.dtype) - wide(zero)
-    dshift = total(dy)
-    return total(dy * (x.to(mean.dtype) - wide(mean))) + mean * dshift, dshift
-
-
-def combine(dy: Tensor, x: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
-    """The gradient of the map: a * dy + b * x + c, in x's own data type."""
-    dx = torch.addcmul(wide(c), dy.to(a.dtype), wide(a))
-    return torch.addcmul(dx, x.to(a.dtype), wide(b)).to(x.dtype)
-
-
 def wide(table: Tensor) -> Tensor:
     """See a table (N, C) as (N, C, 1, 1)."""
-    return table[:, :, None, None]
+    return table[..., None, None]
 
 
-def total(x: Tensor) -> Tensor:
-    """Sum over height and width, (N, C)."""
-    # Compiled, each line is summed on its own first: all lines run in parallel, and the sums are
-    # as exact as the compensated ones that inductor would switch to, with a second compilation,
-    # above 4096 terms. Plain torch is faster in one go.
-    return x.sum(3).sum(2) if torch.compiler.is_compiling() else x.sum((2, 3))
-
-
-def in_long_lines(x: Tensor) -> Tensor:
-    """See a map as one with fewer and longer lines, up to 1024 pixels: `total` likes them."""
-    height, width = x.shape[2:]
-    lines = 1
-    while height % (2 * lines) == 0 and height > 2 * lines and 2 * lines * width <= 1024:
-        lines *= 2
-    return x.view(*x.shape[:2], height // lines, lines * width)
-
-
-def run(kernel: Callable, *args: Tensor):
-    """Call a kernel, compiled where that is possible.
-
-    Args:
-        kernel: one of the four above.
-        args: its arguments; the first is a map that fills its memory.
-    """
-    x = args[0]
-    # A size of one would be compiled into code that then serves nothing else.
-    if not compiling or min(x.shape) < 2:
-        return kernel(*args)
-    key = (kernel, x.dtype, x.device, x.is_contiguous())
-    if key not in _compiled:
-        _compiled[key] = _compile(kernel, args)
-    return _compiled[key](*args)
-
-
-compiling = os.environ.get("TORCH_COMPILE_DISABLE") != "1"
-_compiled: dict[tuple, Callable] = {}
-
-
-def _compile(kernel: Callable, args: tuple[Tensor, ...]) -> Callable:
-    """The kernel compiled for maps and tables like these of any size, or as it is.
-
-    What cannot be compiled once is not tried again: there is no compiler, or it does not work.
-    """
-    global compiling
-    # The compiler's vector instructions are not tried out first: that takes longer than compiling
-    # all four kernels, and a compiler that lacks them fails here and is not used.
-    function = torch.compile(kernel, dynamic=True, options={"cpp.vec_isa_ok": True})
-    examples = [
-        torch.zeros(EXAMPLE_SIZES[: a.dim()], dtype=a.dtype, device=a.device).contiguous(
-            memory_format=torch.contiguous_format if a.is_contiguous() else torch.channels_last
-        )
-        for a in args
-    ]
-    try:
-        function(*examples)
-    except Exception as error:
-        compiling = False
-        logging.getLogger(__name__).info("norms run uncompiled: %s", error)
-        return kernel
-    return function
-
-
-class Normalize(torch.autograd.Function):
-    """Moments, scheme, scale and shift; backward through the same three.
-
-    The scheme is differentiated by autograd on its small tables, the passes over the map by hand.
-    """
-
-    @staticmethod
-    def forward(ctx, x: Tensor, scheme: Scheme, reads_input: bool, *parameters: Tensor) -> Tensor:
-        """x: (N, C, H, W) -> the same; `reads_input` tells whether the scheme needs the moments."""
-        x = x.detach().contiguous(memory_format=layout(x))
-        tables = run(moments, in_long_lines(x)) if reads_input else ()
-        with torch.enable_grad():
-            leaves = [t.requires_grad_() for t in tables]
-            mean, var = leaves or (x.new_empty(0), x.new_empty(0))
-            results: Sequence[Tensor] = scheme(mean, var, x.shape[2] * x.shape[3])
-            # The kernels take tables of one shape and type, whatever the scheme pools over.
-            results = [r.to(table_dtype(x)).expand(x.shape[:2]) for r in results]
-        scale, shift = (r.detach().contiguous() for r in results)
-        ctx.save_for_backward(x)
-        ctx.graph = (leaves, parameters, results, scale)
-        return run(scale_shift, x, scale, shift)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, dy: Tensor):
-        """dy: (N, C, H, W) -> gradients of x and of the parameters."""
-        (x,) = ctx.saved_tensors
-        leaves, parameters, results, scale = ctx.graph
-        dy = dy.detach().contiguous(memory_format=layout(x))
-        zero = torch.zeros_like(scale)
-        mean = leaves[0].detach() if leaves else zero
-        grads = {}
-        if wanted := [t for t in (*leaves, *parameters) if t.requires_grad]:
-            sums = run(gradient_sums, in_long_lines(dy), in_long_lines(x), mean, zero)
-            found = torch.autograd.grad(results, wanted, sums, retain_graph=True)
-            grads = dict(zip(wanted, found, strict=True))
-        if leaves:
-            pixels = x.shape[2] * x.shape[3]
-            dmean, dvar = (grads[leaf] for leaf in leaves)
-            b = dvar * (2 / pixels)
-            dx = run(combine, dy, x, scale, b, dmean / pixels - b * mean)
-        else:
-            dx = run(scale_shift, dy, scale, zero)
-        return dx, None, None, *(grads.get(p) for p in parameters)
+def recorded() -> bool:
+    """Whether operations are being recorded for later and not just run."""
+    return (
+        torch.compiler.is_compiling()
+        or torch.jit.is_tracing()
+        or torch._C._len_torch_dispatch_stack() > 0  # make_fx
+        or torch._C._functorch.peek_interpreter_stack() is not None  # torch.func
+    )
 
 
 def layout(x: Tensor) -> torch.memory_format:
-    """The memory format that x is in or nearest to."""
-    last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+    """The memory format to put x, or what belongs to it, into before a kernel is called."""
+    last = x.is_contiguous(memory_format=torch.channels_last)
     return torch.channels_last if last else torch.contiguous_format
+
+
+def native(x: Tensor) -> bool:
+    """Whether the compiled kernels take maps like x."""
+    return (
+        enabled
+        and not recorded()
+        and x.device.type == "cpu"
+        and x.dtype in DTYPES
+        and x.numel() > 0
+        and x.is_contiguous(memory_format=torch.channels_last)
+        and library() is not None
+    )
+
+
+class Table(ctypes.Structure):
+    """A table as kernels.cpp takes it: a step of zero where all photos share its numbers."""
+
+    _fields_ = (("data", ctypes.c_void_p), ("step", ctypes.c_int64))
+
+    @classmethod
+    def of(cls, table: Tensor) -> "Table":
+        """Point at a table, which has to outlive the call; its channels must be contiguous."""
+        return cls(table.data_ptr(), table.stride(0) if table.shape[0] > 1 else 0)
+
+
+ARGUMENTS: dict[str, tuple[type, ...]] = {
+    "moments": (ctypes.c_void_p,) * 2,
+    "scale_shift": (ctypes.c_void_p, Table, Table, ctypes.c_void_p),
+    "gradient_sums": (ctypes.c_void_p, ctypes.c_void_p, Table, ctypes.c_void_p),
+    "combine": (ctypes.c_void_p, ctypes.c_void_p, Table, Table, Table, ctypes.c_void_p),
+}
+
+
+def call(name: str, x: Tensor, *others: Tensor | Table) -> None:
+    """Call a compiled kernel for the data type and size of its first argument, a map."""
+    photos, channels, height, width = x.shape
+    pointers = [t.data_ptr() if isinstance(t, Tensor) else t for t in (x, *others)]
+    kernel = getattr(library(), f"{name}_{DTYPES[x.dtype]}")
+    kernel(*pointers, photos, height * width, channels)
+
+
+@functools.cache
+def library() -> ctypes.CDLL | None:
+    """kernels.cpp compiled for this machine, once a process; None where that does not work."""
+    compiler = os.environ.get("CXX", "g++")
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "kernels.so"
+            command = [*shlex.split(compiler), *FLAGS, str(SOURCE), "-o", str(path)]
+            subprocess.run(command, check=True, capture_output=True, timeout=120)
+            loaded = ctypes.CDLL(str(path))
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        logging.getLogger(__name__).info("The norms run uncompiled: %s", error)
+        return None
+    for name, arguments in ARGUMENTS.items():
+        for dtype in DTYPES.values():
+            kernel = getattr(loaded, f"{name}_{dtype}")
+            kernel.argtypes = [*arguments, *[ctypes.c_int64] * 3]
+            kernel.restype = None
+    return loaded

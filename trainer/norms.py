@@ -1,10 +1,11 @@
 """Seven ways to normalise a feature map, six of them from scratch.
 
 All six start from the mean and variance of each channel of each photo, a small (N, C) table, and
-differ in how they pool that table. What comes out is always one scale and one shift for each
-channel of each photo, y[n,c] = scale[n,c] * x[n,c] + shift[n,c], so the large map is read once for
-the table and once for the result, whatever the scheme.
+differ in what they average that table over. What comes out is always one scale and one shift for
+each channel of each photo, y[n,c] = scale[n,c] * x[n,c] + shift[n,c], so the large map is read
+once for the table and once for the result, whatever the scheme.
 
+The method `average` is the whole of a scheme; `trainer.terms` does the rest for all of them.
 `NORMS` names them: each key maps to a constructor that takes the channel count.
 """
 
@@ -13,13 +14,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from trainer import kernels
+from trainer.terms import EPS, Terms, normalize
 
 
 class Norm(nn.Module):
-    """What the six layers share: the check of the input, the two passes, weight and bias.
-
-    A subclass says in `scheme` how the table of moments becomes a scale and a shift.
+    """What the six layers share: the check of the input, weight and bias.
 
     Args:
         channels: of the maps to be normalised.
@@ -28,8 +27,6 @@ class Norm(nn.Module):
         weight, bias: (C,) learned scale and shift of the result.
     """
 
-    eps = 1e-5
-
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.channels = channels
@@ -37,75 +34,31 @@ class Norm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def extra_repr(self) -> str:
-        """The channel count, for printing."""
-        return f"{self.channels}"
+        """What is printed between the parentheses."""
+        return str(self.channels)
 
-    @property
-    def reads_input(self) -> bool:
-        """Whether the scheme reads the input's moments at all."""
-        return True
-
-    def scheme(self, mean: Tensor, var: Tensor, pixels: int) -> tuple[Tensor, Tensor]:
-        """Turn the table of moments into scale and shift.
-
-        Args:
-            mean, var: (N, C) mean and biased variance of each photo's each channel; empty where
-                `reads_input` is false.
-            pixels: height times width, how many numbers each of them is taken from.
-
-        Returns:
-            scale, shift: (N, C), or (1, C) or (C,) where they are the same for all photos.
-        """
+    def average(self, table: Tensor) -> Tensor:
+        """Average tables (..., N, C) over what is normalised together: the scheme in a line."""
         raise NotImplementedError
 
-    def affine(self, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
-        """Scale and shift of weight * (x - mean) / sqrt(var + eps) + bias."""
-        scale = self.weight * torch.rsqrt(var + self.eps)
-        return scale, self.bias - mean * scale
+    def terms(self) -> Terms:
+        """What the layer computes."""
+        return Terms(None, self.bias, (self.average,), (self.weight,))
+
+    def check(self, x: Tensor) -> None:
+        """Refuse a map that cannot be normalised."""
+        if x.dim() != 4 or x.shape[1] != self.channels:
+            wanted = f"(N, {self.channels}, H, W)"
+            raise ValueError(f"{type(self).__name__} wants {wanted}, got {tuple(x.shape)}")
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (N, C, H, W) float -> the same shape, data type and memory layout.
 
         Raises:
-            ValueError: for another rank or channel count.
+            ValueError: for another rank or channel count, or too few values to average.
         """
-        if x.dim() != 4 or x.shape[1] != self.channels:
-            wanted = f"(N, {self.channels}, H, W)"
-            raise ValueError(f"{type(self).__name__} wants {wanted}, got {tuple(x.shape)}")
-        if traced():
-            return self.plain(x)
-        return kernels.Normalize.apply(x, self.scheme, self.reads_input, *self.parameters())
-
-    def plain(self, x: Tensor) -> Tensor:
-        """The same layer in ordinary operations, for exporters and tracers to read."""
-        mean = var = x.new_empty(0)
-        pixels = x.shape[2] * x.shape[3]
-        if self.reads_input:
-            mean = x.mean((2, 3), dtype=kernels.table_dtype(x), keepdim=True)
-            centred = x - mean
-            var = (centred * centred).mean((2, 3))  # onnxruntime is slow at squares and powers
-            mean = mean[:, :, 0, 0]
-        scale, shift = self.scheme(mean, var, pixels)
-        return (x * scale[..., None, None] + shift[..., None, None]).to(x.dtype)
-
-
-def traced() -> bool:
-    """Whether operations are being recorded (export, compile, make_fx, torch.func)."""
-    return (
-        torch.compiler.is_compiling()
-        or torch.jit.is_tracing()
-        or torch._C._len_torch_dispatch_stack() > 0
-        or torch._C._functorch.peek_interpreter_stack() is not None
-    )
-
-
-def pool(mean: Tensor, var: Tensor, dims: int | tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Mean and variance over whole dimensions of a table, by the law of total variance.
-
-    The variance of the union is the mean of the variances plus the variance of the means.
-    """
-    pooled = mean.mean(dims, keepdim=True)
-    return pooled, (var + (mean - pooled).square()).mean(dims, keepdim=True)
+        self.check(x)
+        return normalize(x, self.terms())[0]
 
 
 class BatchNorm(Norm):
@@ -134,31 +87,43 @@ class BatchNorm(Norm):
         self.register_buffer("running_var", torch.ones(channels))
         self.register_buffer("num_batches_tracked", torch.tensor(0))
 
-    @property
-    def reads_input(self) -> bool:
-        """Batch norm reads its input in training only."""
-        return self.training
+    def average(self, table: Tensor) -> Tensor:
+        """Over N."""
+        return table.mean(-2, keepdim=True)
 
-    def batch_moments(self, mean: Tensor, var: Tensor, pixels: int) -> tuple[Tensor, Tensor]:
-        """Mean and variance of the batch in training, which the running ones follow."""
-        if not self.training:
-            return self.running_mean, self.running_var
-        count = mean.shape[0] * pixels
-        if count == 1:
-            raise ValueError(
-                f"{type(self).__name__} wants more than one value a channel in training, got one"
-            )
-        mean, var = pool(mean, var, 0)
-        with torch.no_grad():
-            unbiased = var * (count / (count - 1))
-            for running, batch in ((self.running_mean, mean), (self.running_var, unbiased)):
-                running.lerp_(batch[0].to(running.dtype), self.momentum)
-            self.num_batches_tracked += 1
-        return mean, var
+    def terms(self) -> Terms:
+        """What the layer computes; in eval mode nothing is read off the map."""
+        return self.batch_terms(self.weight)
 
-    def scheme(self, mean: Tensor, var: Tensor, pixels: int) -> tuple[Tensor, Tensor]:
-        """Pool over N."""
-        return self.affine(*self.batch_moments(mean, var, pixels))
+    def batch_terms(self, weight: Tensor) -> Terms:
+        """Batch norm with this weight."""
+        if self.training:
+            return Terms(None, self.bias, (self.average,), (weight,))
+        scale = weight * torch.rsqrt(self.running_var + EPS)
+        return Terms(scale, self.bias - self.running_mean * scale)
+
+    def check(self, x: Tensor) -> None:
+        """Refuse a map that cannot be normalised."""
+        super().check(x)
+        if self.training and x.numel() == self.channels:
+            name = type(self).__name__
+            raise ValueError(f"{name} wants more than one value a channel in training, got one")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As in `Norm`; in training the running statistics follow the batch's."""
+        self.check(x)
+        y, moments = normalize(x, self.terms())
+        if self.training:
+            self.follow(moments[0].mean, moments[0].var, x.numel() // self.channels)
+        return y
+
+    @torch.no_grad()
+    def follow(self, mean: Tensor, var: Tensor, count: int) -> None:
+        """Move the running statistics towards those, (1, C), of a batch of `count` values each."""
+        unbiased = var * (count / (count - 1))
+        for running, batch in ((self.running_mean, mean), (self.running_var, unbiased)):
+            running.lerp_(batch[0].to(running.dtype), self.momentum)
+        self.num_batches_tracked.add_(1)
 
 
 class InstanceNorm(Norm):
@@ -167,11 +132,15 @@ class InstanceNorm(Norm):
     The same in training and eval mode. (Ulyanov et al. 2016, arXiv:1607.08022)
     """
 
-    def scheme(self, mean: Tensor, var: Tensor, pixels: int) -> tuple[Tensor, Tensor]:
-        """Pool nothing."""
-        if pixels == 1:
+    def average(self, table: Tensor) -> Tensor:
+        """Over nothing."""
+        return table
+
+    def check(self, x: Tensor) -> None:
+        """Refuse a map that cannot be normalised."""
+        super().check(x)
+        if x.shape[2] * x.shape[3] == 1:
             raise ValueError("InstanceNorm wants more than one position to average, got a 1x1 map")
-        return self.affine(mean, var)
 
 
 class BatchInstanceNorm(BatchNorm):
@@ -188,23 +157,18 @@ class BatchInstanceNorm(BatchNorm):
         super().__init__(channels, momentum)
         self.gate = nn.Parameter(torch.ones(channels))
 
-    @property
-    def reads_input(self) -> bool:
-        """The instance half reads its input always."""
-        return True
-
     @torch.no_grad()
     def clip_gate_(self) -> None:
         """Bring the gate back into [0, 1] in place."""
         self.gate.clamp_(0, 1)
 
-    def scheme(self, mean: Tensor, var: Tensor, pixels: int) -> tuple[Tensor, Tensor]:
-        """Pool over N, pool nothing, and mix the two."""
-        batch_mean, batch_var = self.batch_moments(mean, var, pixels)
-        batch_rstd = self.gate * torch.rsqrt(batch_var + self.eps)
-        rstd = (1 - self.gate) * torch.rsqrt(var + self.eps)
-        scale = self.weight * (batch_rstd + rstd)
-        return scale, self.bias - self.weight * (batch_mean * batch_rstd + mean * rstd)
+    def terms(self) -> Terms:
+        """The weight is shared out by the gate."""
+        gated = self.weight * self.gate
+        scale, shift, averages, weights = self.batch_terms(gated)
+        return Terms(
+            scale, shift, (*averages, lambda table: table), (*weights, self.weight - gated)
+        )
 
 
 class GroupNorm(Norm):
@@ -221,15 +185,14 @@ class GroupNorm(Norm):
         super().__init__(channels)
         if groups < 1 or channels % groups:
             raise ValueError(
-                f"{type(self).__name__} wants groups that divide {channels} channels, got {groups}"
+                f"GroupNorm wants groups that divide {channels} channels, got {groups}"
             )
         self.groups = groups
 
-    def scheme(self, mean: Tensor, var: Tensor, pixels: int) -> tuple[Tensor, Tensor]:
-        """Pool over each group of C."""
-        groups = (self.groups, self.channels // self.groups)
-        mean, var = pool(mean.unflatten(1, groups), var.unflatten(1, groups), 2)
-        return self.affine(mean.expand(-1, *groups).flatten(1), var.expand(-1, *groups).flatten(1))
+    def average(self, table: Tensor) -> Tensor:
+        """Over each group of C."""
+        grouped = table.unflatten(-1, (self.groups, -1))
+        return grouped.mean(-1, keepdim=True).expand_as(grouped).flatten(-2)
 
 
 class LayerNorm(Norm):
@@ -239,9 +202,9 @@ class LayerNorm(Norm):
     group. (Ba et al. 2016, arXiv:1607.06450)
     """
 
-    def scheme(self, mean: Tensor, var: Tensor, pixels: int) -> tuple[Tensor, Tensor]:
-        """Pool over C."""
-        return self.affine(*pool(mean, var, 1))
+    def average(self, table: Tensor) -> Tensor:
+        """Over C."""
+        return table.mean(-1, keepdim=True).expand_as(table).contiguous()
 
 
 class NoNorm(Norm):
@@ -252,14 +215,9 @@ class NoNorm(Norm):
     size (as in Fixup, Zhang et al. 2019, arXiv:1901.09321). Nothing is read off the input.
     """
 
-    @property
-    def reads_input(self) -> bool:
-        """Nothing is normalised."""
-        return False
-
-    def scheme(self, mean: Tensor, var: Tensor, pixels: int) -> tuple[Tensor, Tensor]:
-        """Pool nothing, normalise nothing."""
-        return self.weight, self.bias
+    def terms(self) -> Terms:
+        """What the layer computes."""
+        return Terms(self.weight, self.bias)
 
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {
