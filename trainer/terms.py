@@ -57,18 +57,19 @@ def resolve(terms: Terms, x: Tensor) -> tuple[Tensor, Tensor, list[Moments]]:
         moments: of each average in turn.
     """
     scales = [] if terms.scale is None else [terms.scale[None]]
-    shifts = [terms.shift[None]]
+    shift = terms.shift[None]
     found: list[Moments] = []
     if terms.averages:
         mean, var = kernels.moments(x)
     for average, weight in zip(terms.averages, terms.weights, strict=True):
         pooled_mean = average(mean)
-        pooled_var = average(var + (mean - pooled_mean).square())
+        offset = mean - pooled_mean
+        pooled_var = average(torch.addcmul(var, offset, offset))
         rstd = torch.rsqrt(pooled_var + EPS)
         scales.append(weight * rstd)
-        shifts.append(-pooled_mean * scales[-1])
+        shift = torch.addcmul(shift, pooled_mean, scales[-1], value=-1)
         found.append(Moments(pooled_mean, pooled_var, rstd))
-    return total(scales), total(shifts), found
+    return total(scales), shift, found
 
 
 def total(tables: list[Tensor]) -> Tensor:
@@ -120,9 +121,9 @@ class Normalize(torch.autograd.Function):
         """
         x, *tables = ctx.saved_tensors
         dy = dy.contiguous(memory_format=kernels.layout(x))
-        zero = x.new_zeros((1, x.shape[1]), dtype=kernels.table_dtype(x))
         if not ctx.averages:
             (scale,) = tables
+            zero = x.new_zeros((1, x.shape[1]), dtype=kernels.table_dtype(x))
             dshift, dscale = kernels.gradient_sums(dy, x, zero).sum(1)
             dx = kernels.scale_shift(dy, scale.to(zero.dtype)[None], zero)
             return dx, None, dscale, dshift
@@ -137,11 +138,10 @@ class Normalize(torch.autograd.Function):
             mean, _, rstd = found[3 * k : 3 * k + 3]
             if k:
                 sums = torch.stack((sum_dy, sum_dy_x + (centre - mean) * sum_dy))
-            average_g, average_gx = average(weight * sums) * (rstd / pixels)
-            slope = average_gx * rstd * rstd
+            minus_g, minus_gx = average(weight * sums) * (rstd * (-1 / pixels))
             by_dy.append(weight * rstd)
-            by_x.append(-slope)
-            shift.append(mean * slope - average_g)
+            by_x.append(minus_gx * rstd * rstd)
+            shift.append(torch.addcmul(minus_g, mean, by_x[-1], value=-1))
             dweights.append((rstd * sums[1]).sum(0))
         dx = kernels.combine(dy, x, total(by_dy), total(by_x), total(shift))
         dscale = (sum_dy_x + centre * sum_dy).sum(0) if ctx.scaled else None
