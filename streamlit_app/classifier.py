@@ -21,6 +21,7 @@ NORMS = {
     "nn": "no norm",
     "torch-bn": "built-in batch norm",
 }
+STUDIES = "studies"  # the one folder among the variants that is none: tables of many short runs
 
 
 class CheckpointError(ValueError):
@@ -163,7 +164,8 @@ def variant_folders(folder: Path) -> list[Path]:
     """The folders in `folder`, one a variant, the study's seven first; none where none exist."""
     if not folder.is_dir():
         return []
-    found = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    found = [path for path in folder.iterdir() if path.is_dir() and path.name[0] != "."]
+    found = [path for path in found if path.name != STUDIES]
     rank = {norm: place for place, norm in enumerate(NORMS)}
     return sorted(found, key=lambda path: (rank.get(path.name, len(NORMS)), path.name))
 

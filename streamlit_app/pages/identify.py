@@ -4,39 +4,10 @@ import streamlit as st
 from PIL import Image
 
 from streamlit_app.charts import percent, probability_bars
-from streamlit_app.classifier import (
-    NORMS,
-    Answer,
-    Classifier,
-    checkpoints_folder,
-    open_variants,
-    readable,
-    stamps,
-)
+from streamlit_app.classifier import Answer, readable
 from streamlit_app.heatmaps import CSS_GRADIENT, overlay
-from streamlit_app.photos import PhotoError, read_photo
-
-# Widgets rerun the page; what they do not change is kept. `stamp` makes a changed checkpoint count.
-Stamp = tuple[tuple[str, int], ...]
-
-
-@st.cache_resource(max_entries=1, show_spinner=False)
-def variants_at(stamp: Stamp) -> tuple[dict[str, Classifier], list[str]]:
-    """Every variant that can serve, and what is wrong with the others."""
-    return open_variants(checkpoints_folder())
-
-
-@st.cache_data(max_entries=8, show_spinner=False)
-def photo_in(data: bytes) -> Image.Image:
-    """The photo in an uploaded file."""
-    return read_photo(data)
-
-
-@st.cache_data(max_entries=32, show_spinner=False)
-def answer_to(data: bytes, variant: str, stamp: Stamp) -> Answer:
-    """What a variant says about the photo in an uploaded file."""
-    variants, _ = variants_at(stamp)
-    return variants[variant].answer([photo_in(data)])
+from streamlit_app.photos import PhotoError
+from streamlit_app.serving import answer_to, described, photo_in, variants_to_serve
 
 
 def forget_other() -> None:
@@ -95,17 +66,7 @@ def show_heatmap(photo: Image.Image, answer: Answer) -> None:
 
 
 st.title("Which bird is this?", anchor=False)
-stamp = stamps(checkpoints_folder())
-variants, faults = variants_at(stamp)
-for fault in faults:
-    st.warning(fault)
-if not variants:
-    st.error(
-        "Plumage can name the bird on a photo once it has a model: make one with "
-        "`python -m trainer --norm bn --data PHOTOS`."
-    )
-    st.stop()
-
+variants, stamp = variants_to_serve()
 left, right = st.columns([4, 3], gap="medium")
 with left:
     upload = st.file_uploader(
@@ -119,7 +80,7 @@ with left:
         variant = st.selectbox(
             "Model",
             list(variants),
-            format_func=lambda name: f"{name}: {NORMS.get(variants[name].norm, 'another norm')}",
+            format_func=lambda name: described(name, variants[name].norm),
             key="variant",
         )
 photo = None
