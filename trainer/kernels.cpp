@@ -2,6 +2,8 @@
 // trainer/kernels.py says what each pass is for and does the same in plain torch where nothing can
 // be compiled.
 
+#include <omp.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -123,23 +125,27 @@ void gradient_sums(const X* dy, const X* x, Table<T> mean, T* sum_dy, int64_t ph
 }
 
 // Calls body(width, n, c0, each) for parts of all photos; each(f) calls f(i, c) for every number i of
-// the part, which belongs to channel c0 + c. The last photos come first: the sums before this pass
-// have left them in the cache.
+// the part, which belongs to channel c0 + c. Each thread has the photos that it has in the sums before
+// this pass, and begins with the last of them, which are still in its cache.
 template <class Body>
 void for_parts(int64_t photos, int64_t pixels, int64_t channels, Body body) {
-#pragma omp parallel for collapse(2)
-    for (int64_t n = photos - 1; n >= 0; n--)
-        for (int64_t start = 0; start < pixels; start += BLOCK)
+    const int64_t a_photo = (pixels + BLOCK - 1) / BLOCK, parts = photos * a_photo;
+#pragma omp parallel
+    {
+        const int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
+        const int64_t first = parts * thread / threads, last = parts * (thread + 1) / threads - 1;
+        for (int64_t part = last; part >= first; part--)
             for_channels(channels, [=](auto width, int64_t c0) {
-                const int64_t end = std::min(start + BLOCK, pixels);
+                const int64_t n = part / a_photo, start = part % a_photo * BLOCK;
                 body(width, n, c0, [=](auto f) {
-                    for (int64_t pixel = start; pixel < end; pixel++) {
+                    for (int64_t pixel = start; pixel < std::min(start + BLOCK, pixels); pixel++) {
                         const int64_t i = (n * pixels + pixel) * channels + c0;
 #pragma omp simd
                         for (int c = 0; c < decltype(width)::value; c++) f(i + c, c);
                     }
                 });
             });
+    }
 }
 
 template <class X, class T>

@@ -49,8 +49,9 @@ class Recipe:
     """Auto takes bfloat16 where the processor computes in it, else float32."""
     seed: int = 0
     """Seed of the weights, the order of the photos and the augmentation."""
-    workers: int = 2
-    """Processes that prepare photos; the result does not depend on it."""
+    workers: int = 0
+    """Processes that prepare photos beside a GPU; on a CPU they only hold up the training step,
+    which uses all cores. The result does not depend on it."""
     device: str = "cpu"
     """Device as torch names it: cpu, cuda, mps."""
 

@@ -106,8 +106,9 @@ class Normalize(torch.autograd.Function):
         a, b, moments = resolve(Terms(scale, shift, averages, weights), x)
         dtype = kernels.table_dtype(x)
         found = [table for three in moments for table in three]
+        needed = [table for three in moments for table in (three.mean, three.rstd)]
         ctx.averages, ctx.scaled = averages, scale is not None
-        ctx.save_for_backward(x, *([scale] if ctx.scaled else []), *weights, *found)
+        ctx.save_for_backward(x, *([scale] if ctx.scaled else []), *weights, *needed)
         ctx.mark_non_differentiable(*found)
         return kernels.scale_shift(x, a.to(dtype), b.to(dtype)), *found
 
@@ -135,7 +136,7 @@ class Normalize(torch.autograd.Function):
         sum_dy, sum_dy_x = sums
         by_x, shift, dweights = [], [], []
         for k, (average, weight) in enumerate(zip(ctx.averages, weights, strict=True)):
-            mean, _, rstd = found[3 * k : 3 * k + 3]
+            mean, rstd = found[2 * k : 2 * k + 2]
             if k:
                 sums = torch.stack((sum_dy, sum_dy_x + (centre - mean) * sum_dy))
             minus_g, minus_gx = average(weight * sums) * (rstd * (-1 / pixels))
