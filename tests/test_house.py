@@ -50,7 +50,7 @@ def test_only_pages_main_and_serving_import_streamlit(path: Path) -> None:
 def test_the_app_imports_only_what_its_requirements_name() -> None:
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     required = {line.split(">")[0].strip() for line in lines if line and line[0] != "#"}
-    known = {"PIL": "pillow"}
+    known = {"PIL": "pillow", "pillow_heif": "pillow-heif"}
     others = set().union(*map(packages, APP)) - sys.stdlib_module_names - {"streamlit_app"}
     assert {known.get(package, package) for package in others} <= required
 

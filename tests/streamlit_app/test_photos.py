@@ -1,8 +1,11 @@
 import io
+import re
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +13,8 @@ from PIL import Image, features
 
 from streamlit_app.photos import LARGEST_SIDE, PhotoError, read_photo
 from tests.conftest import draw_bird, encode
+
+pillow_heif.register_heif_opener()  # lets the tests write HEIC, which Pillow calls HEIF
 
 ORIENTATION = 0x0112
 # What a camera held that way has to store for the photo to come out upright.
@@ -63,14 +68,15 @@ def test_a_jpeg_is_read_as_pillow_reads_it() -> None:
     assert difference(read_photo(data), Image.open(io.BytesIO(data))) == 0
 
 
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "HEIF", "AVIF"])
 @pytest.mark.parametrize("orientation", STORED)
 def test_a_photo_is_turned_upright_by_its_exif_tag(orientation: int, format: str) -> None:
     bird = draw_bird()
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
-    options = {"quality": 95, "subsampling": 0} if format == "JPEG" else {"lossless": True}
-    photo = read_photo(encode(bird.transpose(STORED[orientation]), format, exif=exif, **options))
+    options = {"lossless": True} if format == "WEBP" else {"quality": 95}
+    turned = bird.transpose(STORED[orientation])
+    photo = read_photo(encode(turned, format, exif=exif.tobytes(), **options))
     assert photo.size == bird.size
     assert np.abs(pixels(photo) - pixels(bird)).mean() < 2
 
@@ -134,7 +140,7 @@ def test_a_phones_two_photos_in_one_jpeg_are_read_as_the_first() -> None:
     assert pixels(read_photo(data))[32, 30, 0] > 200
 
 
-@pytest.mark.parametrize("format", ["JPEG", "PNG"])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "HEIF", "AVIF"])
 def test_a_long_photo_is_shrunk_and_keeps_its_shape(format: str) -> None:
     read = read_photo(encode(draw_bird(size=(3000, 1500)), format))
     assert read.size == (LARGEST_SIDE, LARGEST_SIDE // 2)
@@ -145,17 +151,50 @@ def test_a_phones_50_megapixel_jpeg_is_read() -> None:
     assert max(read.size) == LARGEST_SIDE
 
 
+@pytest.mark.parametrize("format", ["HEIF", "AVIF"])
+def test_a_heic_or_avif_keeps_its_colours_and_places(format: str) -> None:
+    bird = draw_bird(size=(1500, 1301))  # no multiple of a band
+    photo = read_photo(encode(bird, format, quality=90))
+    expected = bird.resize(photo.size, Image.Resampling.BICUBIC)
+    assert np.abs(pixels(photo) - pixels(expected)).mean() < 2
+
+
+def test_a_transparent_heic_is_laid_on_white() -> None:
+    photo = Image.new("RGBA", (64, 64), (255, 0, 0, 0))
+    photo.paste((0, 0, 255, 255), (0, 0, 32, 64))
+    read = pixels(read_photo(encode(photo, "HEIF", quality=-1)))
+    assert np.abs(read[32, 8] - (0, 0, 255)).max() < 10
+    assert np.abs(read[32, 56] - 255).max() < 10
+
+
+def test_a_grey_heic_becomes_rgb() -> None:
+    read = read_photo(encode(draw_bird().convert("L"), "HEIF"))
+    assert (read.mode, read.size) == ("RGB", draw_bird().size)
+
+
+def test_a_phones_24_megapixel_heic_is_read_with_5_bytes_a_pixel() -> None:
+    data = encode(Image.new("RGB", (5712, 4284), (90, 120, 90)), "HEIF", quality=30)
+    status = Path("/proc/self/status")
+    if not status.exists():
+        pytest.skip("memory is read from /proc")
+    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
+    before = int(re.findall(r"VmRSS:\s+(\d+) kB", status.read_text())[0])
+    assert max(read_photo(data).size) == LARGEST_SIDE
+    peak = int(re.findall(r"VmHWM:\s+(\d+) kB", status.read_text())[0])
+    assert (peak - before) * 1000 < 6 * 5712 * 4284
+
+
 def test_an_empty_file_is_refused_with_advice() -> None:
     assert "choose another" in refusal(b"")
 
 
 def test_a_file_that_is_no_photo_is_refused_with_the_formats_that_are_read() -> None:
-    assert "JPEG, PNG or WebP" in refusal(b"%PDF-1.7 and so on" * 100)
+    assert "JPEG, PNG, WebP, HEIC or AVIF" in refusal(b"%PDF-1.7 and so on" * 100)
 
 
 @pytest.mark.parametrize("format", ["GIF", "TIFF", "BMP"])
 def test_other_picture_formats_are_refused_with_the_formats_that_are_read(format: str) -> None:
-    assert "JPEG, PNG or WebP" in refusal(encode(draw_bird(), format))
+    assert "JPEG, PNG, WebP, HEIC or AVIF" in refusal(encode(draw_bird(), format))
 
 
 def test_a_truncated_jpeg_is_refused_with_advice() -> None:
@@ -167,7 +206,7 @@ def test_a_jpeg_cut_off_in_its_header_is_called_damaged() -> None:
     assert "damaged" in refusal(encode(draw_bird())[:300])
 
 
-@pytest.mark.parametrize("format", ["PNG", "WEBP"])
+@pytest.mark.parametrize("format", ["PNG", "WEBP", "HEIF", "AVIF"])
 def test_other_truncated_photos_are_refused_too(format: str) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
     data = encode(Image.fromarray(noise), format)
@@ -187,7 +226,25 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(side: int) -> None
     assert "too many pixels" in refusal(png_header(side, side))
 
 
-GOOD = {format: encode(draw_bird(), format) for format in ("JPEG", "PNG", "WEBP")}
+@pytest.mark.parametrize("format", ["HEIF", "AVIF"])
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_heic_or_avif_with_too_many_pixels_is_refused_before_it_is_decoded(
+    format: str,
+) -> None:
+    data = encode(Image.new("RGB", (64, 64)), format)
+    claimed = data.replace(struct.pack(">II", 64, 64), struct.pack(">II", 12_000, 12_000))
+    assert claimed != data
+    assert "too many pixels" in refusal(claimed)
+
+
+def test_a_heic_that_holds_more_pixels_than_it_claims_is_refused() -> None:
+    data = encode(Image.new("RGB", (2048, 2048)), "HEIF", quality=20)
+    claimed = data.replace(struct.pack(">II", 2048, 2048), struct.pack(">II", 64, 64))
+    assert claimed != data
+    assert "damaged" in refusal(claimed)
+
+
+GOOD = {format: encode(draw_bird(), format) for format in ("JPEG", "PNG", "WEBP", "HEIF", "AVIF")}
 
 
 @settings(max_examples=300, deadline=None)

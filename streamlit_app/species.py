@@ -1,0 +1,87 @@
+"""What is known of the 25 birds besides their looks: names, family, status, and look-alikes.
+
+The facts stand in species.csv, one row a species under its folder name; how two species are told
+apart stands in species_pairs.csv, in the order of how often the two were confused when written.
+"""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from streamlit_app.classifier import readable
+
+RED_LIST_YEAR = 2023
+# The least calibrated probability for which each is said: at 0.9 and above, at most one answer in
+# ten is wrong; below 0.6, up to every second one.
+VERY_LIKELY = 0.9
+PROBABLE = 0.6
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One species, as a field guide lists it.
+
+    species: its folder name. red_list: its category on the IUCN Red List of RED_LIST_YEAR.
+    look_for: what gives it away, in one line.
+    """
+
+    species: str
+    common_name: str
+    scientific_name: str
+    family: str
+    red_list: str
+    look_for: str
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    with (Path(__file__).parent / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+FACTS = {row["species"]: Facts(**row) for row in _rows("species.csv")}
+TELL_APART = {
+    frozenset((row["species"], row["other"])): row["tell_apart"]
+    for row in _rows("species_pairs.csv")
+}
+
+
+def common_name(species: str) -> str:
+    """A species' name as people write it, also of one that is not in species.csv."""
+    return FACTS[species].common_name if species in FACTS else readable(species)
+
+
+def sureness(probability: float) -> str:
+    """A calibrated probability in words."""
+    if probability >= VERY_LIKELY:
+        return "very likely"
+    return "probably" if probability >= PROBABLE else "a guess"
+
+
+def lookalikes(species: str, comparison: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """The two species that it is most often confused with, and how to tell each of them apart.
+
+    comparison: what comparison.json holds: photos of the one taken for the other are added up, in
+        both directions, over all variants. Where it is None or ties, the order of
+        species_pairs.csv decides, and a pair that has no line there is passed over.
+    """
+    others = [
+        (next(iter(pair - {species})), line) for pair, line in TELL_APART.items() if species in pair
+    ]
+    if comparison is not None:
+        often = _confused(species, comparison)
+        others.sort(key=lambda other: -often.get(other[0], 0))
+    return others[:2]
+
+
+def _confused(species: str, comparison: Mapping[str, Any]) -> dict[str, int]:
+    names: Sequence[str] = comparison["species"]
+    if species not in names:
+        return {}
+    one = names.index(species)
+    tables = [scores["confusion"] for scores in comparison["variants"].values()]
+    return {
+        name: sum(table[one][other] + table[other][one] for table in tables)
+        for other, name in enumerate(names)
+    }
