@@ -7,6 +7,7 @@ What is done already is skipped, what was interrupted goes on, and several of th
 started side by side share the work. The answer is one tidy table, checkpoints/studies/NAME.csv.
 """
 
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,15 +18,15 @@ import pandas as pd
 import torch
 import tyro
 from filelock import FileLock, Timeout
-from torch.nn import functional as F
 from tqdm import tqdm
 
-from trainer.evaluation import scores
+from trainer.checkpoint import make_checkpoint
+from trainer.export import ExportError
 from trainer.files import replacing
 from trainer.memory import keep_memory
-from trainer.photos import PhotoFolder, PhotoSet, PhotoSetError
+from trainer.photos import PhotoFolder, PhotoSetError
 from trainer.recipe import NormKey, Recipe
-from trainer.training import TrainingError, new_run, predict, train
+from trainer.training import TrainingError, new_run, train
 
 TABLES = Path(__file__).parents[1] / "checkpoints" / "studies"
 
@@ -38,11 +39,13 @@ class Study:
         question: what is asked.
         budget: what all runs have in common.
         changes: for each run, what it changes of the budget.
+        checkpoints: whether each run ends as a whole checkpoint.
     """
 
     question: str
     budget: Recipe
     changes: Sequence[dict[str, Any]]
+    checkpoints: bool = False
 
     @property
     def recipes(self) -> dict[str, Recipe]:
@@ -82,6 +85,7 @@ STUDIES = {
         "Which norm is best when all train alike, and how much is chance?",
         SHORT,
         [{"norm": norm, "seed": seed} for seed in range(3) for norm in get_args(NormKey)],
+        checkpoints=True,
     ),
 }
 
@@ -100,7 +104,7 @@ def main(arguments: list[str]) -> int:
         return 0
     try:
         run_study(command.name, Path(command.data), Path(command.output))
-    except (PhotoSetError, TrainingError) as error:
+    except (PhotoSetError, TrainingError, ExportError) as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -130,19 +134,18 @@ def run_study(name: str, data: Path, output: Path) -> None:
     study, home = STUDIES[name], output / "studies" / name
     source = PhotoFolder(data)
     source.check()
-    cache = output / "cache"
-    for run_name, recipe in tqdm(study.recipes.items(), name, unit=" runs", position=1):
+    for run_name, budget in tqdm(study.recipes.items(), name, unit=" runs", position=1):
         folder = home / run_name
+        recipe = replace(budget, data=str(data), output=str(output))
         folder.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(folder / ".lock", blocking=False):
-                if not finished(folder):
-                    photos = {
-                        "train": source.load("train", recipe.stored_size, cache),
-                        "val": source.load("val", recipe.image_size, cache),
-                        "test": source.load("test", recipe.image_size, cache),
-                    }
-                    finish(folder, recipe, photos)
+                if finished(folder):
+                    continue
+                if study.checkpoints:
+                    make_checkpoint(recipe, folder, resume=True)
+                else:
+                    finish(folder, recipe, source, output / "cache")
         except Timeout:
             continue  # another command is at it
     write_table(study, home, TABLES / f"{name}.csv")
@@ -153,20 +156,17 @@ def finished(folder: Path) -> bool:
     return (folder / "history.csv").exists() and not (folder / "state.pt").exists()
 
 
-def finish(folder: Path, recipe: Recipe, photos: dict[str, PhotoSet]) -> None:
-    """Train a run to its end and add a row for its last weights on the test split."""
-    run = new_run(recipe, len(photos["val"].species))
+def finish(folder: Path, recipe: Recipe, source: PhotoFolder, cache: Path) -> None:
+    """Train a run to its end."""
+    photos = {
+        "train": source.load("train", recipe.stored_size, cache),
+        "val": source.load("val", recipe.image_size, cache),
+    }
+    run = new_run(recipe, len(source.species))
     state = folder / "state.pt"
     if state.exists():
         run.restore(folder, recipe)
     train(run, recipe, photos, folder)
-    test = photos["test"]
-    logits = predict(run.network, test.pixels, recipe)
-    row = {"epoch": run.epoch, "split": "test"}
-    row["loss"] = F.cross_entropy(logits, torch.from_numpy(test.labels)).item()
-    row |= scores(test.labels, logits.argmax(1).numpy())
-    with replacing(folder / "history.csv") as temporary:
-        pd.DataFrame([*run.history, row]).to_csv(temporary, index=False, float_format="%.6g")
     state.unlink()
 
 
@@ -176,6 +176,8 @@ def write_table(study: Study, home: Path, path: Path) -> None:
     for name, recipe in study.recipes.items():
         if finished(home / name):
             history = pd.read_csv(home / name / "history.csv")
+            if study.checkpoints:
+                history = pd.concat([history, measured(home / name)])
             for place, key in enumerate(study.varied):
                 history.insert(place, key, getattr(recipe, key))
             parts.append(history)
@@ -185,6 +187,13 @@ def write_table(study: Study, home: Path, path: Path) -> None:
         with replacing(path) as temporary:
             pd.concat(parts).to_csv(temporary, index=False, float_format="%.6g")
         print(f"{path} holds their histories")
+
+
+def measured(folder: Path) -> pd.DataFrame:
+    """The test split's row of a checkpoint's report, at the epoch whose weights it has."""
+    report = json.loads((folder / "report.json").read_text())
+    values = {name: score["value"] for name, score in report["metrics"]["test"].items()}
+    return pd.DataFrame([{"epoch": report["best_epoch"], "split": "test"} | values])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from scipy.special import log_softmax
+from sklearn import metrics
 
 from trainer.evaluation import fit_temperature, scores, scores_with_intervals
 
@@ -9,6 +10,7 @@ def test_micro_f1_of_single_label_answers_is_accuracy():
     labels, answers = np.array([0, 0, 1, 2]), np.array([0, 1, 1, 1])
     values = scores(labels, answers)
     assert values["accuracy"] == values["micro_f1"] == 0.5
+    assert metrics.f1_score(labels, answers, average="micro") == 0.5
     # F1 is 2/3 for species 0, 1/2 for species 1 (one of three right), 0 for species 2.
     assert values["macro_f1"] == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
 

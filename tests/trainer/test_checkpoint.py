@@ -1,0 +1,75 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from safetensors.torch import load_file
+
+from trainer.checkpoint import make_checkpoint
+from trainer.evaluation import onnx_logits, scores
+from trainer.photos import PhotoFolder
+from trainer.recipe import Recipe
+from trainer.training import TrainingError
+
+
+@pytest.fixture(scope="module")
+def recipe(drawn_photos, tmp_path_factory) -> Recipe:
+    """A run of seconds with batch-instance norm on drawn photos."""
+    return Recipe(
+        norm="bin",
+        n=1,
+        data=str(drawn_photos),
+        output=str(tmp_path_factory.mktemp("runs")),
+        image_size=32,
+        stored_size=40,
+        batch_size=16,
+        epochs=2,
+        learning_rate=0.05,
+        augmentation="none",
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(recipe) -> Path:
+    """That run, finished."""
+    folder = Path(recipe.output) / "bin"
+    make_checkpoint(recipe, folder, resume=False)
+    return folder
+
+
+def test_a_run_ends_with_a_whole_checkpoint(finished):
+    names = {path.name for path in finished.iterdir()}
+    assert names == {"model.onnx", "weights.safetensors", "report.json", "history.csv"}
+    assert set(pd.read_csv(finished / "history.csv").epoch) == {1, 2}
+    assert "conv.weight" in load_file(finished / "weights.safetensors")
+
+
+def test_the_report_holds_recipe_counts_versions_and_scores_with_intervals(finished):
+    report = json.loads((finished / "report.json").read_text())
+    assert report["recipe"]["norm"] == "bin"
+    assert report["photos"]["train"]["count"] == 72
+    assert report["species"] == ["Blue-Disc", "Green-Bar", "Red-Ring"]
+    assert report["versions"]["torch"]
+    for split in ("train", "val", "test"):
+        for score in ("accuracy", "micro_f1", "macro_f1"):
+            value = report["metrics"][split][score]
+            assert 0 <= value["low"] <= value["value"] <= value["high"] <= 1
+
+
+def test_the_reported_accuracy_is_that_of_the_exported_file(finished, drawn_photos, tmp_path):
+    report = json.loads((finished / "report.json").read_text())
+    test = PhotoFolder(drawn_photos).load("test", 32, tmp_path)
+    answers = onnx_logits(finished / "model.onnx", test.pixels).argmax(axis=1)
+    expected = scores(test.labels, answers)
+    assert {name: s["value"] for name, s in report["metrics"]["test"].items()} == expected
+
+
+def test_a_finished_run_is_not_overwritten(recipe, finished):
+    before = (finished / "report.json").read_bytes()
+    with pytest.raises(TrainingError, match="already holds a run: --resume"):
+        make_checkpoint(recipe, finished, resume=False)
+    with pytest.raises(TrainingError, match="another --seed"):
+        make_checkpoint(replace(recipe, seed=4), finished, resume=True)
+    make_checkpoint(recipe, finished, resume=True)
+    assert (finished / "report.json").read_bytes() == before

@@ -1,0 +1,124 @@
+"""A run from its photos to the four files of a checkpoint that the app serves."""
+
+import json
+import os
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+
+from trainer.evaluation import fit_temperature, onnx_logits, scores_with_intervals
+from trainer.export import export, set_temperature
+from trainer.files import replacing
+from trainer.photos import SPLITS, PhotoFolder, PhotoSet
+from trainer.recipe import Recipe
+from trainer.resnet import layer_count
+from trainer.training import Run, TrainingError, check_same, new_run, precision, train
+
+
+def make_checkpoint(recipe: Recipe, folder: Path, resume: bool) -> None:
+    """Train as the recipe says and write the four files of a checkpoint into `folder`.
+
+    Args:
+        recipe: how, on which photos, and where decoded photos are kept.
+        folder: of the run; what is finished there already stays as it is.
+        resume: go on with the run that `folder` holds.
+
+    Raises:
+        TrainingError: the folder holds another run, or training fails.
+        PhotoSetError: the photos cannot be trained on.
+        ExportError: the exported graph does not compute what the network does.
+    """
+    if folder.exists() and any(folder.iterdir()) and not resume:
+        raise TrainingError(
+            f"{folder} already holds a run: --resume goes on with it, or name another --output."
+        )
+    state, finished = folder / "state.pt", folder / "report.json"
+    if finished.exists() and not state.exists():
+        check_same(recipe, json.loads(finished.read_text())["recipe"], folder)
+        return
+    source = PhotoFolder(Path(recipe.data))
+    source.check()
+    cache = Path(recipe.output) / "cache"
+    photos = {split: source.load(split, recipe.image_size, cache) for split in SPLITS}
+    to_train = source.load("train", recipe.stored_size, cache)
+    for file in sorted({f for p in (*photos.values(), to_train) for f in p.skipped}):
+        print(f"skipped: {source.root / file} cannot be read as a photo", file=sys.stderr)
+    if skipped := sum(len(p.skipped) for p in photos.values()):
+        print(f"{skipped} photos were skipped", file=sys.stderr)
+
+    run = new_run(recipe, len(source.species))
+    if state.exists():
+        run.restore(folder, recipe)
+    train(run, recipe, {"train": to_train, "val": photos["val"]}, folder)
+    run.network.load_state_dict(run.best)
+    write_checkpoint(run, recipe, photos, folder)
+    state.unlink()
+
+
+def write_checkpoint(
+    run: Run, recipe: Recipe, photos: dict[str, PhotoSet], folder: Path
+) -> dict[str, Any]:
+    """Export the best weights, measure the exported file on every split and write the report."""
+    network, model = run.network, folder / "model.onnx"
+    differences = export(
+        network,
+        model,
+        norm=recipe.norm,
+        image_size=recipe.image_size,
+        species=photos["val"].species,
+        photos=photos["val"].pixels[:: max(1, len(photos["val"].labels) // 16)],
+    )
+    # The file that is shipped is the one that is measured.
+    logits = {split: onnx_logits(model, photos[split].pixels) for split in SPLITS}
+    temperature = fit_temperature(logits["val"], photos["val"].labels)
+    set_temperature(model, temperature)
+    with replacing(folder / "weights.safetensors") as temporary:
+        weights = {name: value.contiguous() for name, value in network.state_dict().items()}
+        temporary.write_bytes(safetensors.torch.save(weights))
+    trained = [row for row in run.history if row["split"] == "train"]
+    seconds = sum(row["seconds"] for row in trained)
+    report = {
+        "recipe": recipe.as_dict(),
+        "species": photos["val"].species,
+        "layers": layer_count(network),
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "best_epoch": run.best_epoch,
+        "temperature": temperature,
+        "seconds": round(seconds, 1),
+        "photos_per_second": round(len(photos["train"].labels) * len(trained) / seconds, 1),
+        "precision": str(precision(recipe)).removeprefix("torch."),
+        "metrics": {
+            split: scores_with_intervals(photos[split].labels, logits[split].argmax(axis=1))
+            for split in SPLITS
+        },
+        "export_differences": differences,
+        "photos": {
+            split: {
+                "count": len(photos[split].labels),
+                "skipped": len(photos[split].skipped),
+                "sha256": photos[split].fingerprint,
+            }
+            for split in SPLITS
+        },
+        "versions": {name: version(name) for name in ("torch", "torchvision", "onnx", "pillow")},
+        "machine": {"processor": processor(), "cores": os.cpu_count()},
+    }
+    with replacing(folder / "report.json") as temporary:
+        temporary.write_text(json.dumps(report, indent=2) + "\n")
+    for split in SPLITS:
+        values = {name: f"{score['value']:.3f}" for name, score in report["metrics"][split].items()}
+        print(f"{split:5}", *(f"{name} {value}" for name, value in values.items()), sep="  ")
+    return report
+
+
+def processor() -> str:
+    """The processor's name, where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(x.split(":")[1].strip() for x in lines if x.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
