@@ -1,11 +1,28 @@
 """Tables to Altair charts."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import altair as alt
 import pandas as pd
 
-_BAR = "#1a8f7a"  # stands out from white and from black alike
+# Marks stand out from a light and from a dark page, and who is blind to red or to green can tell
+# the colours apart. Text has the page's own colour: Streamlit sees to titles, axes and legends.
+_BAR = "#1a8f7a"
+_OTHER = "#d9662b"
+_GREY = "#777777"
+VARIANT_COLOURS = {
+    "bn": "#6633ff",
+    "in": "#44aa00",
+    "bin": "#cc77aa",
+    "ln": "#666600",
+    "gn": "#7788ff",
+    "nn": "#994488",
+    "torch-bn": "#339966",
+}
+_SHAPES = ["circle", "square", "cross", "diamond", "triangle-up", "triangle-down"]
+_SHAPES += ["triangle-right", "triangle-left"]
+_SMALL = alt.ExprRef("containerSize()[0] < 500 ? 9 : 12")  # pixels, on a phone and elsewhere
 
 
 def percent(probability: float) -> str:
@@ -17,7 +34,9 @@ def percent(probability: float) -> str:
     return f"{probability:.0%}"
 
 
-def probability_bars(ranking: Sequence[tuple[str, float]]) -> alt.Chart:
+def probability_bars(
+    ranking: Sequence[tuple[str, float]], title: str = "Most likely species"
+) -> alt.Chart:
     """One bar a species in the order given, as long as its probability (0 to 1)."""
     table = pd.DataFrame(ranking, columns=["species", "probability"])
     # Numbers stand in the axis labels: the one kind of text that every theme keeps readable.
@@ -31,9 +50,8 @@ def probability_bars(ranking: Sequence[tuple[str, float]]) -> alt.Chart:
         labelOverlap=False,
         labelPadding=10,
     )
-    title = alt.Title("Most likely species", anchor="start", font="Source Sans", fontSize=14)
     return (
-        alt.Chart(table, title=title)
+        alt.Chart(table, title=alt.Title(title, anchor="start", font="Source Sans", fontSize=14))
         .mark_bar(color=_BAR, cornerRadius=3)
         .encode(
             y=alt.Y("label", sort=None, axis=axis, scale=alt.Scale(padding=0.3)),
@@ -42,4 +60,269 @@ def probability_bars(ranking: Sequence[tuple[str, float]]) -> alt.Chart:
         )
         .properties(height=32 * len(table))
         .configure_view(strokeWidth=0)
+    )
+
+
+def accuracy_intervals(
+    summary: pd.DataFrame, short_runs: pd.DataFrame, photos: int
+) -> alt.LayerChart:
+    """Each variant's accuracy on test with its interval, and those of its short runs.
+
+    summary, short_runs: as streamlit_app.results makes them. photos: how many were answered.
+    """
+    full, short = "full run, with its 95% interval", "short runs, one mark a seed"
+    order = summary.sort_values("test_accuracy", ascending=False)["variant"].tolist()
+    short_runs = short_runs[short_runs["variant"].isin(order)]
+    y = alt.Y("variant:N", sort=order, title=None, axis=_names())
+    title = f"accuracy on {photos:,} test photos"
+    kinds = {full: _BAR} | ({short: _OTHER} if len(short_runs) else {})
+    whole = alt.Chart(summary.assign(run=full)).encode(
+        y=y,
+        color=_kinds("run", kinds, columns=1),
+        tooltip=["variant", *_shares("test_accuracy", "test_accuracy_low", "test_accuracy_high")],
+    )
+    seeds = alt.Chart(short_runs.assign(run=short)).encode(
+        y=y,
+        x=_share("accuracy", title),
+        color=_kinds("run", kinds, columns=1),
+        tooltip=["variant:N", "seed:Q", *_shares("accuracy"), "epochs:Q"],
+    )
+    chart = alt.layer(
+        seeds.mark_tick(thickness=3, height=16, opacity=1),
+        whole.mark_rule(strokeWidth=3).encode(
+            x=_share("test_accuracy_low", title), x2="test_accuracy_high"
+        ),
+        whole.mark_point(filled=True, size=120, opacity=1).encode(x=_share("test_accuracy", title)),
+    )
+    return _finished(chart, "Accuracy of each variant", 36 * len(order))
+
+
+def pair_grid(pairs: pd.DataFrame, variants: Sequence[str]) -> alt.LayerChart:
+    """By how many points the row's variant leads the column's; in colour where no chance.
+
+    pairs: as streamlit_app.results.pair_tests makes them. variants: in the order shown.
+    """
+    mirrored = pairs.rename(columns={"a": "b", "b": "a"}).assign(lead=-pairs["lead"])
+    table = pd.concat([pairs, mirrored], ignore_index=True)
+    ahead, behind, chance = "row ahead", "row behind", "may be chance"
+    table["result"] = table["lead"].gt(0).map({True: ahead, False: behind})
+    table.loc[~table["differ"].astype(bool), "result"] = chance
+    table["points"] = table["lead"] * 100
+    order = list(variants)
+    grid = alt.Chart(table).encode(
+        y=alt.Y("a:N", sort=order, title=None, axis=_names()),
+        x=alt.X("b:N", sort=order, title="set against", axis=_names(labelAngle=-45)),
+        tooltip=[
+            alt.Tooltip("a:N", title="variant"),
+            alt.Tooltip("b:N", title="set against"),
+            alt.Tooltip("points:Q", title="lead, points", format="+.1f"),
+            alt.Tooltip("p_holm:Q", title="p after Holm", format=".2g"),
+        ],
+    )
+    # Dark enough for the white numbers on them.
+    colours = {ahead: "#0f6b5c", behind: "#a8431a", chance: "#5f6368"}
+    cells = grid.mark_rect(cornerRadius=3).encode(color=_kinds("result", colours))
+    numbers = grid.mark_text(color="white", fontSize=_SMALL).encode(
+        text=alt.Text("points:Q", format="+.1f")
+    )
+    return _finished(alt.layer(cells, numbers), "Lead in test accuracy, points", 40 * len(order))
+
+
+def learning_curves(histories: pd.DataFrame, split: str, measure: str) -> alt.LayerChart:
+    """One line a variant over the epochs of its training.
+
+    histories: as streamlit_app.results.read_histories makes them. split: train or val.
+    measure: accuracy, macro_f1 or loss.
+    """
+    names = list(dict.fromkeys(histories["variant"]))
+    share = measure != "loss"
+    words = {"accuracy": "accuracy", "macro_f1": "macro F1", "loss": "cross-entropy, nats"}
+    # One scale for train and val, which stand side by side.
+    domain = [0, 1] if share else [0, histories["loss"].max()]
+    colours = [VARIANT_COLOURS.get(name, _GREY) for name in names]
+    shapes = [_SHAPES[place % len(_SHAPES)] for place in range(len(names))]
+    legend = alt.Legend(title=None, orient="bottom", columns=4, symbolOpacity=1)
+    lines = alt.Chart(histories[histories["split"] == split]).encode(
+        x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(format="d", tickMinStep=1, grid=False)),
+        y=alt.Y(
+            f"{measure}:Q",
+            title=words[measure],
+            scale=alt.Scale(domain=domain),
+            axis=alt.Axis(format=".0%" if share else ".1f"),
+        ),
+        color=alt.Color(
+            "variant:N", scale=alt.Scale(domain=names, range=colours), sort=None, legend=legend
+        ),
+        tooltip=[
+            "variant:N",
+            "epoch:Q",
+            alt.Tooltip(f"{measure}:Q", title=words[measure], format=".1%" if share else ".3f"),
+        ],
+    )
+    points = lines.mark_point(filled=True, size=50, opacity=1).encode(
+        shape=alt.Shape(
+            "variant:N", scale=alt.Scale(domain=names, range=shapes), sort=None, legend=legend
+        )
+    )
+    return _finished(alt.layer(lines.mark_line(), points), f"Learning: {split} photos", 320)
+
+
+def confusion_grid(confusion: pd.DataFrame, variant: str) -> alt.Chart:
+    """A cell a true and an answered species, the fuller the larger the share of photos.
+
+    confusion: as streamlit_app.results.confusion makes it.
+    """
+    right, wrong = "answered rightly", "taken for another"
+    species = sorted(confusion["species"].unique())
+    seen = confusion[confusion["photos"] > 0]
+    table = seen.assign(
+        result=seen["right"].map({True: right, False: wrong}),
+        strength=seen["share"] ** 0.5,  # lets a mistake made twice in sixty photos be seen
+    )
+    strength = alt.Scale(domain=[0, 1], range=[0.1, 1])
+    ordered = alt.Scale(domain=species)
+    chart = (
+        alt.Chart(table)
+        .mark_rect()
+        .encode(
+            y=alt.Y("species:N", title="on the photo", scale=ordered, axis=_names(grid=True)),
+            x=alt.X(
+                "answered:N",
+                title="answered",
+                scale=ordered,
+                axis=_names(grid=True, labelAngle=-90),
+            ),
+            color=_kinds("result", {right: _BAR, wrong: _OTHER}),
+            opacity=alt.Opacity("strength:Q", scale=strength, legend=None),
+            tooltip=["species", "answered", "photos", *_shares("share")],
+        )
+    )
+    return _finished(chart, f"What {variant} takes each species for", 20 * len(species) + 160)
+
+
+def species_dots(scores: pd.DataFrame, variant: str) -> alt.LayerChart:
+    """Recall and F1 of each species, in the order given.
+
+    scores: as streamlit_app.results.species_scores makes them.
+    """
+    order = scores["species"].tolist()
+    long = scores.rename(columns={"f1": "F1"}).melt("species", ["recall", "F1"], "score", "share")
+    y = alt.Y("species:N", sort=order, title=None, axis=_names())
+    title = "recall and F1 on test photos"
+    dots = alt.Chart(long).encode(
+        y=y,
+        x=_share("share", title),
+        color=_kinds("score", {"recall": _OTHER, "F1": _BAR}),
+        shape=alt.Shape("score:N", scale=alt.Scale(domain=["recall", "F1"]), legend=None),
+        tooltip=["species", "score", *_shares("share")],
+    )
+    between = alt.Chart(scores).encode(y=y, x=_share("recall", title), x2="f1")
+    chart = alt.layer(
+        between.mark_rule(color=_GREY), dots.mark_point(filled=True, size=80, opacity=1)
+    )
+    return _finished(chart, f"How well {variant} knows each species", 22 * len(order))
+
+
+def reliability_diagram(bins: pd.DataFrame, variant: str) -> alt.LayerChart:
+    """How often answers are right, for each bin of like probabilities.
+
+    bins: as streamlit_app.results.reliability makes them.
+    """
+    whole = alt.Scale(domain=[0, 1])
+    ideal = alt.Chart(pd.DataFrame({"confidence": [0, 1], "accuracy": [0, 1]}))
+    measured = alt.Chart(bins)
+    x = alt.X(
+        "confidence:Q",
+        title="probability given",
+        scale=whole,
+        axis=alt.Axis(format=".0%", grid=False),
+    )
+    y = alt.Y("accuracy:Q", title="answers that are right", scale=whole, axis=_percent_axis())
+    size = alt.Size(
+        "photos:Q",
+        title="photos",
+        scale=alt.Scale(range=[30, 500]),
+        legend=alt.Legend(orient="bottom", symbolFillColor=_BAR, symbolStrokeWidth=0),
+    )
+    chart = alt.layer(
+        ideal.mark_line(strokeDash=[5, 5], color=_GREY).encode(x=x, y=y),
+        measured.mark_line(color=_BAR).encode(x=x, y=y),
+        measured.mark_circle(color=_BAR, opacity=1).encode(
+            x=x, y=y, size=size, tooltip=["photos", *_shares("confidence", "accuracy")]
+        ),
+    )
+    return _finished(chart, f"How far to believe {variant}", 340)
+
+
+def calibration_bars(errors: pd.DataFrame) -> alt.LayerChart:
+    """Each variant's calibration error before and after its temperature was fitted.
+
+    errors: as streamlit_app.results.calibration_errors makes them.
+    """
+    order = errors["variant"].tolist()
+    long = errors.melt("variant", ["before", "after"], "temperature", "error")
+    y = alt.Y("variant:N", sort=order, title=None, axis=_names())
+    x = alt.X(
+        "error:Q",
+        title="calibration error",
+        scale=alt.Scale(domainMin=0),
+        axis=alt.Axis(format=".0%", tickMinStep=0.01),
+    )
+    dots = alt.Chart(long).encode(
+        y=y,
+        x=x,
+        color=_kinds("temperature", {"before": _OTHER, "after": _BAR}),
+        shape=alt.Shape("temperature:N", scale=alt.Scale(domain=["before", "after"]), legend=None),
+        tooltip=["variant", "temperature", *_shares("error")],
+    )
+    between = alt.Chart(errors).encode(y=y, x="before:Q", x2="after:Q")
+    chart = alt.layer(
+        between.mark_rule(color=_GREY), dots.mark_point(filled=True, size=90, opacity=1)
+    )
+    return _finished(chart, "Calibration error before and after fitting", 34 * len(order))
+
+
+def _names(**settings: Any) -> alt.Axis:
+    """An axis of names, every one of them shown."""
+    return alt.Axis(
+        labelOverlap=False,
+        labelLimit=200,
+        labelFontSize=_SMALL,
+        ticks=False,
+        domain=False,
+        **settings,
+    )
+
+
+def _percent_axis() -> alt.Axis:
+    return alt.Axis(format=".0%", tickMinStep=0.01)
+
+
+def _share(field: str, title: str) -> alt.X:
+    """A share of photos, drawn over the range that is there."""
+    return alt.X(f"{field}:Q", title=title, scale=alt.Scale(zero=False), axis=_percent_axis())
+
+
+def _shares(*fields: str) -> list[alt.Tooltip]:
+    return [
+        alt.Tooltip(f"{field}:Q", title=field.replace("_", " "), format=".1%") for field in fields
+    ]
+
+
+def _kinds(field: str, colours: dict[str, str], columns: int = 3) -> alt.Color:
+    """A colour for each of a few kinds, explained under the chart."""
+    return alt.Color(
+        f"{field}:N",
+        scale=alt.Scale(domain=list(colours), range=list(colours.values())),
+        legend=alt.Legend(title=None, orient="bottom", columns=columns, labelLimit=300),
+    )
+
+
+def _finished(chart: Any, title: str, height: int) -> Any:
+    """Title, height and sizes of text; Any, for Altair's own types cannot tell charts apart."""
+    return (
+        chart.properties(title=alt.Title(title, anchor="start", fontSize=14), height=height)
+        .configure_view(strokeWidth=0)
+        .configure_axis(titleFontSize=12, labelFontSize=12, titleFontWeight="normal")
+        .configure_legend(labelFontSize=12, titleFontSize=12, titleFontWeight="normal")
     )

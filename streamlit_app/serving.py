@@ -1,5 +1,9 @@
-"""What several pages ask for, kept between reruns: the variants, photos and answers."""
+"""What pages share: variants, photos and answers kept between reruns, choices kept in the address."""
 
+from collections.abc import Callable, Sequence
+
+import altair as alt
+import pandas as pd
 import streamlit as st
 from PIL import Image
 
@@ -57,3 +61,55 @@ def variants_to_serve() -> tuple[dict[str, Classifier], Stamp]:
 def described(variant: str, norm: str) -> str:
     """A variant with the words for its norm, as in `bn: batch norm`."""
     return f"{variant}: {NORMS.get(norm, 'another norm')}"
+
+
+def show_chart(chart: alt.TopLevelMixin, words: str, table: pd.DataFrame, name: str) -> None:
+    """A chart, described in words for whoever cannot see it, over its table as `name`.csv."""
+    # Without Streamlit's own theme: its light labels are too pale for contrast AA.
+    st.altair_chart(chart, theme=None, alt=words)
+    st.download_button(
+        "Download the numbers",
+        table.to_csv(index=False),
+        f"{name}.csv",
+        "text/csv",
+        key=f"{name}.csv",
+        help=f"{name}.csv",
+        on_click="ignore",
+        type="tertiary",
+        icon=":material/download:",
+    )
+
+
+def choose_in_address(
+    label: str,
+    options: Sequence[str],
+    key: str,
+    default: str | None,
+    format_func: Callable[[str], str],
+    placeholder: str | None = None,
+) -> str | None:
+    """A selectbox whose choice stands in the address as `key`, so that links and Back keep it.
+
+    default: what is chosen where the address says nothing; None leaves the choice open.
+    """
+
+    def remember() -> None:
+        chosen = st.session_state[key]
+        if chosen == default:
+            st.query_params.pop(key, None)
+        else:
+            st.query_params[key] = chosen
+
+    wanted = st.query_params.get(key)
+    # The address decides: after Back it has changed and the widget has not.
+    st.session_state[key] = wanted if wanted in options else default
+    return st.selectbox(
+        label,
+        options,
+        index=None,
+        key=key,
+        format_func=format_func,
+        placeholder=placeholder,
+        on_change=remember,
+        required=default is not None,
+    )

@@ -63,7 +63,7 @@ class Study:
         return list(dict.fromkeys(key for change in self.changes for key in change))
 
 
-SHORT = replace(Recipe(), image_size=64, epochs=8)
+SHORT = replace(Recipe(), image_size=64, epochs=6)
 STUDIES = {
     "recipe": Study(
         "What does each part of the recipe bring, at 64 px and in 4 epochs?",
