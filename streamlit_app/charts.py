@@ -181,16 +181,14 @@ def confusion_grid(confusion: pd.DataFrame, variant: str) -> alt.Chart:
     )
     strength = alt.Scale(domain=[0, 1], range=[0.1, 1])
     ordered = alt.Scale(domain=species)
+    lines = {"grid": True, "tickBand": "extent"}
     chart = (
         alt.Chart(table)
         .mark_rect()
         .encode(
-            y=alt.Y("species:N", title="on the photo", scale=ordered, axis=_names(grid=True)),
+            y=alt.Y("species:N", title="on the photo", scale=ordered, axis=_names(**lines)),
             x=alt.X(
-                "answered:N",
-                title="answered",
-                scale=ordered,
-                axis=_names(grid=True, labelAngle=-90),
+                "answered:N", title="answered", scale=ordered, axis=_names(**lines, labelAngle=-90)
             ),
             color=_kinds("result", {right: _BAR, wrong: _OTHER}),
             opacity=alt.Opacity("strength:Q", scale=strength, legend=None),
@@ -235,7 +233,7 @@ def reliability_diagram(bins: pd.DataFrame, variant: str) -> alt.LayerChart:
         "confidence:Q",
         title="probability given",
         scale=whole,
-        axis=alt.Axis(format=".0%", grid=False),
+        axis=alt.Axis(format=".0%", tickCount=5, grid=False),
     )
     y = alt.Y("accuracy:Q", title="answers that are right", scale=whole, axis=_percent_axis())
     size = alt.Size(
@@ -262,24 +260,19 @@ def calibration_bars(errors: pd.DataFrame) -> alt.LayerChart:
     order = errors["variant"].tolist()
     long = errors.melt("variant", ["before", "after"], "temperature", "error")
     y = alt.Y("variant:N", sort=order, title=None, axis=_names())
-    x = alt.X(
-        "error:Q",
-        title="calibration error",
-        scale=alt.Scale(domainMin=0),
-        axis=alt.Axis(format=".0%", tickMinStep=0.01),
-    )
+    title = "calibration error"
     dots = alt.Chart(long).encode(
         y=y,
-        x=x,
+        x=_share("error", title, zero=True),
         color=_kinds("temperature", {"before": _OTHER, "after": _BAR}),
         shape=alt.Shape("temperature:N", scale=alt.Scale(domain=["before", "after"]), legend=None),
         tooltip=["variant", "temperature", *_shares("error")],
     )
-    between = alt.Chart(errors).encode(y=y, x="before:Q", x2="after:Q")
+    between = alt.Chart(errors).encode(y=y, x=_share("before", title, zero=True), x2="after")
     chart = alt.layer(
         between.mark_rule(color=_GREY), dots.mark_point(filled=True, size=90, opacity=1)
     )
-    return _finished(chart, "Calibration error before and after fitting", 34 * len(order))
+    return _finished(chart, "Calibration error", 34 * len(order))
 
 
 def _names(**settings: Any) -> alt.Axis:
@@ -295,12 +288,12 @@ def _names(**settings: Any) -> alt.Axis:
 
 
 def _percent_axis() -> alt.Axis:
-    return alt.Axis(format=".0%", tickMinStep=0.01)
+    return alt.Axis(format=".0%", tickMinStep=0.01, tickCount=6)
 
 
-def _share(field: str, title: str) -> alt.X:
-    """A share of photos, drawn over the range that is there."""
-    return alt.X(f"{field}:Q", title=title, scale=alt.Scale(zero=False), axis=_percent_axis())
+def _share(field: str, title: str, zero: bool = False) -> alt.X:
+    """A share, drawn over the range that is there, or from 0 on."""
+    return alt.X(f"{field}:Q", title=title, scale=alt.Scale(zero=zero), axis=_percent_axis())
 
 
 def _shares(*fields: str) -> list[alt.Tooltip]:

@@ -1,4 +1,4 @@
-"""What pages share: variants, photos and answers kept between reruns, choices kept in the address."""
+"""What pages share: what is kept between reruns and in the address, and how charts are shown."""
 
 from collections.abc import Callable, Sequence
 
@@ -63,7 +63,9 @@ def described(variant: str, norm: str) -> str:
     return f"{variant}: {NORMS.get(norm, 'another norm')}"
 
 
-def show_chart(chart: alt.TopLevelMixin, words: str, table: pd.DataFrame, name: str) -> None:
+def show_chart(
+    chart: alt.Chart | alt.LayerChart, words: str, table: pd.DataFrame, name: str
+) -> None:
     """A chart, described in words for whoever cannot see it, over its table as `name`.csv."""
     # Without Streamlit's own theme: its light labels are too pale for contrast AA.
     st.altair_chart(chart, theme=None, alt=words)
@@ -106,10 +108,9 @@ def choose_in_address(
     return st.selectbox(
         label,
         options,
-        index=None,
+        index=None if default is None else 0,
         key=key,
         format_func=format_func,
         placeholder=placeholder,
         on_change=remember,
-        required=default is not None,
     )

@@ -1,0 +1,141 @@
+"""One photo, answered by every variant side by side."""
+
+import streamlit as st
+from PIL import Image
+
+from streamlit_app import charts, results
+from streamlit_app.charts import percent
+from streamlit_app.classifier import Answer, Classifier, checkpoints_folder, readable
+from streamlit_app.consensus import agreement, probabilities
+from streamlit_app.heatmaps import CSS_GRADIENT, overlay
+from streamlit_app.photos import SUFFIXES, PhotoError
+from streamlit_app.results import CONSENSUS
+from streamlit_app.serving import (
+    answer_to,
+    choose_in_address,
+    described,
+    photo_in,
+    show_chart,
+    variants_to_serve,
+)
+
+STRENGTH = 0.6  # how opaque the hottest colour is
+CARD_SIDE = 512  # pixels of a photo that is shown a quarter as wide as the page
+# Two cards beside each other on a phone, four on a desk.
+GRID = """<style>
+.st-key-cards { display: grid; gap: 1rem;
+    grid-template-columns: repeat(auto-fill, minmax(max(8rem, 22%), 1fr)); }
+</style>"""
+
+
+def show_variants(variants: dict[str, Classifier]) -> None:
+    """What there is to see before a photo is chosen: who will be asked."""
+    reports, _ = results.read_reports(checkpoints_folder())
+    with st.container(key="cards"):
+        for name, variant in variants.items():
+            with st.container(border=True):
+                st.markdown(f"**{described(name, variant.norm)}**")
+                if name in reports:
+                    test = reports[name]["metrics"]["test"]["accuracy"]["value"]
+                    photos = reports[name]["photos"]["test"]["count"]
+                    st.markdown(f"right on {test:.1%} of {photos:,} test photos")
+
+
+def show_answers(photo: Image.Image, answers: dict[str, Answer]) -> None:
+    """The consensus, who agrees with whom, and a card for each variant."""
+    table = probabilities(answers)
+    best = str(table.index[0])
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.header(f"{readable(best)}, {percent(table[CONSENSUS].iloc[0])}", anchor=False)
+        st.markdown(agreement(table))
+        st.markdown(":small[The consensus, in large letters, is the mean of all probabilities.]")
+        species = choose_in_address(
+            "Show what speaks for", sorted(table.index), "species", best, readable
+        )
+    with right:
+        first_five = [(readable(name), value) for name, value in table[CONSENSUS].head().items()]
+        show_chart(
+            charts.probability_bars(first_five, "Most likely species, consensus"),
+            "The five species that the consensus finds most likely",
+            table.reset_index(),
+            "answers",
+        )
+    assert species is not None  # there is a default
+    show_cards(photo, answers, species)
+
+
+def show_cards(photo: Image.Image, answers: dict[str, Answer], species: str) -> None:
+    """The photo, and under each variant its heatmap of the species and its answer."""
+    small = photo.copy()
+    small.thumbnail((CARD_SIDE, CARD_SIDE), Image.Resampling.BICUBIC)
+    with st.container(key="cards"):
+        with st.container():
+            st.image(small, width="stretch", output_format="JPEG", alt="Your photo")
+            st.html(
+                f"What speaks for <b>{readable(species)}</b>"
+                '<div style="display:flex; gap:.6em; align-items:center; font-size:.875em">a little'
+                '<span style="flex:1; height:.6em; border-radius:.3em; '
+                f'background:{CSS_GRADIENT}"></span>most</div>'
+            )
+        for name, answer in answers.items():
+            with st.container():
+                show_card(small, name, answer, species)
+
+
+def show_card(photo: Image.Image, name: str, answer: Answer, species: str) -> None:
+    """One variant's heatmap of a species, its own answer, and what it gives that species."""
+    best, probability = answer.ranking(0)[0]
+    known = species in answer.species
+    st.image(
+        overlay(photo, answer.heatmap(0, species), STRENGTH) if known else photo,
+        width="stretch",
+        output_format="JPEG",
+        alt=f"Your photo; bright colours mark what speaks for {readable(species)} in {name}",
+    )
+    lines = [f"`{name}`", f"**{readable(best)}, {percent(probability)}**"]
+    if not known:
+        lines.append(f":small[does not know {readable(species)}]")
+    elif best != species:
+        lines.append(f":small[{readable(species)}, {percent(dict(answer.ranking(0))[species])}]")
+    st.markdown("  \n".join(lines))
+
+
+def forget_species() -> None:
+    """Another photo starts with its own answer; the first keeps what a link asked for."""
+    if st.session_state.get("answered"):
+        st.query_params.pop("species", None)
+
+
+st.title("What does each variant say?", anchor=False)
+variants, stamp = variants_to_serve()
+st.html(GRID)
+left, right = st.columns(2, gap="medium")
+with left:
+    upload = st.file_uploader(
+        "A photo of a bird",
+        type=list(SUFFIXES),
+        key="photo",
+        on_change=forget_species,
+    )
+with right:
+    st.markdown(
+        "The same small network, trained alike but for how it normalises, answers your photo once "
+        "for each norm: see who agrees, and whether they look at the same place."
+    )
+    if len(variants) == 1:
+        st.info(
+            f"Only `{next(iter(variants))}` is here yet. `python -m trainer --norm gn --data "
+            "PHOTOS` trains another; copied into `checkpoints/`, it answers here too."
+        )
+photo = None
+if upload is not None:
+    try:
+        photo = photo_in(upload.getvalue())
+    except PhotoError as error:
+        left.error(str(error))
+if upload is None or photo is None:
+    show_variants(variants)
+    st.stop()
+show_answers(photo, {name: answer_to(upload.getvalue(), name, stamp) for name in variants})
+st.session_state.answered = True

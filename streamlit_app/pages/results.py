@@ -1,0 +1,253 @@
+"""What was measured: scores, chance, learning, and one variant from close."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from streamlit_app import charts, results
+from streamlit_app.classifier import checkpoints_folder, readable
+from streamlit_app.results import CONSENSUS, Comparison, Reports, ResultsError
+from streamlit_app.serving import choose_in_address, described, show_chart
+
+COMMAND = "`python -m trainer.comparison --data PHOTOS`"
+STUDY = "`python -m trainer.studies norms --data PHOTOS`"
+MEASURES = {"accuracy": "Accuracy", "macro_f1": "Macro F1", "loss": "Loss"}
+
+
+def show_scores(reports: Reports, short_runs: pd.DataFrame, comparison: Comparison | None) -> None:
+    """What each variant scored, and what the numbers mean."""
+    photos = next(iter(reports.values()))["photos"]
+    table = results.summary(reports, short_runs, comparison)
+    st.markdown(
+        f"Small networks alike but for their norm, trained from scratch on "
+        f"{photos['train']['count']:,} photos and tested on {photos['test']['count']:,} others."
+    )
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        show_chart(
+            charts.accuracy_intervals(table, short_runs, photos["test"]["count"]),
+            "Accuracy of each variant on test photos; the table has the numbers",
+            table,
+            "scores",
+        )
+    with right:
+        seeds = (
+            f"**Short runs**: {results.short_budget(short_runs)}. The spread over seeds (standard "
+            "deviation) is what chance does to one training."
+            if len(short_runs)
+            else "**Short runs** with several seeds, which show what chance does to one training, "
+            f"are made by {STUDY}."
+        )
+        st.markdown(
+            f"**Full run**: {results.budget(reports)}, one a variant, the one this app answers "
+            f"with.\n\n{seeds}\n\n"
+            f"**Test** photos were used for nothing but these numbers. **Val** photos "
+            f"({photos['val']['count']:,}) chose the best epoch, which flatters their score. "
+            "Intervals are 95% bootstrap intervals over photos."
+        )
+    st.dataframe(
+        results.readable_summary(table),
+        hide_index=True,
+        alt="Scores of each variant",
+        column_config={
+            "variant": st.column_config.TextColumn(pinned=True),
+            "macro F1 on test, %": st.column_config.NumberColumn(format="%.1f"),
+            "parameters": st.column_config.NumberColumn(format="localized"),
+            "training, min": st.column_config.NumberColumn(
+                format="%.0f", help="Full run, on the machine that trained it"
+            ),
+            "answer, ms": st.column_config.NumberColumn(
+                format="%.1f", help="Median for one photo, on two threads"
+            ),
+            "calibration error, points": st.column_config.NumberColumn(
+                format="%.1f",
+                help="How far probabilities are from how often they come true, on test",
+            ),
+        },
+    )
+
+
+def show_pairs(reports: Reports, comparison: Comparison) -> None:
+    """Which variants differ by more than chance."""
+    pairs = results.pair_tests(comparison)
+    if pairs.empty:
+        return
+    st.subheader("Which differences are more than chance?")
+    st.markdown(
+        f"{results.verdict(comparison)} (McNemar's test on the same {comparison['photos']:,} test "
+        f"photos, with Holm's correction for {len(pairs)} pairs, at 5%. It judges these trained "
+        "networks; whether another training would come out alike, the seeds above say.)"
+    )
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        show_chart(
+            charts.pair_grid(pairs, [name for name in reports if name in comparison["variants"]]),
+            "By how many points each variant leads each other; the table has the numbers",
+            pairs,
+            "pairs",
+        )
+    with right:
+        st.dataframe(
+            pairs.sort_values("p_holm")[["a", "b", "only_a_right", "only_b_right", "p_holm"]],
+            hide_index=True,
+            alt="Each pair of variants, and the photos that only one of them answers rightly",
+            column_config={
+                "only_a_right": "only a right",
+                "only_b_right": "only b right",
+                "p_holm": st.column_config.NumberColumn("p, Holm", format="%.2g"),
+            },
+        )
+
+
+def show_learning(histories: pd.DataFrame) -> None:
+    """How each variant learned over its full run."""
+    st.subheader("How they learned")
+    measure = st.segmented_control(
+        "Measure",
+        list(MEASURES),
+        default="accuracy",
+        required=True,
+        format_func=MEASURES.__getitem__,
+        key="measure",
+        label_visibility="collapsed",
+    )
+    st.markdown(
+        "Full runs. Train photos are scored as they are trained on, cut and distorted; val photos "
+        "as they are: so val may be ahead."
+    )
+    for column, split in zip(st.columns(2, gap="medium"), ("train", "val"), strict=True):
+        with column:
+            show_chart(
+                charts.learning_curves(histories, split, measure),
+                f"{MEASURES[measure]} of each variant on {split} photos over the epochs",
+                histories[histories["split"] == split],
+                f"learning-{split}",
+            )
+
+
+def show_closely(reports: Reports, comparison: Comparison) -> None:
+    """One variant's mistakes, species and calibration."""
+    variants = [name for name in [*reports, CONSENSUS] if name in comparison["variants"]]
+    if not variants:
+        return
+
+    def words(name: str) -> str:
+        if name == CONSENSUS:
+            return "consensus: the mean of all probabilities"
+        return described(name, reports[name]["recipe"]["norm"])
+
+    st.subheader("One variant from close")
+    left, right = st.columns(2, gap="medium")
+    with left:
+        variant = choose_in_address("Variant", variants, "variant", variants[0], words)
+    with right:
+        species = choose_in_address(
+            "Species", comparison["species"], "species", None, readable, "All species"
+        )
+    assert variant is not None  # there is a default
+    st.markdown(f"All of this is measured on the {comparison['photos']:,} test photos.")
+    left, right = st.columns([3, 2], gap="medium")
+    table = results.confusion(comparison, variant)
+    with left:
+        show_chart(
+            charts.confusion_grid(table, variant),
+            f"Confusion matrix of {variant}; the table of mistakes has its largest cells",
+            table,
+            f"confusion-{variant}",
+        )
+    with right:
+        show_mistakes(table, species)
+        bins = results.reliability(comparison, variant)
+        show_chart(
+            charts.reliability_diagram(bins, variant),
+            f"Answers that are right against the probability that {variant} gives them",
+            bins,
+            f"reliability-{variant}",
+        )
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        scores = results.species_scores(comparison, variant)
+        show_chart(
+            charts.species_dots(scores, variant),
+            f"Recall and F1 of {variant} for each species",
+            scores,
+            f"species-{variant}",
+        )
+    with right:
+        errors = results.calibration_errors(comparison, variants)
+        show_chart(
+            charts.calibration_bars(errors),
+            "Calibration error of each variant before and after its temperature was fitted",
+            errors,
+            "calibration",
+        )
+        st.markdown(
+            "A network's raw probabilities are too high or too low by these errors on average. "
+            "One temperature a variant, fitted on val photos, corrects them; the app shows the "
+            "corrected ones."
+        )
+
+
+def show_mistakes(confusion: pd.DataFrame, species: str | None) -> None:
+    """The most frequent mistakes, or all that a species has to do with."""
+    table = results.mistakes(confusion, readable(species) if species else None)
+    of = f"Mistakes with {readable(species)}" if species else "Most frequent mistakes"
+    st.markdown(f"**{of}**")
+    if table.empty:
+        st.markdown("None.")
+        return
+    st.dataframe(
+        table.head(10)[["photos", "species", "answered"]],
+        hide_index=True,
+        alt=of,
+        column_config={
+            "species": "on the photo",
+            "photos": st.column_config.NumberColumn(width=60),
+        },
+    )
+
+
+def attempt(read: Callable[[], Any]) -> Any:
+    """What a reader returns, or None and a warning on the page."""
+    try:
+        return read()
+    except ResultsError as error:
+        st.warning(str(error))
+        return None
+
+
+st.title("Results", anchor=False)
+folder = checkpoints_folder()
+reports, faults = results.read_reports(folder)
+for fault in faults:
+    st.warning(fault)
+if not reports:
+    st.error(
+        "There are no results yet: `python -m trainer --norm bn --data PHOTOS` makes the first."
+    )
+    st.stop()
+short_runs = attempt(lambda: results.read_short_runs(folder))
+if short_runs is None:
+    short_runs = results.NO_SHORT_RUNS
+histories = attempt(lambda: results.read_histories(folder, reports))
+comparison = attempt(lambda: results.read_comparison(folder))
+
+if comparison is not None and (old := results.outdated(reports, comparison)):
+    st.warning(
+        f"The comparison is older than {results.in_words(old)}: {COMMAND} makes it anew. "
+        "Until then what stands below about pairs, species and calibration is of other weights."
+    )
+show_scores(reports, short_runs, comparison)
+if comparison is None:
+    st.info(
+        "Which differences are chance, which species are mistaken for which, and how far to "
+        f"believe the probabilities, {COMMAND} measures."
+    )
+else:
+    show_pairs(reports, comparison)
+if histories is not None and len(histories):
+    show_learning(histories)
+if comparison is not None:
+    show_closely(reports, comparison)

@@ -1,0 +1,128 @@
+"""Files of results as the trainer writes them, with random but seeded numbers."""
+
+import itertools
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tests.conftest import SPECIES
+
+PHOTOS_A_SPECIES = 20
+SEVEN = ("bn", "in", "bin", "ln", "gn", "nn", "torch-bn")
+
+
+def draw_comparison(
+    variants: Sequence[str], species: Sequence[str] = SPECIES, seed: int = 0
+) -> dict[str, Any]:
+    """What comparison.json holds for these variants and their consensus.
+
+    Each variant answers a random share of the photos wrongly; scores follow from the answers.
+    """
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(range(len(species)), PHOTOS_A_SPECIES)
+    answers = {}
+    for name in [*variants, "consensus"]:
+        wrong = rng.random(len(labels)) < rng.uniform(0.05, 0.3)
+        answers[name] = np.where(wrong, rng.integers(len(species), size=len(labels)), labels)
+    return {
+        "split": "test",
+        "photos": len(labels),
+        "species": list(species),
+        "variants": {name: judged(labels, answer, rng) for name, answer in answers.items()},
+        "pairs": [
+            pair(a, b, answers[a] == labels, answers[b] == labels)
+            for a, b in itertools.combinations(variants, 2)
+        ],
+        "sanity": {},
+    }
+
+
+def judged(labels: np.ndarray, answers: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
+    count = labels.max() + 1
+    confusion = np.zeros((count, count), int)
+    np.add.at(confusion, (labels, answers), 1)
+    recall = confusion.diagonal() / confusion.sum(axis=1)
+    f1 = 2 * confusion.diagonal() / (confusion.sum(axis=0) + confusion.sum(axis=1))
+    confidence = np.arange(0.3, 1, 1 / 15)
+    error = rng.uniform(0.02, 0.1)
+    return {
+        "accuracy": score(recall.mean()),
+        "micro_f1": score(recall.mean()),
+        "macro_f1": score(f1.mean()),
+        "milliseconds": rng.uniform(5, 15),
+        "calibration_error": {"before": error, "after": error / 4},
+        "reliability": [
+            {"confidence": c, "accuracy": c - error, "photos": int(rng.integers(1, 40))}
+            for c in confidence
+        ],
+        "confusion": confusion.tolist(),
+        "recall": recall.tolist(),
+        "f1": f1.tolist(),
+    }
+
+
+def pair(a: str, b: str, right_a: np.ndarray, right_b: np.ndarray) -> dict[str, Any]:
+    """McNemar's test of two variants, with Bonferroni's correction in place of Holm's."""
+    only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
+    p = math.erfc(abs(only_a - only_b) / math.sqrt(2 * (only_a + only_b)))
+    counts = {"a": a, "b": b, "only_a_right": only_a, "only_b_right": only_b}
+    return {**counts, "p": p, "p_holm": min(1.0, 21 * p)}
+
+
+def score(value: float) -> dict[str, float]:
+    return {"value": value, "low": value - 0.02, "high": value + 0.02}
+
+
+def write_report(folder: Path, accuracy: float = 0.8) -> None:
+    """Put report.json and history.csv of a full run into a variant's folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    scores = {name: score(accuracy) for name in ("accuracy", "micro_f1", "macro_f1")}
+    report = {
+        "recipe": {"norm": folder.name, "epochs": 4, "image_size": 96},
+        "species": list(SPECIES),
+        "parameters": 176_233,
+        "best_epoch": 4,
+        "seconds": 1800.0,
+        "metrics": dict.fromkeys(("train", "val", "test"), scores),
+        "photos": {"train": {"count": 900}, "val": {"count": 60}, "test": {"count": 120}},
+    }
+    (folder / "report.json").write_text(json.dumps(report))
+    rows = [
+        {"epoch": epoch, "split": split, "loss": 3 / epoch, "accuracy": accuracy * epoch / 4}
+        for epoch in range(1, 5)
+        for split in ("train", "val")
+    ]
+    history = pd.DataFrame(rows).assign(macro_f1=lambda table: table.accuracy)
+    history.assign(learning_rate=0.1, seconds=100).to_csv(folder / "history.csv", index=False)
+
+
+def write_short_runs(checkpoints: Path, accuracies: dict[str, Sequence[float]]) -> None:
+    """Write studies/norms.csv: two epochs of each run, and its accuracy on test at the last."""
+    rows = []
+    for norm, seeds in accuracies.items():
+        for seed, accuracy in enumerate(seeds):
+            for epoch in (1, 2):
+                rows += [(norm, seed, epoch, split, accuracy, 300.0) for split in ("train", "val")]
+            rows.append((norm, seed, 2, "test", accuracy, np.nan))
+    columns = ["norm", "seed", "epoch", "split", "accuracy", "seconds"]
+    table = pd.DataFrame(rows, columns=columns).assign(macro_f1=lambda table: table.accuracy)
+    (checkpoints / "studies").mkdir(parents=True, exist_ok=True)
+    table.to_csv(checkpoints / "studies" / "norms.csv", index=False)
+
+
+def write_results(checkpoints: Path, variants: Sequence[str] = SEVEN) -> dict[str, Any]:
+    """Write everything that was measured of these variants; returns the comparison."""
+    comparison = draw_comparison(variants)
+    (checkpoints / "comparison.json").write_text(json.dumps(comparison))
+    accuracies = {}
+    for name in variants:
+        accuracy = comparison["variants"][name]["accuracy"]["value"]
+        write_report(checkpoints / name, accuracy)
+        accuracies[name] = [accuracy - 0.03, accuracy - 0.02, accuracy - 0.01]
+    write_short_runs(checkpoints, accuracies)
+    return comparison

@@ -1,0 +1,164 @@
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.measurements import write_report, write_results, write_short_runs
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty checkpoints folder that the app is pointed at."""
+    monkeypatch.setenv("PLUMAGE_CHECKPOINTS", str(tmp_path))
+    return tmp_path
+
+
+def shown(**address: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "streamlit_app" / "pages" / "results.py"))
+    app.query_params.update(address)
+    return run(app)
+
+
+def run(app: AppTest) -> AppTest:
+    app.run(timeout=30)
+    assert not app.exception
+    return app
+
+
+def text(app: AppTest) -> str:
+    return " ".join(element.value for element in [*app.markdown, *app.info, *app.warning])
+
+
+def titles(app: AppTest) -> list[str]:
+    return [element.value for element in app.subheader]
+
+
+def test_everything_measured_of_seven_variants_is_shown(folder: Path) -> None:
+    write_results(folder)
+    app = shown()
+    assert titles(app) == [
+        "Which differences are more than chance?",
+        "How they learned",
+        "One variant from close",
+    ]
+    assert len(app.dataframe[0].value) == 8  # with the consensus
+    assert "of 21 pairs differ by more than chance" in text(app)
+    assert not app.warning
+    assert not app.info
+
+
+def test_a_number_says_its_split_and_its_budget(folder: Path) -> None:
+    write_results(folder)
+    words = text(shown())
+    assert "trained from scratch on 900 photos and tested on 120 others" in words
+    assert "4 epochs at 96 px" in words
+    assert "3 seeds a variant, 2 epochs, about 20 minutes each" in words
+
+
+def test_every_chart_has_its_numbers_to_download(folder: Path) -> None:
+    write_results(folder)
+    app = shown()
+    drawn = app.get("vega_lite_chart")
+    assert len(drawn) == len(app.get("download_button")) == 8
+    assert all(chart.proto.alt for chart in drawn)
+
+
+def test_one_variant_without_a_comparison_shows_its_scores_and_the_command_for_the_rest(
+    folder: Path,
+) -> None:
+    write_report(folder / "bn", 0.87)
+    app = shown()
+    assert app.dataframe[0].value["accuracy on test, %"].tolist() == ["87.0 (85.0 to 89.0)"]
+    assert "`python -m trainer.comparison --data PHOTOS`" in app.info[0].value
+    assert "`python -m trainer.studies norms --data PHOTOS`" in text(app)
+    assert titles(app) == ["How they learned"]
+
+
+def test_one_variant_has_no_pairs(folder: Path) -> None:
+    write_results(folder, ["bn"])
+    assert titles(shown()) == ["How they learned", "One variant from close"]
+
+
+def test_a_variant_that_the_comparison_lacks_is_shown_and_named(folder: Path) -> None:
+    write_results(folder, ["bn", "gn"])
+    write_report(folder / "nn", 0.7)
+    app = shown()
+    assert app.dataframe[0].value["variant"].tolist() == ["bn", "gn", "nn", "consensus"]
+    assert "nn" in app.warning[0].value
+    assert "python -m trainer.comparison" in app.warning[0].value
+
+
+def test_a_removed_variant_is_not_looked_at_closely(folder: Path) -> None:
+    write_results(folder, ["bn", "gn"])
+    (folder / "bn" / "report.json").unlink()
+    options = shown().selectbox(key="variant").options
+    assert options == ["gn: group norm", "consensus: the mean of all probabilities"]
+
+
+def test_a_link_opens_its_variant_and_species(folder: Path) -> None:
+    write_results(folder)
+    app = shown(variant="consensus", species="Blue-Bird")
+    assert app.selectbox(key="variant").value == "consensus"
+    assert "Mistakes with Blue Bird" in text(app)
+
+
+def test_a_choice_goes_into_the_address_and_a_default_out_of_it(folder: Path) -> None:
+    write_results(folder)
+    app = shown()
+    app.selectbox(key="variant").set_value("gn")
+    app.selectbox(key="species").set_value("Red-Bird")
+    run(app)
+    assert app.query_params == {"variant": "gn", "species": "Red-Bird"}
+    app.selectbox(key="variant").set_value("bn")
+    run(app)
+    assert app.query_params == {"species": "Red-Bird"}
+
+
+def test_going_back_brings_the_choice_of_the_address_back(folder: Path) -> None:
+    write_results(folder)
+    app = shown(variant="in")
+    app.selectbox(key="variant").set_value("gn")
+    run(app)
+    app.query_params["variant"] = "in"  # as Back does
+    run(app)
+    assert app.selectbox(key="variant").value == "in"
+
+
+def test_a_link_to_what_is_not_there_opens_the_page_all_the_same(folder: Path) -> None:
+    write_results(folder, ["bn", "gn"])
+    app = shown(variant="nn", species="Dodo")
+    assert app.selectbox(key="variant").value == "bn"
+    assert app.selectbox(key="species").value is None
+
+
+@pytest.mark.parametrize("measure", ["loss", "macro_f1"])
+def test_learning_can_be_seen_in_other_measures(folder: Path, measure: str) -> None:
+    write_results(folder)
+    app = shown()
+    before = app.get("vega_lite_chart")[2].proto.spec
+    app.session_state["measure"] = measure
+    run(app)
+    assert app.get("vega_lite_chart")[2].proto.spec != before
+
+
+@pytest.mark.parametrize("file", ["comparison.json", "studies/norms.csv", "bn/history.csv"])
+def test_a_damaged_file_is_named_and_the_scores_are_shown(folder: Path, file: str) -> None:
+    write_results(folder, ["bn", "gn"])
+    (folder / file).write_text("damaged")
+    app = shown()
+    assert file in app.warning[0].value
+    assert len(app.dataframe[0].value) >= 2
+
+
+def test_unfinished_short_runs_do_not_disturb(folder: Path) -> None:
+    write_results(folder, ["bn", "gn"])
+    write_short_runs(folder, {"bn": [0.7]})
+    app = shown()
+    assert app.dataframe[0].value["seeds on test, %"].tolist() == ["70.0 (1 seed)", "", ""]
+
+
+def test_no_results_are_explained_with_the_command_that_makes_some(folder: Path) -> None:
+    (error,) = shown().error
+    assert "python -m trainer --norm bn --data PHOTOS" in error.value
