@@ -20,11 +20,12 @@ format: .venv/all ## Put the code in order
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: .venv/all ## Time the norms, the training step, the export and a whole epoch (DATA=photos)
+bench: .venv/all ## Time norms, training step, export, an epoch and a folder in the app (DATA=photos)
 	$(BIN)/python -m benchmarks.layers
 	$(BIN)/python -m benchmarks.step
 	$(BIN)/python -m benchmarks.onnx_norms
 	$(BIN)/python -m benchmarks.epoch $(DATA)
+	$(BIN)/python -m benchmarks.batch $(DATA)
 
 readme: .venv/all ## Fill the README's tables from checkpoints/ and benchmarks/results/
 	$(BIN)/python -m trainer.readme

@@ -57,15 +57,18 @@ class Classifier:
     species: their names, in the order of the answers.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Open and try out `folder`/model.onnx; raises CheckpointError."""
+    def __init__(self, folder: Path, threads: int | None = None) -> None:
+        """Open and try out `folder`/model.onnx; raises CheckpointError.
+
+        threads: cores that one call of `answer` works on; None for as many as are of use.
+        """
         self._name = f"The checkpoint {folder.name}"
         path = folder / "model.onnx"
         if not path.is_file():
             raise CheckpointError(f"{self._name} has no model.onnx.")
         try:
             self._session = onnxruntime.InferenceSession(
-                path, _options(), providers=["CPUExecutionProvider"]
+                path, _options(threads), providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime has a class for each way to fail, none documented
             raise CheckpointError(
@@ -133,11 +136,11 @@ class Classifier:
             raise CheckpointError(f"{self._name} answers with numbers that are not finite.")
 
 
-def _options() -> onnxruntime.SessionOptions:
+def _options(threads: int | None) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     # Set, because onnxruntime's own choice pins threads to cores that a container may not have;
     # photos this small gain nothing from more than four.
-    options.intra_op_num_threads = min(4, os.cpu_count() or 1)
+    options.intra_op_num_threads = threads or min(4, os.cpu_count() or 1)
     # A server waits far longer than it works: idle threads sleep.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4  # what goes wrong is raised, and said once

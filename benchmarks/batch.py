@@ -1,0 +1,123 @@
+"""How much of onnxruntime's speed is left when a folder of photos is made a table?
+
+    python -m benchmarks.batch PHOTOS
+
+Both sides answer the same photos on all cores; onnxruntime gets them decoded and squeezed. It is
+run both ways that there are: all cores on one batch, and a batch on each core. The rows of a
+phone's photos, drawn here, show what decoding costs where the photos are large.
+"""
+
+import os
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from PIL import Image, ImageFilter
+
+from benchmarks.timing import alternate, report, speed
+from streamlit_app.batch import AT_ONCE, fill_table, open_variant, photo_files
+from streamlit_app.classifier import checkpoints_folder, variant_folders
+from streamlit_app.photos import read_photo
+
+PHOTOS = 400
+PHONE_PHOTOS = 24
+REPEATS = 7
+AIM = 0.9
+
+
+def draw_phone_photos(folder: Path) -> None:
+    """JPEGs of 12 megapixels, with as much detail as the drawing of a landscape has."""
+    noise = np.random.default_rng(0).integers(0, 256, (378, 504, 3), dtype=np.uint8)
+    photo = Image.fromarray(noise).filter(ImageFilter.GaussianBlur(2)).resize((4032, 3024))
+    for number in range(PHONE_PHOTOS):
+        photo.save(folder / f"{number:02}.jpg", quality=92)
+
+
+def onnxruntime_alone(pixels: np.ndarray, threads: int, workers: int) -> Callable[[], object]:
+    """Answers every photo, in batches, and does nothing else. pixels: (N, S, S, 3) uint8."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    model = variant_folders(checkpoints_folder())[0] / "model.onnx"
+    session = onnxruntime.InferenceSession(model, options)
+    batches = [pixels[start : start + AT_ONCE] for start in range(0, len(pixels), AT_ONCE)]
+
+    def answer(batch: np.ndarray) -> object:
+        return session.run(["logits", "heatmaps"], {"photos": batch})
+
+    def run() -> None:
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(answer, batches))
+
+    return run
+
+
+def linked(source: Path, folder: Path) -> None:
+    """A folder of PHOTOS photos of the source, drawn by lot."""
+    names = random.Random(0).sample(photo_files(source), PHOTOS)
+    for number, name in enumerate(names):
+        (folder / f"{number:03}{Path(name).suffix}").symlink_to((source / name).resolve())
+
+
+def time_folder(title: str, folder: Path, repeats: int) -> list[dict[str, Any]]:
+    """One row for each way to run onnxruntime."""
+    classifier, cores = open_variant(None), os.cpu_count() or 1
+    files = [folder / name for name in photo_files(folder)]
+    side = (classifier.image_size, classifier.image_size)
+
+    def squeezed(file: Path) -> np.ndarray:
+        return np.asarray(read_photo(file.read_bytes()).resize(side, Image.Resampling.BICUBIC))
+
+    start = time.thread_time()
+    pixels = np.stack([squeezed(file) for file in files])
+    decoding = (time.thread_time() - start) / len(files)
+
+    def table() -> None:
+        out = folder / "birds.csv"
+        fill_table(folder, out, classifier)
+        out.unlink()
+
+    alone = {
+        "all cores on a batch": onnxruntime_alone(pixels, cores, 1),
+        "a batch on each core": onnxruntime_alone(pixels, 1, cores),
+    }
+    seconds = alternate({"table": table, **alone}, repeats)
+    return [
+        {
+            "photos": title,
+            "onnxruntime": way,
+            "photos/s": len(files) / statistics.median(seconds["table"]),
+            "its photos/s": len(files) / statistics.median(seconds[way]),
+            "decoding, ms of a core": 1e3 * decoding,
+            "speed": speed(seconds["table"], seconds[way]),
+            "aim": AIM,
+            "holds": speed(seconds["table"], seconds[way]) >= AIM,
+        }
+        for way in alone
+    ]
+
+
+def main(source: Path) -> None:
+    """Time both folders and write benchmarks/results/batch.json."""
+    rows = []
+    kinds: dict[str, tuple[Callable[[Path], None], int]] = {
+        f"{PHOTOS} of {source.name}": (partial(linked, source), REPEATS),
+        "a phone's, 12 megapixels": (draw_phone_photos, 3),
+    }
+    for title, (fill, repeats) in kinds.items():
+        with tempfile.TemporaryDirectory() as folder:
+            fill(Path(folder))
+            rows += time_folder(title, Path(folder), repeats)
+    report("batch", f"A folder to a table, against onnxruntime {onnxruntime.__version__}", rows)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

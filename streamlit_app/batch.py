@@ -1,0 +1,280 @@
+"""A folder of photos to a table: `python -m streamlit_app.batch FOLDER --out birds.csv`.
+
+Started again it goes on where it stopped: photos that the table already has are skipped.
+"""
+
+import argparse
+import contextlib
+import csv
+import io
+import os
+import re
+import sys
+import warnings
+import zipfile
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from datetime import datetime
+from itertools import islice
+from pathlib import Path, PurePath
+from typing import IO
+
+from PIL import ExifTags, Image
+from tqdm import tqdm
+
+from streamlit_app.classifier import (
+    CheckpointError,
+    Classifier,
+    checkpoints_folder,
+    readable,
+    variant_folders,
+)
+from streamlit_app.photos import FORMATS, PhotoError, read_photo
+
+# Photos answered at once, by one thread: enough for onnxruntime's best speed, few in memory.
+AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the table says about one file; its fields are the columns.
+
+    probability, second_probability: 0 to 1, None without an answer. taken: ISO 8601 or empty.
+    error: why the file could not be read, or empty.
+    """
+
+    file: str
+    species: str = ""
+    probability: float | None = None
+    second_species: str = ""
+    second_probability: float | None = None
+    taken: str = ""
+    error: str = ""
+
+
+COLUMNS = [field.name.replace("_", " ") for field in fields(Row)]
+
+# A file's name, and how to get at its bytes.
+File = tuple[str, Callable[[], bytes]]
+
+
+def answer_files(
+    classifier: Classifier, files: Sequence[File]
+) -> Generator[tuple[Row, Image.Image | None]]:
+    """Each file's row and photo (None where it could not be read), in order, on all cores.
+
+    The classifier answers from several threads at once: it should use one thread a call.
+    """
+    batches = (files[start : start + AT_ONCE] for start in range(0, len(files), AT_ONCE))
+    cores = os.cpu_count() or 1
+    # One thread decodes while another is in onnxruntime: both let go of Python's lock. Only as
+    # many batches wait as keep every thread busy, so a million photos take no more memory.
+    with ThreadPoolExecutor(cores) as pool:
+        waiting = deque(
+            pool.submit(_answer_batch, classifier, batch) for batch in islice(batches, 2 * cores)
+        )
+        try:
+            while waiting:
+                yield from waiting.popleft().result()
+                waiting.extend(
+                    pool.submit(_answer_batch, classifier, batch) for batch in islice(batches, 1)
+                )
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _answer_batch(
+    classifier: Classifier, files: Sequence[File]
+) -> list[tuple[Row, Image.Image | None]]:
+    photos, errors = zip(*(_read(read) for _, read in files), strict=True)
+    rankings: Iterator[list[tuple[str, float]]] = iter(())
+    if decoded := [photo for photo in photos if photo is not None]:
+        rankings = map(classifier.answer(decoded).ranking, range(len(decoded)))
+    return [
+        (Row(name, error=error) if photo is None else _row(name, photo, next(rankings)), photo)
+        for (name, _), photo, error in zip(files, photos, errors, strict=True)
+    ]
+
+
+def _read(read: Callable[[], bytes]) -> tuple[Image.Image | None, str]:
+    try:
+        return read_photo(read()), ""
+    except PhotoError as error:
+        return None, str(error)
+    except OSError as error:
+        return None, f"This file cannot be opened: {error.strerror or error}."
+
+
+def _row(name: str, photo: Image.Image, ranking: list[tuple[str, float]]) -> Row:
+    (species, probability), (second, second_probability), *_ = ranking
+    return Row(
+        name, readable(species), probability, readable(second), second_probability, taken(photo)
+    )
+
+
+def taken(photo: Image.Image) -> str:
+    """When the camera says that the photo was taken, in ISO 8601; empty where it does not say."""
+    with contextlib.suppress(Exception):  # a garbled tag says nothing
+        exif = photo.getexif().get_ifd(ExifTags.IFD.Exif)
+        moment = str(exif[ExifTags.Base.DateTimeOriginal]).strip("\0 ")
+        zone = str(exif.get(ExifTags.Base.OffsetTimeOriginal, "")).strip("\0 ")
+        with contextlib.suppress(ValueError):
+            return datetime.strptime(moment + zone, "%Y:%m:%d %H:%M:%S%z").isoformat()
+        return datetime.strptime(moment, "%Y:%m:%d %H:%M:%S").isoformat()
+    return ""
+
+
+def photo_files(folder: Path) -> list[str]:
+    """Every photo in the folder and the folders in it, by its path from there, in order.
+
+    What has the suffix of another kind of file, or a hidden name, is left out.
+    """
+    suffixes = {end for end, format in Image.registered_extensions().items() if format in FORMATS}
+    paths = (path.relative_to(folder) for path in folder.rglob("*"))
+    return sorted(
+        path.as_posix()
+        for path in paths
+        if path.suffix.lower() in suffixes
+        and not any(part.startswith(".") for part in path.parts)
+        and not (folder / path).is_dir()
+    )
+
+
+def harmless(cell: str) -> str:
+    """The text with an apostrophe before it where a spreadsheet would compute it.
+
+    Text that starts with an apostrophe gets one too, so that no two texts become one.
+    """
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "'")) else cell
+
+
+def write_row(file: IO[str], cells: Iterable[str | float | None]) -> None:
+    """Add one line to a table; file: opened with newline=''."""
+    csv.writer(file).writerow(
+        harmless(cell) if isinstance(cell, str) else "" if cell is None else f"{cell:.4f}"
+        for cell in cells
+    )
+
+
+def cells(row: Row) -> list[str | float | None]:
+    """A row's values in the order of COLUMNS."""
+    return [getattr(row, field.name) for field in fields(Row)]
+
+
+@contextlib.contextmanager
+def open_table(path: Path) -> Iterator[tuple[IO[str], set[str]]]:
+    """The table, to be added to, and the names of the files that it has, made harmless.
+
+    Raises: ValueError where the file is another table, OSError where it cannot be written.
+    """
+    # Names that are no UTF-8 are kept byte for byte.
+    with path.open("a+", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        data, header = path.read_bytes(), f"{','.join(COLUMNS)}\r\n".encode()
+        if not (data.startswith(header) or header.startswith(data)):
+            raise ValueError(f"{path} is another table: name a new one with --out.")
+        file.truncate(_whole_lines(data))
+        file.seek(0)
+        lines = csv.reader(file)
+        if next(lines, None) is None:
+            write_row(file, COLUMNS)
+        yield file, {line[0] for line in lines if line}
+
+
+def _whole_lines(data: bytes) -> int:
+    """How many bytes of a table are whole lines: a run that was killed may leave half a one."""
+    end = data.rfind(b"\n") + 1
+    while data.count(b'"', 0, end) % 2:  # that line's end stands inside a quoted cell
+        end = data.rfind(b"\n", 0, end - 1) + 1
+    return end
+
+
+def write_zip(file: IO[bytes], photos: Iterable[tuple[str, str, bytes]]) -> None:
+    """Write a ZIP sorted into folders.
+
+    photos: (folder, name, the file's bytes). Of a path the last part is kept; names are made safe
+    for every system, and those that would collide are numbered.
+    """
+    used: set[str] = set()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:  # photos are compressed
+        for folder, path, data in photos:
+            name = PurePath(_safe(re.split(r"[/\\]", path)[-1]))
+            place, number = f"{_safe(folder)}/{name}", 1
+            while place.lower() in used:
+                number += 1
+                place = f"{_safe(folder)}/{name.stem} ({number}){name.suffix}"
+            used.add(place.lower())
+            archive.writestr(place, data)
+
+
+# What Windows forbids in names, control characters, and what turns the direction of writing.
+_UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]')
+_RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)\d)?(\..*)?", re.IGNORECASE)
+
+
+def _safe(name: str) -> str:
+    """A name that a file can have on Linux, macOS and Windows; the end of a long one."""
+    safe = _UNSAFE.sub("_", name)[-60:].strip(" .")
+    return f"_{safe}" if _RESERVED.fullmatch(safe) else safe
+
+
+def open_variant(name: str | None) -> Classifier:
+    """The variant of that name, or the first that there is; raises CheckpointError."""
+    folders = {folder.name: folder for folder in variant_folders(checkpoints_folder())}
+    if not folders:
+        raise CheckpointError(
+            f"There is no model in {checkpoints_folder()}: make one with "
+            "`python -m trainer --norm bn --data PHOTOS`."
+        )
+    if name is not None and name not in folders:
+        raise CheckpointError(f"There is no variant {name}: choose from {', '.join(folders)}.")
+    return Classifier(folders[name or next(iter(folders))], threads=1)
+
+
+def fill_table(folder: Path, table: Path, classifier: Classifier) -> str:
+    """Add a row to the table for each photo in the folder that it lacks.
+
+    Returns: one sentence on what was done. Raises: ValueError, OSError as `open_table`.
+    """
+    with open_table(table) as (file, known):
+        photos = photo_files(folder)
+        new = [name for name in photos if harmless(name) not in known]
+        unread = 0
+        files = [(name, (folder / name).read_bytes) for name in new]
+        bar = tqdm(total=len(photos), initial=len(photos) - len(new), unit="photo")
+        with bar, contextlib.closing(answer_files(classifier, files)) as answers:
+            while batch := list(islice(answers, AT_ONCE)):
+                lines = io.StringIO(newline="")
+                for row, _ in batch:
+                    write_row(lines, cells(row))
+                    unread += bool(row.error)
+                file.write(lines.getvalue())
+                file.flush()
+                bar.update(len(batch))
+    return (
+        f"{table}: {len(new) - unread} photos named, {unread} could not be read, "
+        f"{len(photos) - len(new)} were there already."
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Fill the table named on the command line."""
+    parser = argparse.ArgumentParser("python -m streamlit_app.batch", description=__doc__)
+    parser.add_argument("folder", type=Path, help="where the photos are, in folders or not")
+    parser.add_argument("--out", type=Path, required=True, help="the table (CSV) to write")
+    parser.add_argument("--variant", help="a folder in checkpoints/ (default: the first)")
+    given = parser.parse_args(arguments)
+    warnings.filterwarnings("ignore", module="PIL")  # what matters of them is in the table
+    if not given.folder.is_dir():
+        sys.exit(f"{given.folder} is not a folder: name the one that the photos are in.")
+    try:
+        print(fill_table(given.folder, given.out, open_variant(given.variant)))
+    except (CheckpointError, ValueError) as error:
+        sys.exit(str(error))
+    except OSError as error:
+        sys.exit(f"{given.out} cannot be written: {error.strerror}.")
+
+
+if __name__ == "__main__":
+    main()

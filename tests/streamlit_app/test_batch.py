@@ -1,0 +1,349 @@
+import csv
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from streamlit_app import batch
+from streamlit_app.batch import (
+    AT_ONCE,
+    COLUMNS,
+    File,
+    answer_files,
+    fill_table,
+    harmless,
+    main,
+    open_table,
+    photo_files,
+    taken,
+    write_row,
+    write_zip,
+)
+from streamlit_app.classifier import Classifier
+from streamlit_app.photos import read_photo
+from tests.conftest import COLOURS, colour_checkpoint, draw_bird, encode
+
+ROOT = Path(__file__).parents[2]
+BIRDS = ["red", "lime", "blue", "yellow", "cyan", "magenta"]
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
+    return Classifier(colour_checkpoint(tmp_path_factory.mktemp("checkpoints") / "bn"), threads=1)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Six birds, in two folders of one folder."""
+    for place, colour in enumerate(BIRDS):
+        file = tmp_path / "photos" / f"day {place % 2}" / f"{colour}.jpg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(encode(draw_bird(colour)))
+    return tmp_path / "photos"
+
+
+def rows(table: Path) -> list[dict[str, str]]:
+    with table.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        return list(csv.DictReader(file, strict=True))
+
+
+def photo_taken(moment: str, zone: str = "", format: str = "JPEG", orientation: int = 1) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif.get_ifd(0x8769)[0x9003] = moment
+    if zone:
+        exif.get_ifd(0x8769)[0x9011] = zone
+    return encode(draw_bird(), format, exif=exif)
+
+
+def test_each_photo_of_a_folder_is_one_row_with_its_first_two_species(
+    folder: Path, tmp_path: Path, classifier: Classifier
+) -> None:
+    said = fill_table(folder, tmp_path / "birds.csv", classifier)
+    found = rows(tmp_path / "birds.csv")
+    assert list(found[0]) == COLUMNS == [
+        "file", "species", "probability", "second species", "second probability", "taken", "error",
+    ]  # fmt: skip
+    assert [row["file"] for row in found] == photo_files(folder)
+    colours = dict(zip(BIRDS, COLOURS, strict=True))
+    for row in found:
+        answer = classifier.answer([read_photo((folder / row["file"]).read_bytes())])
+        (first, probability), (second, second_probability), *_ = answer.ranking(0)
+        assert first == colours[Path(row["file"]).stem]
+        assert row["species"] == first.replace("-", " ")
+        assert row["second species"] == second.replace("-", " ")
+        assert float(row["probability"]) == pytest.approx(probability, abs=1e-4)
+        assert float(row["second probability"]) == pytest.approx(second_probability, abs=1e-4)
+        assert row["taken"] == row["error"] == ""
+    assert "6 photos named, 0 could not be read, 0 were there already" in said
+
+
+def test_a_bad_file_is_one_row_that_says_why_and_the_others_are_named(
+    folder: Path, tmp_path: Path, classifier: Classifier
+) -> None:
+    (folder / "empty.jpg").write_bytes(b"")
+    (folder / "cut.png").write_bytes(encode(draw_bird(), "PNG")[:60])
+    (folder / "text.webp").write_text("not a photo")
+    said = fill_table(folder, tmp_path / "birds.csv", classifier)
+    found = {row["file"]: row for row in rows(tmp_path / "birds.csv")}
+    assert len(found) == 9
+    for name in ("empty.jpg", "cut.png", "text.webp"):
+        assert found[name]["error"].endswith(".")
+        assert found[name]["species"] == found[name]["probability"] == ""
+    assert sum(not row["error"] for row in found.values()) == 6
+    assert "6 photos named, 3 could not be read" in said
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs links")
+def test_a_file_that_cannot_be_opened_is_one_row_too(
+    tmp_path: Path, classifier: Classifier
+) -> None:
+    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere")
+    fill_table(tmp_path, tmp_path / "birds.csv", classifier)
+    (row,) = rows(tmp_path / "birds.csv")
+    assert row["error"] == "This file cannot be opened: No such file or directory."
+
+
+def test_other_files_and_hidden_ones_are_no_photos(tmp_path: Path) -> None:
+    for name in ("a.JPG", "b.jpeg", "c.png", "d.webp", "notes.txt", "._a.jpg", ".trash/e.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "folder.jpg").mkdir()
+    assert photo_files(tmp_path) == ["a.JPG", "b.jpeg", "c.png", "d.webp"]
+
+
+def test_a_second_run_asks_only_about_new_photos_and_adds_their_rows(
+    folder: Path, tmp_path: Path, classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "birds.csv"
+    fill_table(folder, table, classifier)
+    before = table.read_bytes()
+    (folder / "new.png").write_bytes(encode(draw_bird(), "PNG"))
+    asked: list[str] = []
+
+    def watched(classifier: Classifier, files: list[File]) -> object:
+        asked.extend(name for name, _ in files)
+        return answer_files(classifier, files)
+
+    monkeypatch.setattr(batch, "answer_files", watched)
+    said = fill_table(folder, table, classifier)
+    assert asked == ["new.png"]
+    assert table.read_bytes().startswith(before)
+    assert [row["file"] for row in rows(table)][6:] == ["new.png"]
+    assert "1 photos named, 0 could not be read, 6 were there already" in said
+
+
+def test_a_table_cut_off_anywhere_is_completed_without_half_or_double_rows(
+    folder: Path, tmp_path: Path, classifier: Classifier
+) -> None:
+    (folder / 'line\nbreak, "quoted".jpg').write_bytes(encode(draw_bird()))
+    table = tmp_path / "birds.csv"
+    fill_table(folder, table, classifier)
+    whole = table.read_bytes()
+    for end in range(0, len(whole), 5):
+        table.write_bytes(whole[:end])
+        fill_table(folder, table, classifier)
+        assert table.read_bytes() == whole
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no kill -9")
+def test_a_killed_run_is_resumed_to_the_same_table(tmp_path: Path, checkpoints: Path) -> None:
+    folder, table = tmp_path / "photos", tmp_path / "birds.csv"
+    folder.mkdir()
+    photo = encode(draw_bird("blue", (1000, 800)))
+    for number in range(300):
+        (folder / f"{number:03}.jpg").write_bytes(photo)
+    command = [sys.executable, "-m", "streamlit_app.batch", str(folder), "--out", str(table)]
+    first = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    while first.poll() is None and (not table.exists() or table.read_bytes().count(b"\n") < 20):
+        time.sleep(0.01)
+    first.kill()
+    first.wait()
+    kept = table.read_bytes()
+    assert 20 <= kept.count(b"\n") <= 300
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    assert "0 were there already" not in done.stdout
+    assert table.read_bytes().startswith(kept)
+    assert [row["file"] for row in rows(table)] == photo_files(folder)
+
+
+@pytest.mark.parametrize("start", list("=+-@\t\r\n'"))
+def test_a_cell_that_a_spreadsheet_would_compute_starts_with_an_apostrophe(start: str) -> None:
+    assert harmless(f"{start}cmd") == f"'{start}cmd"
+    assert harmless(f"cmd{start}") == f"cmd{start}"
+
+
+@given(st.text(st.characters(exclude_categories=[])), st.text(st.characters(exclude_categories=[])))
+def test_any_two_names_stay_two_through_a_table(first: str, second: str) -> None:
+    file = io.StringIO(newline="")
+    for name in (first, second):
+        write_row(file, [name, 0.5, None])
+    file.seek(0)
+    names = [line[0] for line in csv.reader(file, strict=True)]
+    assert names == [harmless(first), harmless(second)]
+    assert (names[0] == names[1]) == (first == second)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems forbid such names")
+def test_names_are_data_whatever_they_hold(tmp_path: Path, classifier: Classifier) -> None:
+    names = ["=1+1.jpg", "'=1+1.jpg", "-a.jpg", "a,b.jpg", 'a"b.jpg', "a\rb.jpg", "हुदहुद.jpg"]
+    names.append(os.fsdecode(b"latin \xe9.jpg"))
+    for name in names:
+        (tmp_path / name).write_bytes(encode(draw_bird()))
+    table = tmp_path / "birds.csv"
+    fill_table(tmp_path, table, classifier)
+    assert {row["file"] for row in rows(table)} == {harmless(name) for name in names}
+    assert "0 photos named, 0 could not be read, 8 were" in fill_table(tmp_path, table, classifier)
+
+
+def test_a_table_of_something_else_is_left_alone(
+    folder: Path, tmp_path: Path, classifier: Classifier
+) -> None:
+    table = tmp_path / "accounts.csv"
+    table.write_text("date,amount\n1 May,7\n")
+    with pytest.raises(ValueError, match="another table"):
+        fill_table(folder, table, classifier)
+    assert table.read_text() == "date,amount\n1 May,7\n"
+
+
+def test_a_file_without_a_whole_line_is_not_overwritten_unless_it_is_our_own(
+    tmp_path: Path,
+) -> None:
+    table = tmp_path / "letter.txt"
+    table.write_text("Dear Sir")
+    with pytest.raises(ValueError, match="another table"), open_table(table):
+        pass
+    assert table.read_text() == "Dear Sir"
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_when_a_photo_was_taken_is_read_from_its_exif_tag(format: str, orientation: int) -> None:
+    data = photo_taken("2024:05:06 07:08:09", format=format, orientation=orientation)
+    assert taken(read_photo(data)) == "2024-05-06T07:08:09"
+
+
+def test_the_time_zone_is_kept_where_the_camera_noted_it() -> None:
+    data = photo_taken("2024:05:06 07:08:09", "+05:30")
+    assert taken(read_photo(data)) == "2024-05-06T07:08:09+05:30"
+    data = photo_taken("2024:05:06 07:08:09", "   :  ")
+    assert taken(read_photo(data)) == "2024-05-06T07:08:09"
+
+
+@pytest.mark.parametrize("moment", ["", "0000:00:00 00:00:00", "    :  :     :  :  ", "yesterday"])
+def test_a_camera_without_a_clock_gives_no_time(moment: str) -> None:
+    assert taken(read_photo(photo_taken(moment))) == ""
+
+
+def test_a_photo_without_exif_gives_no_time() -> None:
+    assert taken(read_photo(encode(draw_bird()))) == ""
+
+
+def test_many_files_are_answered_in_order_and_no_more_of_them_read_than_wait(
+    classifier: Classifier,
+) -> None:
+    cores = os.cpu_count() or 1
+    count = AT_ONCE * (4 * cores + 1) + 3
+    photos = [encode(draw_bird(colour)) for colour in BIRDS]
+    opened, lock = [], threading.Lock()
+
+    def read(number: int) -> bytes:
+        with lock:
+            opened.append(number)
+        return photos[number % 6]
+
+    files = [(str(number), lambda number=number: read(number)) for number in range(count)]
+    answers = answer_files(classifier, files)
+    found = [next(answers)]
+    assert len(opened) <= AT_ONCE * 2 * cores
+    found += answers
+    assert [row.file for row, _ in found] == [name for name, _ in files]
+    assert [row.species for row, _ in found[:6]] == [name.replace("-", " ") for name in COLOURS]
+    assert all(photo is not None for _, photo in found)
+
+
+def test_a_zip_is_sorted_into_folders_and_keeps_the_bytes(tmp_path: Path) -> None:
+    with (tmp_path / "birds.zip").open("wb") as file:
+        write_zip(file, [("Hoopoe", "a.jpg", b"1"), ("House Crow", "a.jpg", b"2")])
+    with zipfile.ZipFile(tmp_path / "birds.zip") as archive:
+        assert archive.namelist() == ["Hoopoe/a.jpg", "House Crow/a.jpg"]
+        assert archive.read("House Crow/a.jpg") == b"2"
+
+
+def zipped(*photos: tuple[str, str]) -> list[str]:
+    file = io.BytesIO()
+    write_zip(file, [(folder, name, b"") for folder, name in photos])
+    with zipfile.ZipFile(file) as archive:
+        return archive.namelist()
+
+
+def test_photos_of_one_name_are_numbered_also_where_only_the_case_differs() -> None:
+    names = ["a.jpg", "A.jpg", "b/a.jpg", "a (2).jpg"]
+    found = zipped(*(("Hoopoe", name) for name in names))
+    assert len({name.lower() for name in found}) == 4
+    assert found[:3] == ["Hoopoe/a.jpg", "Hoopoe/A (2).jpg", "Hoopoe/a (3).jpg"]
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("../../etc/passwd", "passwd"),
+        ("C:\\photos\\a.jpg", "a.jpg"),
+        ("..", "_"),
+        ("", "_"),
+        (".htaccess", "htaccess"),
+        ("con.jpg", "_con.jpg"),
+        ("a<b>:c|?*.jpg", "a_b__c___.jpg"),
+        ("a\0\n\u202egpj.exe", "a___gpj.exe"),
+        ("हुदहुद 1.jpg", "हुदहुद 1.jpg"),
+        (os.fsdecode(b"\xe9.jpg"), "_.jpg"),
+        ("St. Lucia.jpg. ", "St. Lucia.jpg"),
+    ],
+)
+def test_a_name_in_a_zip_is_a_plain_file_on_every_system(name: str, safe: str) -> None:
+    assert zipped(("Hoopoe", name)) == [f"Hoopoe/{safe}"]
+
+
+@given(st.text(st.characters(exclude_categories=[])), st.text(st.characters(exclude_categories=[])))
+def test_no_name_leaves_the_zip(folder: str, name: str) -> None:
+    (place,) = zipped((folder, name))
+    parts = place.split("/")
+    assert len(parts) == 2
+    assert all(part.strip(" .") == part != "" and len(part.encode()) < 256 for part in parts)
+
+
+def test_the_command_names_what_is_missing(folder: Path, tmp_path: Path, checkpoints: Path) -> None:
+    out = ["--out", str(tmp_path / "birds.csv")]
+
+    def complaint(*arguments: str) -> str:
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        return str(caught.value)
+
+    assert "nowhere is not a folder" in complaint(str(tmp_path / "nowhere"), *out)
+    assert "choose from bn" in complaint(str(folder), *out, "--variant", "gn")
+    assert "cannot be written" in complaint(str(folder), "--out", str(tmp_path / "no" / "a.csv"))
+    (checkpoints / "bn" / "model.onnx").unlink()
+    assert "no model.onnx" in complaint(str(folder), *out)
+    (checkpoints / "bn").rmdir()
+    assert "python -m trainer" in complaint(str(folder), *out)
+    assert not (tmp_path / "birds.csv").exists()
+
+
+def test_the_variant_named_answers(folder: Path, tmp_path: Path, checkpoints: Path) -> None:
+    colour_checkpoint(checkpoints / "gn", temperature="4")
+    for variant in ("bn", "gn"):
+        main([str(folder), "--out", str(tmp_path / f"{variant}.csv"), "--variant", variant])
+    sure, calm = (rows(tmp_path / f"{variant}.csv")[0] for variant in ("bn", "gn"))
+    assert sure["species"] == calm["species"]
+    assert float(sure["probability"]) > float(calm["probability"])
