@@ -15,6 +15,7 @@ from streamlit_app.classifier import (
     open_variants,
     stamps,
 )
+from streamlit_app.cropping import Box
 from streamlit_app.photos import read_photo
 
 # Widgets rerun the page; what they do not change is kept. `stamp` makes a changed checkpoint count.
@@ -34,10 +35,11 @@ def photo_in(data: bytes) -> Image.Image:
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def answer_to(data: bytes, variant: str, stamp: Stamp) -> Answer:
-    """What a variant says about the photo in an uploaded file."""
+def answer_to(data: bytes, variant: str, stamp: Stamp, box: Box | None = None) -> Answer:
+    """What a variant says about the photo in an uploaded file, or about a box of it."""
     variants, _ = variants_at(stamp)
-    return variants[variant].answer([photo_in(data)])
+    photo = photo_in(data)
+    return variants[variant].answer([photo.crop(box) if box else photo])
 
 
 def variants_to_serve() -> tuple[dict[str, Classifier], Stamp]:

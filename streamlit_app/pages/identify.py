@@ -1,101 +1,213 @@
-"""Upload a photo, read which bird it is, and see where the network looked."""
+"""Give a photo, read which bird it is, and see where the network looked."""
 
+from html import escape
+from typing import Any
+
+import pandas as pd
 import streamlit as st
 from PIL import Image
 
 from streamlit_app.charts import percent, probability_bars
-from streamlit_app.classifier import Answer, readable
+from streamlit_app.classifier import Answer, checkpoints_folder
+from streamlit_app.cropping import Box, crop_box, marked
 from streamlit_app.heatmaps import CSS_GRADIENT, overlay
-from streamlit_app.photos import PhotoError
-from streamlit_app.serving import answer_to, described, photo_in, variants_to_serve
+from streamlit_app.photos import SUFFIXES, PhotoError
+from streamlit_app.results import ResultsError, read_comparison
+from streamlit_app.serving import (
+    answer_to,
+    choose_in_address,
+    described,
+    photo_in,
+    show_chart,
+    variants_to_serve,
+)
+from streamlit_app.species import FACTS, RED_LIST_YEAR, common_name, lookalikes, sureness
+
+# As many columns as fit, one on a phone.
+GUIDE_STYLE = """<style>
+ul.guide.guide { display: grid; gap: 1.5rem; margin: 0; padding: 0; list-style: none;
+    grid-template-columns: repeat(auto-fill, minmax(min(17rem, 100%), 1fr)); }
+ul.guide.guide > li { margin: 0; padding: 0; font-size: .9375rem; }
+.guide b, .guide i, .guide small { display: block; font-size: .9375rem; }
+.guide b { font-size: 1.0625rem; }
+</style>"""
+WHOLE = {"zoom": 1.0, "across": 50, "down": 50}  # where the sliders of the crop start
 
 
-def forget_other() -> None:
-    """A new photo starts with the heatmap of its own answer."""
-    st.session_state.other = None
+def start_anew() -> None:
+    """A new photo starts whole, with the heatmap of its own answer."""
+    st.query_params.pop("species", None)
+    st.session_state.update(WHOLE)
 
 
-def show_guide(species: tuple[str, ...]) -> None:
-    """What there is to see before a photo is chosen."""
+def measured() -> dict[str, Any] | None:
+    """What is known of who is taken for whom; None where that was not measured."""
+    try:
+        return read_comparison(checkpoints_folder())
+    except ResultsError:  # the results page says so
+        return None
+
+
+def choose_photo() -> bytes | None:
+    """The file of a photo, uploaded or taken; None where there is none yet."""
+    # The camera is asked for only by who wants it: shown at once, it would ask for permission.
+    if st.session_state.get("camera"):
+        source = st.camera_input("A photo of a bird", key="taken", on_change=start_anew)
+    else:
+        source = st.file_uploader(
+            "A photo of a bird", type=list(SUFFIXES), key="photo", on_change=start_anew
+        )
+    st.toggle("Use the camera", key="camera", on_change=start_anew)
+    return source.getvalue() if source else None
+
+
+def introduce(species: tuple[str, ...]) -> None:
+    """What Plumage does, and a bird to look up."""
     st.markdown(
         "Plumage names the bird on your photo and paints over it what it looked at. "
         "It does best where the bird fills about half the photo."
     )
+    chosen = choose_in_address(
+        "Look up a bird",
+        sorted(species, key=common_name),
+        "species",
+        None,
+        common_name,
+        "Choose one to see how it is told apart",
+    )
+    if chosen:
+        show_facts(chosen, expanded=True)
+
+
+def show_guide(species: tuple[str, ...]) -> None:
+    """What there is to see before a photo is chosen: a field guide to the birds it knows."""
     st.subheader(f"The {len(species)} birds it knows", anchor=False)
-    st.markdown(" ".join(f":green-badge[{readable(name)}]" for name in sorted(species)))
+    cards = []
+    for name in sorted(species, key=common_name):
+        card = f"<b>{escape(common_name(name))}</b>"
+        if name in FACTS:
+            facts = FACTS[name]
+            threat = "" if facts.red_list == "Least Concern" else f" · {facts.red_list}"
+            card += f"<i>{facts.scientific_name}</i><small>{facts.family}{threat}</small>"
+            card += escape(facts.look_for)
+        cards.append(f"<li>{card}</li>")
+    st.html(f"{GUIDE_STYLE}<ul class='guide'>{''.join(cards)}</ul>")
+
+
+def show_facts(species: str, expanded: bool = False) -> None:
+    """Who the species is, and behind a click how to tell it from the two most like it."""
+    if species not in FACTS:
+        return
+    facts = FACTS[species]
+    st.markdown(
+        f"*{facts.scientific_name}* · {facts.family}  \n"
+        f"{facts.red_list} (IUCN Red List, {RED_LIST_YEAR})"
+    )
+    st.markdown(facts.look_for)
+    with st.expander("What it is most often mistaken for", expanded=expanded):
+        for other, line in lookalikes(species, measured()):
+            st.markdown(f"**{common_name(other)}**  \n{line}")
 
 
 def show_answer(ranking: list[tuple[str, float]]) -> None:
-    """The likeliest species in large letters, and the first five as bars."""
-    best, probability = ranking[0]
-    st.header(f"{readable(best)}, {percent(probability)}", anchor=False)
-    first_five = [(readable(species), probability) for species, probability in ranking[:5]]
-    # Without Streamlit's own theme: its light labels are too pale for contrast AA.
-    st.altair_chart(probability_bars(first_five), theme=None, alt="The five most likely species")
+    """The likeliest species in large letters, how sure that is, and the first five as bars."""
+    (best, probability), (second, its_probability), *_ = ranking
+    st.header(f"{common_name(best)}, {percent(probability)}", anchor=False)
+    runner_up = f"{common_name(second)}, {percent(its_probability)}"
+    rest = {
+        "very likely": "",
+        "probably": f"If not, then {runner_up}.",
+        "a guess": f"It may as well be {runner_up}. A crop closer to the bird may help.",
+    }
+    words = sureness(probability)
+    st.markdown(f"**{words.capitalize()}.** {rest[words]}")
+    show_facts(best)
+    first_five = [(common_name(species), probability) for species, probability in ranking[:5]]
+    show_chart(
+        probability_bars(first_five),
+        "The five most likely species",
+        pd.DataFrame(ranking, columns=["species", "probability"]),
+        "answer",
+    )
 
 
-def show_heatmap(photo: Image.Image, answer: Answer) -> None:
+def choose_crop(size: tuple[int, int]) -> Box | None:
+    """The square that the answer is about; None for the whole photo."""
+    for key, value in WHOLE.items():
+        st.session_state.setdefault(key, value)
+    with st.expander("Crop to the bird", icon=":material/crop:"):
+        st.markdown("It works best where the bird fills about half the square.")
+        zoom = st.slider("Zoom", 1.0, 8.0, step=0.25, format="%.2f x", key="zoom")
+        whole = zoom == WHOLE["zoom"]
+        across = st.slider("Left to right", 0, 100, key="across", format="%d%%", disabled=whole)
+        down = st.slider("Top to bottom", 0, 100, key="down", format="%d%%", disabled=whole)
+    return None if whole else crop_box(size, zoom, across / 100, down / 100)
+
+
+def show_heatmap(photo: Image.Image, box: Box | None, answer: Answer) -> None:
     """The photo with the heatmap of the likeliest species, or of another one chosen."""
-    other = st.selectbox(
+    other = choose_in_address(
         "Why not another bird?",
-        sorted(answer.species),
-        index=None,
-        format_func=readable,
-        placeholder="Choose one to see what speaks for it",
-        key="other",
+        sorted(answer.species, key=common_name),
+        "species",
+        None,
+        common_name,
+        "Choose one to see what speaks for it",
     )
     species = other or answer.ranking(0)[0][0]
     heatmap = answer.heatmap(0, species)
     frame, legend = st.empty(), st.empty()
     strength = st.slider("Strength of the heatmap", 0, 100, 60, 5, "%d%%", key="strength")
+    inside = overlay(photo.crop(box) if box else photo, heatmap, strength / 100)
     frame.image(
-        overlay(photo, heatmap, strength / 100),
+        marked(photo, inside, box) if box else inside,
         width="stretch",
         output_format="JPEG",
-        alt=f"Your photo; bright colours mark what speaks for {readable(species)}",
+        alt=f"Your photo; bright colours mark what speaks for {common_name(species)}",
     )
     if heatmap.any():
         legend.html(
-            f"What speaks for <b>{readable(species)}</b>"
+            f"What speaks for <b>{common_name(species)}</b>"
             '<div style="display:flex; gap:.6em; align-items:center; font-size:.875em">a little'
             f'<span style="flex:1; height:.6em; border-radius:.3em; background:{CSS_GRADIENT}">'
             "</span>most</div>"
         )
     else:
-        legend.markdown(f"Nothing on this photo speaks for **{readable(species)}**.")
+        legend.markdown(f"Nothing on this photo speaks for **{common_name(species)}**.")
 
 
 st.title("Which bird is this?", anchor=False)
 variants, stamp = variants_to_serve()
 left, right = st.columns([4, 3], gap="medium")
 with left:
-    upload = st.file_uploader(
-        "A photo of a bird",
-        type=["jpg", "jpeg", "png", "webp"],
-        key="photo",
-        on_change=forget_other,
-    )
-    variant = next(iter(variants))
+    data = choose_photo()
+    variant = first = next(iter(variants))
     if len(variants) > 1:
-        variant = st.selectbox(
+        chosen = choose_in_address(
             "Model",
             list(variants),
-            format_func=lambda name: described(name, variants[name].norm),
-            key="variant",
+            "variant",
+            first,
+            lambda name: described(name, variants[name].norm),
         )
+        variant = chosen or first
 photo = None
-if upload is not None:
+if data is not None:
     try:
-        photo = photo_in(upload.getvalue())
+        photo = photo_in(data)
     except PhotoError as error:
         left.error(str(error))
-if upload is None or photo is None:
+if data is None or photo is None:
     with right:
-        show_guide(variants[variant].species)
+        introduce(variants[variant].species)
+    show_guide(variants[variant].species)
     st.stop()
 
-answer = answer_to(upload.getvalue(), variant, stamp)
+with right:
+    picture = st.container()  # drawn after the crop's sliders, shown above them
+    box = choose_crop(photo.size)
+answer = answer_to(data, variant, stamp, box)
 with left:
     show_answer(answer.ranking(0))
-with right:
-    show_heatmap(photo, answer)
+with picture:
+    show_heatmap(photo, box, answer)

@@ -1,9 +1,12 @@
+import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from streamlit_app.classifier import Classifier
+from streamlit_app.species import FACTS
 from tests.conftest import SPECIES, colour_checkpoint, draw_bird, encode
 
 ROOT = Path(__file__).parents[2]
@@ -15,6 +18,13 @@ def app(checkpoints: Path) -> AppTest:
     return AppTest.from_file(str(ROOT / "streamlit_app" / "main.py"), default_timeout=20)
 
 
+@pytest.fixture
+def known_birds(checkpoints: Path) -> Path:
+    """The checkpoints folder, its colours under the names of birds that have facts."""
+    colour_checkpoint(checkpoints / "bn", species=json.dumps(list(FACTS)[:6]))
+    return checkpoints
+
+
 def upload(app: AppTest, data: bytes, name: str = "bird.jpg") -> AppTest:
     app.file_uploader(key="photo").set_value((name, data, "image/jpeg"))
     return run(app)
@@ -24,6 +34,10 @@ def run(app: AppTest) -> AppTest:
     app.run()
     assert not app.exception
     return app
+
+
+def shown(app: AppTest) -> str:
+    return " ".join(element.value for element in app.markdown)
 
 
 def legend(app: AppTest) -> str:
@@ -38,13 +52,12 @@ def picture(app: AppTest) -> str:
 
 def test_without_a_photo_the_page_says_what_it_does_and_which_birds_it_knows(app: AppTest) -> None:
     run(app)
-    text = " ".join(element.value for element in app.markdown)
-    assert "names the bird" in text
-    assert all(species.replace("-", " ") in text for species in SPECIES)
+    assert "names the bird" in shown(app)
+    assert all(species.replace("-", " ") in legend(app) for species in SPECIES)
     assert not app.error
 
 
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "AVIF"])
 def test_a_photo_is_answered_with_its_species_and_probability(app: AppTest, format: str) -> None:
     upload(run(app), encode(draw_bird("blue"), format))
     assert app.header[0].value == "Blue Bird, 85%"
@@ -55,7 +68,7 @@ def test_a_photo_is_answered_with_its_species_and_probability(app: AppTest, form
 def test_another_species_heatmap_can_be_seen(app: AppTest) -> None:
     upload(run(app), encode(draw_bird("blue")))
     before = picture(app)
-    app.selectbox(key="other").set_value("Cyan-Bird")
+    app.selectbox(key="species").set_value("Cyan-Bird")
     run(app)
     assert "Cyan Bird" in legend(app)
     assert picture(app) != before
@@ -64,7 +77,7 @@ def test_another_species_heatmap_can_be_seen(app: AppTest) -> None:
 
 def test_a_species_that_nothing_speaks_for_is_said_to_have_no_heatmap(app: AppTest) -> None:
     upload(run(app), encode(draw_bird("blue"), "PNG"))
-    app.selectbox(key="other").set_value("Yellow-Bird")
+    app.selectbox(key="species").set_value("Yellow-Bird")
     run(app)
     assert any("Nothing on this photo speaks for" in text.value for text in app.markdown)
 
@@ -83,11 +96,11 @@ def test_the_slider_changes_the_picture_and_asks_the_model_nothing(
 def test_a_new_photo_keeps_the_strength_and_drops_the_other_species(app: AppTest) -> None:
     upload(run(app), encode(draw_bird("blue")))
     app.slider(key="strength").set_value(20)
-    app.selectbox(key="other").set_value("Cyan-Bird")
+    app.selectbox(key="species").set_value("Cyan-Bird")
     run(app)
     upload(app, encode(draw_bird("red")))
     assert app.slider(key="strength").value == 20
-    assert app.selectbox(key="other").value is None
+    assert app.selectbox(key="species").value is None
     assert "Red Bird" in legend(app)
 
 
@@ -107,9 +120,137 @@ def test_a_removed_photo_brings_the_first_page_back(app: AppTest) -> None:
     assert "birds it knows" in app.subheader[0].value
 
 
-def test_one_variant_leaves_nothing_to_choose(app: AppTest) -> None:
+def test_the_guide_lists_names_families_and_threats(app: AppTest, known_birds: Path) -> None:
     run(app)
-    assert not app.selectbox
+    for facts in list(FACTS.values())[:6]:
+        assert facts.common_name in legend(app)
+        assert f"<i>{facts.scientific_name}</i>" in legend(app)
+        assert facts.family in legend(app)
+    assert "Vulnerable" not in legend(app)  # none of these six is
+
+
+def test_a_bird_is_looked_up_with_the_two_it_is_mistaken_for(
+    app: AppTest, known_birds: Path
+) -> None:
+    run(app)
+    app.selectbox(key="species").set_value("Common-Kingfisher")
+    run(app)
+    assert "Alcedo atthis" in shown(app)
+    assert len(app.expander[0].markdown) == 2
+    assert "Common-Kingfisher" in app.query_params["species"]
+
+
+def test_an_answer_comes_with_the_facts_of_its_species(app: AppTest, known_birds: Path) -> None:
+    upload(run(app), encode(draw_bird("blue")))
+    assert app.header[0].value == "Cattle Egret, 85%"
+    assert "Bubulcus ibis" in shown(app)
+    assert "Least Concern" in shown(app)
+    assert len(app.expander[0].markdown) == 2
+
+
+def test_the_measured_confusion_chooses_who_it_is_told_apart_from(
+    app: AppTest, known_birds: Path
+) -> None:
+    birds = ["Cattle-Egret", "White-Breasted-Waterhen", "Jungle-Babbler"]
+    confusion = [[9, 1, 3], [1, 9, 0], [3, 0, 9]]
+    comparison = {"species": birds, "variants": {"bn": {"confusion": confusion}}, "pairs": []}
+    (known_birds / "comparison.json").write_text(json.dumps(comparison))
+    upload(run(app), encode(draw_bird("blue")))
+    first, second = app.expander[0].markdown
+    assert "Jungle Babbler" in first.value
+    assert "White-breasted Waterhen" in second.value
+
+
+def test_a_damaged_comparison_does_not_keep_an_answer_back(app: AppTest, known_birds: Path) -> None:
+    (known_birds / "comparison.json").write_text("{")
+    upload(run(app), encode(draw_bird("blue")))
+    assert app.header[0].value == "Cattle Egret, 85%"
+
+
+def test_an_unsure_answer_says_so_and_names_the_runner_up(app: AppTest, checkpoints: Path) -> None:
+    upload(run(app), encode(draw_bird("blue")))
+    assert "**Probably.** If not, then" in shown(app)
+    colour_checkpoint(checkpoints / "bn", temperature="4")
+    run(app)
+    assert "**A guess.** It may as well be" in shown(app)
+    colour_checkpoint(checkpoints / "bn", temperature="0.3")
+    run(app)
+    assert "**Very likely.**" in shown(app)
+
+
+def crop(app: AppTest, zoom: float, across: int, down: int) -> None:
+    app.slider(key="zoom").set_value(zoom)
+    run(app)  # the other two can be moved only then
+    app.slider(key="across").set_value(across)
+    app.slider(key="down").set_value(down)
+    run(app)
+
+
+def two_birds() -> bytes:
+    """A large red bird on the left, a small blue one in the bottom right corner."""
+    photo = Image.new("RGB", (120, 80), (128, 128, 128))
+    photo.paste("red", (0, 0, 60, 80))
+    photo.paste("blue", (100, 60, 120, 80))
+    return encode(photo, "PNG")
+
+
+def test_the_answer_follows_the_crop(app: AppTest) -> None:
+    upload(run(app), two_birds())
+    assert app.header[0].value.startswith("Red Bird")
+    before = picture(app)
+    crop(app, 4.0, 100, 100)
+    assert app.header[0].value.startswith("Blue Bird")
+    assert picture(app) != before
+
+
+def test_the_crop_can_be_moved_only_once_it_is_smaller_than_the_photo(app: AppTest) -> None:
+    upload(run(app), two_birds())
+    assert app.slider(key="across").disabled
+    assert app.slider(key="down").disabled
+    app.slider(key="zoom").set_value(2.0)
+    run(app)
+    assert not app.slider(key="across").disabled
+
+
+def test_a_new_photo_starts_whole(app: AppTest) -> None:
+    upload(run(app), two_birds())
+    crop(app, 4.0, 100, 100)
+    upload(app, encode(draw_bird("blue")))
+    assert (app.slider(key="zoom").value, app.slider(key="across").value) == (1.0, 50)
+
+
+def test_the_camera_is_shown_only_to_who_asks_for_it(app: AppTest) -> None:
+    run(app)
+    assert not app.get("camera_input")
+    app.toggle(key="camera").set_value(True)
+    run(app)
+    assert app.get("camera_input")
+    assert not app.get("file_uploader")
+
+
+def test_a_link_opens_its_variant_and_species(app: AppTest, checkpoints: Path) -> None:
+    colour_checkpoint(checkpoints / "gn", temperature="4")
+    app.query_params["variant"] = "gn"
+    app.query_params["species"] = "Cyan-Bird"
+    run(app)
+    assert app.selectbox(key="variant").value == "gn"
+    assert app.selectbox(key="species").value == "Cyan-Bird"
+
+
+def test_a_link_to_what_is_not_there_opens_the_first_variant(
+    app: AppTest, checkpoints: Path
+) -> None:
+    colour_checkpoint(checkpoints / "gn")
+    app.query_params["variant"] = "gone"
+    app.query_params["species"] = "Dodo"
+    run(app)
+    assert app.selectbox(key="variant").value == "bn"
+    assert app.selectbox(key="species").value is None
+
+
+def test_one_variant_leaves_no_model_to_choose(app: AppTest) -> None:
+    run(app)
+    assert [box.key for box in app.selectbox] == ["species"]
 
 
 def test_a_new_folder_is_a_new_variant_without_a_restart(app: AppTest, checkpoints: Path) -> None:
