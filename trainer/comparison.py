@@ -35,7 +35,7 @@ from trainer.training import TrainingError, epoch_batches, new_run, train_step
 CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
 CONSENSUS = "consensus"
 BINS = 15
-SANITY_STEPS = 100
+SANITY_STEPS = 50
 
 Probabilities = NDArray[np.float64]
 
@@ -197,19 +197,16 @@ def answering_times(
 def sanity(source: PhotoFolder, cache: Path) -> dict[str, Any]:
     """Do our batch norm and torch's own give the same losses, step by step, from the same start?
 
-    Same weights, same batches, in float32 and at a constant, small learning rate: with a large one
-    any two orders of summation part, since training is chaotic.
+    Same weights, same batches, in float64: in fewer bits any two orders of summation part after
+    some dozens of steps, since training is chaotic.
     """
     recipe = replace(
-        Recipe(), image_size=32, precision="float32", schedule="constant", learning_rate=0.01
+        Recipe(), image_size=32, batch_size=16, precision="float32", learning_rate=0.05
     )
     photos = source.load("train", recipe.stored_size, cache)
     losses = [sanity_losses(replace(recipe, norm=norm), photos) for norm in ("bn", "torch-bn")]
     return {
         "steps": len(losses[0]),
-        "learning_rate": recipe.learning_rate,
-        "first_loss": losses[0][0],
-        "last_loss": losses[0][-1],
         "largest_difference": max(abs(a - b) for a, b in zip(*losses, strict=True)),
     }
 
@@ -217,8 +214,7 @@ def sanity(source: PhotoFolder, cache: Path) -> dict[str, Any]:
 def sanity_losses(recipe: Recipe, photos: PhotoSet) -> list[float]:
     """Losses of the first steps of a run."""
     run = new_run(recipe, len(photos.species))
-    for group in run.optimizer.param_groups:
-        group["lr"] = recipe.learning_rate
+    run.network.double().register_forward_pre_hook(lambda _, inputs: (inputs[0].double(),))
     batches = itertools.islice(epoch_batches(photos, recipe, 0), SANITY_STEPS)
     losses = [train_step(run, recipe, *batch)[0].item() for batch in batches]
     return losses

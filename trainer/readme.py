@@ -4,38 +4,17 @@ A table stands between `<!-- NAME -->` and `<!-- end of NAME -->`; nothing else 
 """
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from trainer import results
 from trainer.files import replacing
 
 ROOT = Path(__file__).parents[1]
-
-
-def percent(score: dict[str, float]) -> str:
-    """A score in percent with its 95% interval: 86.1 (84.3 to 87.8)."""
-    return f"{score['value']:.1%} ({score['low']:.1%} to {score['high']:.1%})".replace("%", "")
-
-
-def results(checkpoints: Path) -> str:
-    """The table of what each variant in a checkpoints folder scored, from its report.json."""
-    rows = []
-    for path in sorted(checkpoints.glob("*/report.json")):
-        report: dict[str, Any] = json.loads(path.read_text())
-        test = report["metrics"]["test"]
-        rows.append(
-            {
-                "variant": f"`{path.parent.name}`",
-                "test accuracy, %": percent(test["accuracy"]),
-                "test macro F1, %": percent(test["macro_f1"]),
-                "val accuracy, %": percent(report["metrics"]["val"]["accuracy"]),
-                "parameters": f"{report['parameters']:,}",
-                "minutes of training": f"{report['seconds'] / 60:.0f}",
-            }
-        )
-    return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
+DOCUMENTS = (ROOT / "README.md", ROOT / "RESULTS.md", ROOT / "checkpoints" / "README.md")
 
 
 def performance(folder: Path) -> str:
@@ -52,16 +31,29 @@ def performance(folder: Path) -> str:
     return "\n\n".join(parts)
 
 
+TABLES = {
+    "results": results.scores,
+    "splits": results.all_splits,
+    "report": results.beside_the_report,
+    "seeds": results.over_seeds,
+    "pairs": results.pairs,
+    "calibration": results.calibration,
+    "hardest": results.hardest,
+    "recipe": results.recipe,
+    "conclusion": results.conclusion,
+}
+
+
 def filled(text: str, checkpoints: Path, benchmarks: Path) -> str:
     """The text with its tables made anew."""
-    tables = {"results": results(checkpoints), "performance": performance(benchmarks)}
-    for name, table in tables.items():
+    makers = {name: partial(table, checkpoints) for name, table in TABLES.items()}
+    for name, table in (makers | {"performance": partial(performance, benchmarks)}).items():
         start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
         if start not in text:
             continue
         before, _, rest = text.partition(start)
         after = rest.partition(end)[2]
-        text = f"{before}{start}{table}\n{end}{after}"
+        text = f"{before}{start}{table()}\n{end}{after}"
     return text
 
 
@@ -71,11 +63,11 @@ def up_to_date(document: Path) -> str:
 
 
 def main() -> None:
-    """Rewrite README.md in place."""
-    readme = ROOT / "README.md"
-    text = up_to_date(readme)
-    with replacing(readme) as temporary:
-        temporary.write_text(text)
+    """Rewrite the documents in place."""
+    for document in DOCUMENTS:
+        text = up_to_date(document)
+        with replacing(document) as temporary:
+            temporary.write_text(text)
 
 
 if __name__ == "__main__":

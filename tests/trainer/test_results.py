@@ -1,0 +1,126 @@
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from trainer import results
+
+
+def write_report(folder: Path, accuracy: float) -> None:
+    value = {"value": accuracy, "low": accuracy - 0.02, "high": accuracy + 0.02}
+    scores = {"accuracy": value, "micro_f1": value, "macro_f1": value}
+    report = {
+        "metrics": dict.fromkeys(("train", "val", "test"), scores),
+        "parameters": 1234,
+        "seconds": 600,
+        "recipe": {"image_size": 96, "epochs": 16},
+    }
+    folder.mkdir(parents=True)
+    (folder / "report.json").write_text(json.dumps(report))
+
+
+def write_comparison(folder: Path) -> None:
+    variant = {
+        "accuracy": {"value": 0.75, "low": 0.7, "high": 0.8},
+        "milliseconds": 8.2,
+        "calibration_error": {"before": 0.1, "after": 0.021},
+        "confusion": [[3, 1], [0, 4]],
+        "recall": [0.75, 1.0],
+    }
+    pairs = [
+        {"a": "bn", "b": "gn", "only_a_right": 2, "only_b_right": 40, "p": 1e-9, "p_holm": 1e-9}
+    ]
+    sanity = {"steps": 9, "largest_difference": 3e-7}
+    comparison = {
+        "species": ["Jay-Blue", "Owl"],
+        "variants": {"bn": variant, "gn": variant, "consensus": variant},
+        "pairs": pairs,
+        "sanity": sanity,
+    }
+    (folder / "comparison.json").write_text(json.dumps(comparison))
+
+
+def write_seeds(folder: Path, gn_seeds: int) -> None:
+    rows = []
+    for norm, base, count in (("bn", 0.7, 2), ("gn", 0.8, gn_seeds)):
+        for seed in range(count):
+            run = {"norm": norm, "seed": seed, "epoch": 6}
+            rows.append(run | {"split": "train", "accuracy": 0.1, "seconds": 120})
+            rows.append(run | {"split": "test", "accuracy": base + seed / 50})
+    (folder / "studies").mkdir()
+    pd.DataFrame(rows).to_csv(folder / "studies" / "norms.csv", index=False)
+
+
+@pytest.fixture
+def checkpoints(tmp_path):
+    """Two variants, compared."""
+    write_report(tmp_path / "bn", 0.8612)
+    write_report(tmp_path / "gn", 0.85)
+    write_comparison(tmp_path)
+    return tmp_path
+
+
+def test_scores_have_a_row_for_each_report_with_its_intervals(checkpoints):
+    table = results.scores(checkpoints)
+    assert "| `bn`" in table
+    assert "86.1 (84.1 to 88.1)" in table
+    assert "1,234" in table
+    assert len(table.splitlines()) == 4
+    assert len(results.all_splits(checkpoints).splitlines()) == 2 + 2 * 3
+
+
+def test_the_reports_numbers_stand_beside_ours_where_we_have_them(checkpoints):
+    lines = results.beside_the_report(checkpoints).splitlines()
+    (own,) = [line for line in lines if "| `bn`" in line]
+    assert "63.2" in own
+    assert "86.1" in own
+    assert len(lines) == 2 + 7
+
+
+def test_without_a_comparison_or_a_study_the_text_says_which_command_makes_it(tmp_path):
+    for table in (results.pairs, results.calibration, results.hardest):
+        assert "python -m trainer.comparison" in table(tmp_path)
+    assert "python -m trainer.studies norms" in results.over_seeds(tmp_path)
+    assert "python -m trainer.studies recipe" in results.recipe(tmp_path)
+
+
+def test_seeds_are_summed_up_best_variant_first(checkpoints):
+    write_seeds(checkpoints, gn_seeds=2)
+    lines = results.over_seeds(checkpoints).splitlines()
+    assert lines[0] == "Each run has 6 epochs."
+    assert [line.split("|")[1].strip() for line in lines[-2:]] == ["`gn`", "`bn`"]
+    assert [cell.strip() for cell in lines[-1].split("|")[2:6]] == ["2", "71.0", "1.4", "2"]
+
+
+def test_a_pair_that_differs_names_the_better_one_first(checkpoints):
+    assert "Of 1 pairs, 1 differ" in results.conclusion(checkpoints)
+    assert "`gn` over `bn`" in results.conclusion(checkpoints)
+
+
+def test_single_seeds_are_not_called_a_spread(checkpoints):
+    write_seeds(checkpoints, gn_seeds=1)
+    assert "how much of a gap is chance is not known" in results.conclusion(checkpoints)
+
+
+def test_gaps_are_held_against_the_spread_over_seeds(checkpoints):
+    write_seeds(checkpoints, gn_seeds=2)
+    said = results.conclusion(checkpoints)
+    assert "`gn` leads with 81.0%; the standard deviation over seeds is up to 1.4 points" in said
+
+
+def test_the_hardest_species_come_with_what_they_are_taken_for(checkpoints):
+    table = results.hardest(checkpoints)
+    assert "of 4 test photos each" in table
+    assert "Owl (1)" in table.splitlines()[4]
+
+
+def test_each_change_of_the_recipe_has_its_last_val_score(tmp_path):
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies" / "recipe.csv").write_text(
+        "seed,label_smoothing,epoch,split,loss,accuracy\n"
+        "0,0.1,1,val,2.0,0.3\n0,0.1,2,val,1.0,0.75\n1,0.1,2,val,1.1,0.76\n0,0.0,2,val,1.2,0.7\n"
+    )
+    lines = results.recipe(tmp_path).splitlines()
+    changes = [line.split("|")[1].strip() for line in lines[-3:]]
+    assert changes == ["seed 1", "none", "label smoothing 0.0"]

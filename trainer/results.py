@@ -1,0 +1,268 @@
+"""What the runs show, as the tables and sentences of README.md, RESULTS.md and the model card.
+
+Every function turns files of checkpoints/ into Markdown; where a file is missing, it says which
+command makes it.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from scipy import stats
+
+from trainer.comparison import CONSENSUS
+
+REPORT = Path(__file__).with_name("report.csv")
+LEVEL = 0.05
+
+Comparison = dict[str, Any]
+
+
+def markdown(rows: list[dict[str, str]]) -> str:
+    """Rows of text as a Markdown table."""
+    return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
+
+
+def percent(score: dict[str, float]) -> str:
+    """A score in percent with its 95% interval: 86.1 (84.3 to 87.8)."""
+    return f"{score['value']:.1%} ({score['low']:.1%} to {score['high']:.1%})".replace("%", "")
+
+
+def reports(checkpoints: Path) -> dict[str, dict[str, Any]]:
+    """Every variant's report.json, by name."""
+    paths = sorted(checkpoints.glob("*/report.json"))
+    return {path.parent.name: json.loads(path.read_text()) for path in paths}
+
+
+def comparison(checkpoints: Path) -> Comparison | None:
+    """comparison.json, if it is there."""
+    path = checkpoints / "comparison.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+MISSING = "To be made by `python -m trainer.comparison --data PHOTOS`."
+
+
+def scores(checkpoints: Path) -> str:
+    """What each shipped variant scores, by its report.json."""
+    rows = []
+    for name, report in reports(checkpoints).items():
+        test, recipe = report["metrics"]["test"], report["recipe"]
+        rows.append(
+            {
+                "variant": f"`{name}`",
+                "test accuracy, %": percent(test["accuracy"]),
+                "test macro F1, %": percent(test["macro_f1"]),
+                "val accuracy, %": percent(report["metrics"]["val"]["accuracy"]),
+                "pixels": str(recipe["image_size"]),
+                "epochs": str(recipe["epochs"]),
+                "parameters": f"{report['parameters']:,}",
+                "minutes of training": f"{report['seconds'] / 60:.0f}",
+            }
+        )
+    return markdown(rows)
+
+
+def all_splits(checkpoints: Path) -> str:
+    """Accuracy, micro F1 and macro F1 of each variant on each split."""
+    rows = [
+        {"variant": f"`{name}`", "split": split}
+        | {f"{score.replace('_', ' ')}, %": percent(value) for score, value in metrics.items()}
+        for name, report in reports(checkpoints).items()
+        for split, metrics in report["metrics"].items()
+    ]
+    return markdown(rows).replace(" f1", " F1")
+
+
+def beside_the_report(checkpoints: Path) -> str:
+    """Test accuracy in the course report and here."""
+    ours = reports(checkpoints)
+    rows = []
+    for row in pd.read_csv(REPORT, keep_default_na=False).to_dict("records"):
+        here = ours.get(row["variant"])
+        rows.append(
+            {
+                "variant": f"`{row['variant']}`",
+                "the report's test accuracy, %": f"{row['test_accuracy']:.1%}"[:-1],
+                "its macro F1, %": f"{row['test_macro_f1']:.1%}"[:-1],
+                "our test accuracy, %": percent(here["metrics"]["test"]["accuracy"])
+                if here
+                else "",
+                "our macro F1, %": percent(here["metrics"]["test"]["macro_f1"]) if here else "",
+            }
+        )
+    return markdown(rows)
+
+
+def seeds(checkpoints: Path) -> pd.DataFrame:
+    """Test accuracy of each variant over seeds: count, mean, std; best first, maybe empty."""
+    path = checkpoints / "studies" / "norms.csv"
+    if not path.exists():
+        return pd.DataFrame(columns=["count", "mean", "std"])
+    runs = pd.read_csv(path)
+    groups = runs[runs.split == "test"].groupby("norm").accuracy
+    return groups.agg(["count", "mean", "std"]).sort_values("mean", ascending=False)
+
+
+def over_seeds(checkpoints: Path) -> str:
+    """Mean and spread of each variant's test accuracy under the shorter budget."""
+    path = checkpoints / "studies" / "norms.csv"
+    if not path.exists():
+        return "To be made by `python -m trainer.studies norms --data PHOTOS`."
+    runs = pd.read_csv(path)
+    minutes = runs[runs.split == "train"].groupby(["norm", "seed"]).seconds.sum() / 60
+    rows = [
+        {
+            "variant": f"`{name}`",
+            "runs": f"{row['count']:.0f}",
+            "mean test accuracy, %": f"{row['mean']:.1%}"[:-1],
+            "standard deviation": "" if row["count"] < 2 else f"{100 * row['std']:.1f}",
+            "minutes a run": f"{minutes[name].mean():.0f}",
+        }
+        for name, row in seeds(checkpoints).iterrows()
+    ]
+    return f"Each run has {runs.epoch.max()} epochs.\n\n{markdown(rows)}"
+
+
+def significant(result: Comparison) -> list[str]:
+    """Pairs of variants whose answers differ by more than chance, better one first."""
+    found = []
+    for pair in result["pairs"]:
+        if pair["p_holm"] < LEVEL:
+            a, b = pair["a"], pair["b"]
+            if pair["only_b_right"] > pair["only_a_right"]:
+                a, b = b, a
+            found.append(f"`{a}` over `{b}`")
+    return found
+
+
+def pairs(checkpoints: Path) -> str:
+    """McNemar's tests, the smallest p first."""
+    result = comparison(checkpoints)
+    if result is None:
+        return MISSING
+    rows = [
+        {
+            "variants": f"`{pair['a']}`, `{pair['b']}`",
+            "only the first right": str(pair["only_a_right"]),
+            "only the second right": str(pair["only_b_right"]),
+            "p": f"{pair['p']:.2g}",
+            "p after Holm's correction": f"{pair['p_holm']:.2g}",
+        }
+        for pair in sorted(result["pairs"], key=lambda pair: pair["p"])
+    ]
+    return markdown(rows) if rows else "There is one variant only."
+
+
+def calibration(checkpoints: Path) -> str:
+    """Expected calibration error before and after, and milliseconds to answer."""
+    result = comparison(checkpoints)
+    if result is None:
+        return MISSING
+    rows = []
+    for name, variant in result["variants"].items():
+        error = variant["calibration_error"]
+        rows.append(
+            {
+                "variant": name if name == CONSENSUS else f"`{name}`",
+                "test accuracy, %": percent(variant["accuracy"]),
+                "calibration error before, %": f"{100 * error['before']:.1f}",
+                "after, %": f"{100 * error['after']:.1f}",
+                "ms for a photo": f"{variant['milliseconds']:.1f}",
+            }
+        )
+    return markdown(rows)
+
+
+def hardest(checkpoints: Path, count: int = 8) -> str:
+    """The species that the best single variant finds hardest, and what it takes them for."""
+    result = comparison(checkpoints)
+    if result is None:
+        return MISSING
+    singles = {name: v for name, v in result["variants"].items() if name != CONSENSUS}
+    best = max(singles, key=lambda name: singles[name]["accuracy"]["value"])
+    confusion = pd.DataFrame(singles[best]["confusion"], result["species"], result["species"])
+    recall = pd.Series(singles[best]["recall"], result["species"]).sort_values()
+    rows = []
+    for species in recall.index[:count]:
+        others = confusion.loc[species].drop(species).sort_values(ascending=False)
+        taken = [f"{name.replace('-', ' ')} ({n})" for name, n in others.items() if n][:3]
+        rows.append(
+            {
+                "species": species.replace("-", " "),
+                "recall, %": f"{100 * recall[species]:.0f}",
+                "taken for (photos)": ", ".join(taken),
+            }
+        )
+    return f"By `{best}`, of {confusion.iloc[0].sum()} test photos each:\n\n{markdown(rows)}"
+
+
+def recipe(checkpoints: Path) -> str:
+    """The ablation: what each change of the recipe does to val."""
+    path = checkpoints / "studies" / "recipe.csv"
+    if not path.exists():
+        return "To be made by `python -m trainer.studies recipe --data PHOTOS`."
+    runs = pd.read_csv(path)
+    runs = runs[(runs.split == "val") & (runs.epoch == runs.epoch.max())]
+    varied = [column for column in runs if list(runs).index(column) < list(runs).index("epoch")]
+    usual = runs[varied].mode().iloc[0]
+    rows = []
+    for _, row in runs.sort_values("accuracy", ascending=False).iterrows():
+        changes = [f"{key} {row[key]}" for key in varied if row[key] != usual[key]]
+        rows.append(
+            {
+                "change": ", ".join(changes).replace("_", " ") or "none",
+                "val accuracy, %": f"{row.accuracy:.1%}"[:-1],
+                "val loss": f"{row.loss:.3f}",
+            }
+        )
+    return f"After {runs.epoch.max()} epochs:\n\n{markdown(rows)}"
+
+
+def conclusion(checkpoints: Path) -> str:
+    """What the numbers say, in sentences."""
+    lines = []
+    accuracies = {
+        name: report["metrics"]["test"]["accuracy"]["value"]
+        for name, report in reports(checkpoints).items()
+    }
+    best = max(accuracies, key=accuracies.__getitem__)
+    lines.append(f"Of the shipped networks `{best}` is right most often: {accuracies[best]:.1%}.")
+    if result := comparison(checkpoints):
+        found, tested = significant(result), len(result["pairs"])
+        if tested:
+            named = f": {', '.join(found)}" if found else ""
+            lines.append(
+                f"Of {tested} pairs, {len(found)} differ by more than chance (McNemar's test, "
+                f"Holm's correction, {LEVEL:.0%}){named}."
+            )
+        sanity = result["sanity"]
+        lines.append(
+            f"From the same weights and on the same batches, in float64, the losses of `bn` and "
+            f"`torch-bn` differ by at most {sanity['largest_difference']:.1g} in "
+            f"{sanity['steps']} steps."
+        )
+    over = seeds(checkpoints)
+    if len(over) > 1:
+        spread = over["std"].max()
+        if over["count"].min() > 1:
+            lines.append(
+                f"Under the shorter budget, over {over['count'].min():.0f} seeds, `{over.index[0]}`"
+                f" leads with {over['mean'].iloc[0]:.1%}; the standard deviation over seeds is up "
+                f"to {100 * spread:.1f} points, and gaps of that size mean nothing."
+            )
+        else:
+            lines.append(
+                "Under the shorter budget not every variant has been trained more than once yet: "
+                "how much of a gap is chance is not known."
+            )
+    theirs = pd.read_csv(REPORT).set_index("variant").test_accuracy
+    both = [name for name in theirs.index if name in accuracies]
+    if len(both) > 2:
+        rank = stats.spearmanr([theirs[n] for n in both], [accuracies[n] for n in both]).statistic
+        lines.append(
+            f"The order of the {len(both)} variants agrees with the report's to a rank "
+            f"correlation (Spearman) of {rank:.2f}."
+        )
+    return "\n".join(f"- {line}" for line in lines)
