@@ -12,10 +12,10 @@ _BAR = "#1a8f7a"
 _OTHER = "#d9662b"
 _GREY = "#777777"
 VARIANT_COLOURS = {
-    "bn": "#6633ff",
+    "bn": "#6d3dff",
     "in": "#44aa00",
     "bin": "#cc77aa",
-    "ln": "#666600",
+    "ln": "#6b6b00",
     "gn": "#7788ff",
     "nn": "#994488",
     "torch-bn": "#339966",
@@ -34,9 +34,7 @@ def percent(probability: float) -> str:
     return f"{probability:.0%}"
 
 
-def probability_bars(
-    ranking: Sequence[tuple[str, float]], title: str = "Most likely species"
-) -> alt.Chart:
+def probability_bars(ranking: Sequence[tuple[str, float]]) -> alt.Chart:
     """One bar a species in the order given, as long as its probability (0 to 1)."""
     table = pd.DataFrame(ranking, columns=["species", "probability"])
     # Numbers stand in the axis labels: the one kind of text that every theme keeps readable.
@@ -50,8 +48,9 @@ def probability_bars(
         labelOverlap=False,
         labelPadding=10,
     )
+    title = alt.Title("Most likely species", anchor="start", font="Source Sans", fontSize=14)
     return (
-        alt.Chart(table, title=alt.Title(title, anchor="start", font="Source Sans", fontSize=14))
+        alt.Chart(table, title=title)
         .mark_bar(color=_BAR, cornerRadius=3)
         .encode(
             y=alt.Y("label", sort=None, axis=axis, scale=alt.Scale(padding=0.3)),
@@ -87,14 +86,15 @@ def accuracy_intervals(
         color=_kinds("run", kinds, columns=1),
         tooltip=["variant:N", "seed:Q", *_shares("accuracy"), "epochs:Q"],
     )
-    chart = alt.layer(
-        seeds.mark_tick(thickness=3, height=16, opacity=1),
+    layers = [
         whole.mark_rule(strokeWidth=3).encode(
             x=_share("test_accuracy_low", title), x2="test_accuracy_high"
         ),
         whole.mark_point(filled=True, size=120, opacity=1).encode(x=_share("test_accuracy", title)),
-    )
-    return _finished(chart, "Accuracy of each variant", 36 * len(order))
+    ]
+    if len(short_runs):
+        layers.insert(0, seeds.mark_tick(thickness=3, height=16, opacity=1))
+    return _finished(alt.layer(*layers), "Accuracy of each variant", alt.Step(32))
 
 
 def pair_grid(pairs: pd.DataFrame, variants: Sequence[str]) -> alt.LayerChart:
@@ -125,11 +125,11 @@ def pair_grid(pairs: pd.DataFrame, variants: Sequence[str]) -> alt.LayerChart:
     numbers = grid.mark_text(color="white", fontSize=_SMALL).encode(
         text=alt.Text("points:Q", format="+.1f")
     )
-    return _finished(alt.layer(cells, numbers), "Lead in test accuracy, points", 40 * len(order))
+    return _finished(alt.layer(cells, numbers), "Lead in test accuracy, points", alt.Step(36))
 
 
 def learning_curves(histories: pd.DataFrame, split: str, measure: str) -> alt.LayerChart:
-    """One line a variant over the epochs of its training.
+    """One line a variant over the epochs of its training; a name clicked in the legend stands out.
 
     histories: as streamlit_app.results.read_histories makes them. split: train or val.
     measure: accuracy, macro_f1 or loss.
@@ -141,7 +141,8 @@ def learning_curves(histories: pd.DataFrame, split: str, measure: str) -> alt.La
     domain = [0, 1] if share else [0, histories["loss"].max()]
     colours = [VARIANT_COLOURS.get(name, _GREY) for name in names]
     shapes = [_SHAPES[place % len(_SHAPES)] for place in range(len(names))]
-    legend = alt.Legend(title=None, orient="bottom", columns=4, symbolOpacity=1)
+    legend = _legend(columns=4)
+    alone = alt.selection_point(fields=["variant"], bind="legend")
     lines = alt.Chart(histories[histories["split"] == split]).encode(
         x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(format="d", tickMinStep=1, grid=False)),
         y=alt.Y(
@@ -153,18 +154,20 @@ def learning_curves(histories: pd.DataFrame, split: str, measure: str) -> alt.La
         color=alt.Color(
             "variant:N", scale=alt.Scale(domain=names, range=colours), sort=None, legend=legend
         ),
+        opacity=alt.when(alone).then(alt.value(1)).otherwise(alt.value(0.1)),
         tooltip=[
             "variant:N",
             "epoch:Q",
             alt.Tooltip(f"{measure}:Q", title=words[measure], format=".1%" if share else ".3f"),
         ],
     )
-    points = lines.mark_point(filled=True, size=50, opacity=1).encode(
+    points = lines.mark_point(filled=True, size=50).encode(
         shape=alt.Shape(
             "variant:N", scale=alt.Scale(domain=names, range=shapes), sort=None, legend=legend
         )
     )
-    return _finished(alt.layer(lines.mark_line(), points), f"Learning: {split} photos", 320)
+    chart = alt.layer(lines.mark_line(), points.add_params(alone))
+    return _finished(chart, f"Learning: {split} photos", 320)
 
 
 def confusion_grid(confusion: pd.DataFrame, variant: str) -> alt.Chart:
@@ -195,7 +198,7 @@ def confusion_grid(confusion: pd.DataFrame, variant: str) -> alt.Chart:
             tooltip=["species", "answered", "photos", *_shares("share")],
         )
     )
-    return _finished(chart, f"What {variant} takes each species for", 20 * len(species) + 160)
+    return _finished(chart, f"What {variant} takes each species for", alt.Step(20))
 
 
 def species_dots(scores: pd.DataFrame, variant: str) -> alt.LayerChart:
@@ -210,15 +213,15 @@ def species_dots(scores: pd.DataFrame, variant: str) -> alt.LayerChart:
     dots = alt.Chart(long).encode(
         y=y,
         x=_share("share", title),
-        color=_kinds("score", {"recall": _OTHER, "F1": _BAR}),
-        shape=alt.Shape("score:N", scale=alt.Scale(domain=["recall", "F1"]), legend=None),
+        color=_kinds("score", {"recall": _OTHER, "F1": _BAR}, columns=2),
+        shape=alt.Shape("score:N", scale=alt.Scale(domain=["recall", "F1"]), legend=_legend(2)),
         tooltip=["species", "score", *_shares("share")],
     )
     between = alt.Chart(scores).encode(y=y, x=_share("recall", title), x2="f1")
     chart = alt.layer(
         between.mark_rule(color=_GREY), dots.mark_point(filled=True, size=80, opacity=1)
     )
-    return _finished(chart, f"How well {variant} knows each species", 22 * len(order))
+    return _finished(chart, f"How well {variant} knows each species", alt.Step(22))
 
 
 def reliability_diagram(bins: pd.DataFrame, variant: str) -> alt.LayerChart:
@@ -264,15 +267,17 @@ def calibration_bars(errors: pd.DataFrame) -> alt.LayerChart:
     dots = alt.Chart(long).encode(
         y=y,
         x=_share("error", title, zero=True),
-        color=_kinds("temperature", {"before": _OTHER, "after": _BAR}),
-        shape=alt.Shape("temperature:N", scale=alt.Scale(domain=["before", "after"]), legend=None),
+        color=_kinds("temperature", {"before": _OTHER, "after": _BAR}, columns=2),
+        shape=alt.Shape(
+            "temperature:N", scale=alt.Scale(domain=["before", "after"]), legend=_legend(2)
+        ),
         tooltip=["variant", "temperature", *_shares("error")],
     )
     between = alt.Chart(errors).encode(y=y, x=_share("before", title, zero=True), x2="after")
     chart = alt.layer(
         between.mark_rule(color=_GREY), dots.mark_point(filled=True, size=90, opacity=1)
     )
-    return _finished(chart, "Calibration error", 34 * len(order))
+    return _finished(chart, "Calibration error", alt.Step(32))
 
 
 def _names(**settings: Any) -> alt.Axis:
@@ -307,12 +312,19 @@ def _kinds(field: str, colours: dict[str, str], columns: int = 3) -> alt.Color:
     return alt.Color(
         f"{field}:N",
         scale=alt.Scale(domain=list(colours), range=list(colours.values())),
-        legend=alt.Legend(title=None, orient="bottom", columns=columns, labelLimit=300),
+        legend=_legend(columns),
     )
 
 
-def _finished(chart: Any, title: str, height: int) -> Any:
-    """Title, height and sizes of text; Any, for Altair's own types cannot tell charts apart."""
+def _legend(columns: int) -> alt.Legend:
+    return alt.Legend(title=None, orient="bottom", columns=columns, labelLimit=300, symbolOpacity=1)
+
+
+def _finished(chart: Any, title: str, height: int | alt.Step) -> Any:
+    """Give a chart its title, its height (in pixels, or of each row) and its sizes of text.
+
+    It is typed Any since Altair's own types cannot tell a chart in layers from one in facets.
+    """
     return (
         chart.properties(title=alt.Title(title, anchor="start", fontSize=14), height=height)
         .configure_view(strokeWidth=0)

@@ -91,7 +91,7 @@ def read_short_runs(folder: Path) -> pd.DataFrame:
 def summary(
     reports: Reports, short_runs: pd.DataFrame, comparison: Comparison | None
 ) -> pd.DataFrame:
-    """One row a variant, and one for the consensus; not a number where nothing was measured.
+    """One row a variant, and one for the consensus of several; NaN where nothing was measured.
 
     seeds, seeds_accuracy and seeds_deviation: how many short runs there are, their mean accuracy
     on test and its standard deviation. parameters, minutes of training: for the consensus, those of
@@ -99,7 +99,7 @@ def summary(
     """
     compared = comparison["variants"] if comparison else {}
     rows = []
-    for name in [*reports, *([CONSENSUS] if CONSENSUS in compared else [])]:
+    for name in [*reports, *([CONSENSUS] if len(reports) > 1 and CONSENSUS in compared else [])]:
         # The consensus takes all of the variants.
         parts = [reports[name]] if name in reports else list(reports.values())
         measured = compared.get(name, {})
@@ -124,7 +124,7 @@ def summary(
 
 
 def readable_summary(table: pd.DataFrame) -> pd.DataFrame:
-    """The summary as people read it: percent, with intervals in brackets."""
+    """The summary as people read it: percent, with intervals in brackets; no empty columns."""
 
     def percent(name: str) -> list[str]:
         low, high = table[f"{name}_low"], table[f"{name}_high"]
@@ -144,7 +144,8 @@ def readable_summary(table: pd.DataFrame) -> pd.DataFrame:
         "answer, ms": table.milliseconds,
         "calibration error, points": table.calibration_error * 100,
     }
-    return pd.DataFrame(shown)
+    text = pd.DataFrame(shown)
+    return text.loc[:, (text.notna() & (text != "")).any()]
 
 
 def budget(reports: Reports) -> str:

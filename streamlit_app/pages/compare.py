@@ -49,15 +49,16 @@ def show_answers(photo: Image.Image, answers: dict[str, Answer]) -> None:
     with left:
         st.header(f"{readable(best)}, {percent(table[CONSENSUS].iloc[0])}", anchor=False)
         st.markdown(agreement(table))
-        st.markdown(":small[The consensus, in large letters, is the mean of all probabilities.]")
+        if len(answers) > 1:
+            st.markdown(":small[In large letters: the consensus, the mean of all probabilities.]")
         species = choose_in_address(
             "Show what speaks for", sorted(table.index), "species", best, readable
         )
     with right:
         first_five = [(readable(name), value) for name, value in table[CONSENSUS].head().items()]
         show_chart(
-            charts.probability_bars(first_five, "Most likely species, consensus"),
-            "The five species that the consensus finds most likely",
+            charts.probability_bars(first_five),
+            "The five most likely species",
             table.reset_index(),
             "answers",
         )

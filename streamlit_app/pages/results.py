@@ -115,7 +115,7 @@ def show_learning(histories: pd.DataFrame) -> None:
     )
     st.markdown(
         "Full runs. Train photos are scored as they are trained on, cut and distorted; val photos "
-        "as they are: so val may be ahead."
+        "as they are: so val may be ahead. A name clicked in the legend stands out."
     )
     for column, split in zip(st.columns(2, gap="medium"), ("train", "val"), strict=True):
         with column:
@@ -129,9 +129,11 @@ def show_learning(histories: pd.DataFrame) -> None:
 
 def show_closely(reports: Reports, comparison: Comparison) -> None:
     """One variant's mistakes, species and calibration."""
-    variants = [name for name in [*reports, CONSENSUS] if name in comparison["variants"]]
+    variants = [name for name in reports if name in comparison["variants"]]
     if not variants:
         return
+    if len(variants) > 1:
+        variants.append(CONSENSUS)
 
     def words(name: str) -> str:
         if name == CONSENSUS:

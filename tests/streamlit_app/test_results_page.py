@@ -76,9 +76,12 @@ def test_one_variant_without_a_comparison_shows_its_scores_and_the_command_for_t
     assert titles(app) == ["How they learned"]
 
 
-def test_one_variant_has_no_pairs(folder: Path) -> None:
+def test_one_variant_has_neither_pairs_nor_a_consensus(folder: Path) -> None:
     write_results(folder, ["bn"])
-    assert titles(shown()) == ["How they learned", "One variant from close"]
+    app = shown()
+    assert titles(app) == ["How they learned", "One variant from close"]
+    assert app.dataframe[0].value["variant"].tolist() == ["bn"]
+    assert app.selectbox(key="variant").options == ["bn: batch norm"]
 
 
 def test_a_variant_that_the_comparison_lacks_is_shown_and_named(folder: Path) -> None:
@@ -91,10 +94,10 @@ def test_a_variant_that_the_comparison_lacks_is_shown_and_named(folder: Path) ->
 
 
 def test_a_removed_variant_is_not_looked_at_closely(folder: Path) -> None:
-    write_results(folder, ["bn", "gn"])
+    write_results(folder, ["bn", "gn", "nn"])
     (folder / "bn" / "report.json").unlink()
     options = shown().selectbox(key="variant").options
-    assert options == ["gn: group norm", "consensus: the mean of all probabilities"]
+    assert options == ["gn: group norm", "nn: no norm", "consensus: the mean of all probabilities"]
 
 
 def test_a_link_opens_its_variant_and_species(folder: Path) -> None:
