@@ -4,6 +4,7 @@ Started again it goes on where it stopped: photos that the table already has are
 """
 
 import argparse
+import base64
 import contextlib
 import csv
 import io
@@ -28,10 +29,10 @@ from streamlit_app.classifier import (
     CheckpointError,
     Classifier,
     checkpoints_folder,
-    readable,
     variant_folders,
 )
-from streamlit_app.photos import FORMATS, PhotoError, read_photo
+from streamlit_app.photos import SUFFIXES, PhotoError, read_photo
+from streamlit_app.species import common_name
 
 # Photos answered at once, by one thread: enough for onnxruntime's best speed, few in memory.
 AT_ONCE = 8
@@ -109,9 +110,8 @@ def _read(read: Callable[[], bytes]) -> tuple[Image.Image | None, str]:
 
 def _row(name: str, photo: Image.Image, ranking: list[tuple[str, float]]) -> Row:
     (species, probability), (second, second_probability), *_ = ranking
-    return Row(
-        name, readable(species), probability, readable(second), second_probability, taken(photo)
-    )
+    first, other = common_name(species), common_name(second)
+    return Row(name, first, probability, other, second_probability, taken(photo))
 
 
 def taken(photo: Image.Image) -> str:
@@ -126,17 +126,24 @@ def taken(photo: Image.Image) -> str:
     return ""
 
 
+def thumbnail(photo: Image.Image) -> str:
+    """The photo as a small JPEG in an address that needs no server."""
+    small, file = photo.copy(), io.BytesIO()
+    small.thumbnail((96, 96))
+    small.save(file, "JPEG", quality=75)
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
 def photo_files(folder: Path) -> list[str]:
     """Every photo in the folder and the folders in it, by its path from there, in order.
 
     What has the suffix of another kind of file, or a hidden name, is left out.
     """
-    suffixes = {end for end, format in Image.registered_extensions().items() if format in FORMATS}
     paths = (path.relative_to(folder) for path in folder.rglob("*"))
     return sorted(
         path.as_posix()
         for path in paths
-        if path.suffix.lower() in suffixes
+        if path.suffix.lower()[1:] in SUFFIXES
         and not any(part.startswith(".") for part in path.parts)
         and not (folder / path).is_dir()
     )

@@ -13,6 +13,7 @@ st.set_page_config(page_title="Plumage", page_icon="🪶", layout="wide")
 st.navigation(
     [
         st.Page("pages/identify.py", title="Identify", default=True),
+        st.Page("pages/many.py", title="Many photos"),
         st.Page("pages/compare.py", title="Compare"),
         st.Page("pages/results.py", title="Results"),
     ],

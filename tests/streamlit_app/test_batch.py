@@ -1,3 +1,4 @@
+import base64
 import csv
 import io
 import os
@@ -26,6 +27,7 @@ from streamlit_app.batch import (
     open_table,
     photo_files,
     taken,
+    thumbnail,
     write_row,
     write_zip,
 )
@@ -243,6 +245,12 @@ def test_the_time_zone_is_kept_where_the_camera_noted_it() -> None:
 @pytest.mark.parametrize("moment", ["", "0000:00:00 00:00:00", "    :  :     :  :  ", "yesterday"])
 def test_a_camera_without_a_clock_gives_no_time(moment: str) -> None:
     assert taken(read_photo(photo_taken(moment))) == ""
+
+
+def test_a_thumbnail_is_a_small_jpeg_of_the_photos_shape() -> None:
+    kind, data = thumbnail(draw_bird(size=(900, 600))).split(",")
+    small = Image.open(io.BytesIO(base64.b64decode(data)))
+    assert (kind, small.format, small.size) == ("data:image/jpeg;base64", "JPEG", (96, 64))
 
 
 def test_a_photo_without_exif_gives_no_time() -> None:

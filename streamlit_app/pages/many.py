@@ -1,0 +1,242 @@
+"""Give many photos, look through the answers, correct them, and take a table or folders home."""
+
+import io
+
+import pandas as pd
+import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from streamlit_app.batch import (
+    COLUMNS,
+    Row,
+    answer_files,
+    cells,
+    thumbnail,
+    write_row,
+    write_zip,
+)
+from streamlit_app.photos import SUFFIXES
+from streamlit_app.serving import Stamp, choose_in_address, described, variants_to_serve
+from streamlit_app.species import common_name
+
+# The server holds the photos in memory, and a ZIP of them once more while it is downloaded.
+MOST_PHOTOS = 200
+MOST_MEGABYTES = 400
+UNREAD = "Not read"  # the ZIP's folder for files without a species
+# By the upload's id: what the table says of it, and its thumbnail's address.
+Rows = dict[str, tuple[Row, str]]
+SHELL = "python -m streamlit_app.batch FOLDER --out birds.csv"
+
+
+def introduce() -> None:
+    """What there is to see before photos are chosen."""
+    st.markdown(
+        "You get a table with the bird on each photo, how sure that is, the second guess and when "
+        "the photo was taken. Correct what is wrong, then download the table, or the photos "
+        "sorted into a folder for each species."
+    )
+    st.markdown(
+        f":small[At most {MOST_PHOTOS} photos and {MOST_MEGABYTES} MB at a time. They stay in "
+        "memory and are forgotten when you close the page. For more, in a shell:]"
+    )
+    st.code(SHELL, language=None, wrap_lines=True)
+
+
+def within_limits(uploads: list[UploadedFile]) -> list[UploadedFile]:
+    """As many of the photos as one page takes, with a word about the others."""
+    taken, size = [], 0
+    for upload in uploads[:MOST_PHOTOS]:
+        size += upload.size
+        if size > MOST_MEGABYTES * 2**20:
+            break
+        taken.append(upload)
+    if len(taken) < len(uploads):
+        st.warning(
+            f"This page takes {MOST_PHOTOS} photos and {MOST_MEGABYTES} MB at a time, so the "
+            f"first {len(taken)} of your {len(uploads)} are in the table. For a whole folder, "
+            f"please use a shell: `{SHELL}`."
+        )
+    return taken
+
+
+def name_birds(uploads: list[UploadedFile], variant: str, stamp: Stamp) -> Rows:
+    """Each photo's row and thumbnail; photos that were answered before are not asked again."""
+    asked = variant, stamp
+    before = st.session_state.get("named", {})
+    named = {u.file_id: before[u.file_id, asked] for u in uploads if (u.file_id, asked) in before}
+    new = [upload for upload in uploads if upload.file_id not in named]
+    place = st.empty()
+    answers = answer_files(variants[variant], [(u.name, u.getvalue) for u in new])
+    for done, (upload, (row, photo)) in enumerate(zip(new, answers, strict=True), 1):
+        named[upload.file_id] = row, thumbnail(photo) if photo else ""
+        place.progress(done / len(new), f"{done} of {len(new)} photos")
+    place.empty()
+    st.session_state.named = {(file, asked): found for file, found in named.items()}
+    return {upload.file_id: named[upload.file_id] for upload in uploads}
+
+
+def choose_rows(rows: Rows, species: list[str]) -> list[str]:
+    """The photos to show, of all species and sureness or of some; first those without either."""
+    left, right = st.columns([4, 3], gap="medium")
+    # All that there are, not all that were found: with other options the choice would be lost.
+    chosen = left.multiselect("Show only these species", species, placeholder="All species")
+    most = right.slider("Show only photos at most this sure", 5, 100, 100, 5, "%d%%")
+    shown = [
+        name
+        for name, (row, _) in rows.items()
+        if (not chosen or species_of(name, row) in chosen) and (row.probability or 0) <= most / 100
+    ]
+    return sorted(shown, key=lambda name: not rows[name][0].error)
+
+
+def species_of(name: str, row: Row) -> str:
+    """The species corrected by hand, or else the network's; empty where there is neither."""
+    return st.session_state.corrections.get(name, row.species)
+
+
+def show_table(rows: Rows, shown: list[str], species: list[str]) -> None:
+    """The rows that were chosen, in a table that takes corrections."""
+    key = f"table {hash((*shown, *rows.values()))}"
+    if st.session_state.get("key") != key:
+        # A table that changed under the hand that edits it would lose its order and its place.
+        st.session_state.key = key
+        st.session_state.table = table_of(rows, shown)
+    table = st.session_state.table
+    edited = st.data_editor(
+        table,
+        key=key,
+        hide_index=True,
+        row_height=64,
+        height=min(64 * len(table) + 40, 640),
+        disabled=[column for column in table if column != "Species"],
+        placeholder="",
+        alt="Your photos, with the species of each",
+        column_config={
+            "Photo": st.column_config.ImageColumn(width=72),
+            "Species": st.column_config.SelectboxColumn(
+                width=170, options=species, required=True, help="Click twice to correct it"
+            ),
+            "Sure": st.column_config.ProgressColumn(
+                width=114, format="%.1f%%", min_value=0, max_value=100
+            ),
+            "Second guess": st.column_config.TextColumn(width=170),
+            "Taken": st.column_config.DatetimeColumn(width=150, format="YYYY-MM-DD HH:mm"),
+            "File": st.column_config.TextColumn(width=180),
+            "What is wrong": st.column_config.TextColumn(width=600),
+        },
+    )
+    for name, chosen in zip(shown, edited["Species"], strict=True):
+        if not pd.isna(chosen) and chosen != rows[name][0].species:
+            st.session_state.corrections[name] = chosen
+        else:
+            st.session_state.corrections.pop(name, None)
+
+
+def table_of(rows: Rows, shown: list[str]) -> pd.DataFrame:
+    """The rows as people read them; what is wrong has a column where something is."""
+    table = pd.DataFrame(
+        [
+            {
+                "Photo": picture,
+                "Species": species_of(name, row) or None,
+                # Never rounded to certainty.
+                "Sure": None if row.probability is None else min(100 * row.probability, 99.9),
+                "Second guess": row.second_species,
+                # Without its zone: what the clock in the camera showed.
+                "Taken": pd.to_datetime(row.taken[:19] or None),
+                "File": row.file,
+                "What is wrong": row.error,
+            }
+            for name in shown
+            for row, picture in [rows[name]]
+        ]
+    )
+    return table if any(table["What is wrong"]) else table.drop(columns="What is wrong")
+
+
+def show_summary(rows: Rows) -> None:
+    """How the photos fared, in one line."""
+    unread = sum(bool(row.error) for row, _ in rows.values())
+    words = [f"{len(rows) - unread} photos named" if len(rows) - unread != 1 else "1 photo named"]
+    if unread:
+        words.append(f"{unread} could not be read")
+    if corrected := sum(name in rows for name in st.session_state.corrections):
+        words.append(f"{corrected} corrected by hand")
+    st.markdown(", ".join(words) + ".")
+
+
+def show_downloads(rows: Rows, uploads: list[UploadedFile]) -> None:
+    """All rows as a table, and all photos in folders, whatever is shown."""
+
+    def birds_csv() -> str:
+        file = io.StringIO(newline="")
+        write_row(file, [*COLUMNS, "corrected species"])
+        for name, (row, _) in rows.items():
+            write_row(file, [*cells(row), corrections.get(name)])
+        return file.getvalue()
+
+    def birds_zip() -> io.BytesIO:
+        file = io.BytesIO()
+        folders = (corrections.get(name, row.species) or UNREAD for name, (row, _) in rows.items())
+        write_zip(
+            file,
+            ((folder, u.name, u.getvalue()) for folder, u in zip(folders, uploads, strict=True)),
+        )
+        return file
+
+    corrections = dict(st.session_state.corrections)
+    with st.container(horizontal=True):
+        st.download_button(
+            "Download the table",
+            birds_csv().encode(errors="replace"),
+            "birds.csv",
+            "text/csv",
+            on_click="ignore",
+            icon=":material/download:",
+        )
+        st.download_button(
+            "Download the photos in folders",
+            birds_zip,
+            "birds.zip",
+            "application/zip",
+            on_click="ignore",
+            icon=":material/folder_zip:",
+        )
+
+
+st.title("Which birds are these?", anchor=False)
+variants, stamp = variants_to_serve()
+st.session_state.setdefault("corrections", {})
+left, right = st.columns([4, 3], gap="medium")
+with left:
+    uploads = st.file_uploader(
+        "Photos of birds", type=list(SUFFIXES), accept_multiple_files=True, key="photos"
+    )
+    variant = first = next(iter(variants))
+    if len(variants) > 1:
+        chosen = choose_in_address(
+            "Model",
+            list(variants),
+            "variant",
+            first,
+            lambda name: described(name, variants[name].norm),
+        )
+        variant = chosen or first
+if not uploads:
+    with right:
+        introduce()
+    st.stop()
+
+uploads = within_limits(uploads)
+rows = name_birds(uploads, variant, stamp)
+with right:
+    summary = st.container()  # filled once the table has taken in the corrections
+species = sorted(map(common_name, variants[variant].species))
+shown = choose_rows(rows, species)
+if shown:
+    show_table(rows, shown, species)
+else:
+    st.info("No photo is like that.")
+with summary:
+    show_summary(rows)
+    show_downloads(rows, uploads)
