@@ -15,7 +15,7 @@ import warnings
 import zipfile
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from datetime import datetime
 from itertools import islice
@@ -35,7 +35,7 @@ from streamlit_app.photos import SUFFIXES, PhotoError, read_photo
 from streamlit_app.species import common_name
 
 # Photos answered at once, by one thread: enough for onnxruntime's best speed, few in memory.
-AT_ONCE = 8
+AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -62,39 +62,45 @@ File = tuple[str, Callable[[], bytes]]
 
 
 def answer_files(
-    classifier: Classifier, files: Sequence[File]
-) -> Generator[tuple[Row, Image.Image | None]]:
-    """Each file's row and photo (None where it could not be read), in order, on all cores.
+    classifier: Classifier, files: Sequence[File], draw: Callable[[Image.Image], str] | None = None
+) -> Generator[tuple[Row, str]]:
+    """Each file's row, and what `draw` makes of its photo, in order, on all cores.
 
-    The classifier answers from several threads at once: it should use one thread a call.
+    classifier: answers from several threads at once, so it should use one thread a call. draw:
+    gives a photo's address, as `thumbnail` does; without it, and for unreadable files, it is empty.
     """
     batches = (files[start : start + AT_ONCE] for start in range(0, len(files), AT_ONCE))
     cores = os.cpu_count() or 1
     # One thread decodes while another is in onnxruntime: both let go of Python's lock. Only as
     # many batches wait as keep every thread busy, so a million photos take no more memory.
     with ThreadPoolExecutor(cores) as pool:
-        waiting = deque(
-            pool.submit(_answer_batch, classifier, batch) for batch in islice(batches, 2 * cores)
-        )
+
+        def start(count: int) -> Iterator[Future[list[tuple[Row, str]]]]:
+            return (
+                pool.submit(_answer_batch, classifier, batch, draw)
+                for batch in islice(batches, count)
+            )
+
+        waiting = deque(start(2 * cores))
         try:
             while waiting:
                 yield from waiting.popleft().result()
-                waiting.extend(
-                    pool.submit(_answer_batch, classifier, batch) for batch in islice(batches, 1)
-                )
+                waiting.extend(start(1))
         finally:
             pool.shutdown(cancel_futures=True)
 
 
 def _answer_batch(
-    classifier: Classifier, files: Sequence[File]
-) -> list[tuple[Row, Image.Image | None]]:
+    classifier: Classifier, files: Sequence[File], draw: Callable[[Image.Image], str] | None
+) -> list[tuple[Row, str]]:
     photos, errors = zip(*(_read(read) for _, read in files), strict=True)
     rankings: Iterator[list[tuple[str, float]]] = iter(())
     if decoded := [photo for photo in photos if photo is not None]:
         rankings = map(classifier.answer(decoded).ranking, range(len(decoded)))
     return [
-        (Row(name, error=error) if photo is None else _row(name, photo, next(rankings)), photo)
+        (Row(name, error=error), "")
+        if photo is None
+        else (_row(name, photo, next(rankings)), draw(photo) if draw else "")
         for (name, _), photo, error in zip(files, photos, errors, strict=True)
     ]
 

@@ -116,3 +116,14 @@ def choose_in_address(
         placeholder=placeholder,
         on_change=remember,
     )
+
+
+def choose_variant(variants: dict[str, Classifier]) -> str:
+    """The variant to ask; where there are several, one chosen and kept in the address."""
+    first = next(iter(variants))
+    if len(variants) == 1:
+        return first
+    chosen = choose_in_address(
+        "Model", list(variants), "variant", first, lambda name: described(name, variants[name].norm)
+    )
+    return chosen or first

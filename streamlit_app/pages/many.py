@@ -16,7 +16,7 @@ from streamlit_app.batch import (
     write_zip,
 )
 from streamlit_app.photos import SUFFIXES
-from streamlit_app.serving import Stamp, choose_in_address, described, variants_to_serve
+from streamlit_app.serving import Stamp, choose_variant, variants_to_serve
 from streamlit_app.species import common_name
 
 # The server holds the photos in memory, and a ZIP of them once more while it is downloaded.
@@ -66,9 +66,10 @@ def name_birds(uploads: list[UploadedFile], variant: str, stamp: Stamp) -> Rows:
     named = {u.file_id: before[u.file_id, asked] for u in uploads if (u.file_id, asked) in before}
     new = [upload for upload in uploads if upload.file_id not in named]
     place = st.empty()
-    answers = answer_files(variants[variant], [(u.name, u.getvalue) for u in new])
-    for done, (upload, (row, photo)) in enumerate(zip(new, answers, strict=True), 1):
-        named[upload.file_id] = row, thumbnail(photo) if photo else ""
+    files = [(upload.name, upload.getvalue) for upload in new]
+    answers = answer_files(variants[variant], files, thumbnail)
+    for done, (upload, found) in enumerate(zip(new, answers, strict=True), 1):
+        named[upload.file_id] = found
         place.progress(done / len(new), f"{done} of {len(new)} photos")
     place.empty()
     st.session_state.named = {(file, asked): found for file, found in named.items()}
@@ -212,16 +213,7 @@ with left:
     uploads = st.file_uploader(
         "Photos of birds", type=list(SUFFIXES), accept_multiple_files=True, key="photos"
     )
-    variant = first = next(iter(variants))
-    if len(variants) > 1:
-        chosen = choose_in_address(
-            "Model",
-            list(variants),
-            "variant",
-            first,
-            lambda name: described(name, variants[name].norm),
-        )
-        variant = chosen or first
+    variant = choose_variant(variants)
 if not uploads:
     with right:
         introduce()
