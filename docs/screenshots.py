@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from playwright.sync_api import Browser, sync_playwright
 
 DOCS = Path(__file__).parent
-SIZES = {"desktop": (1280, 900), "phone": (390, 1400)}
+SIZES = {"desktop": (1280, 900), "phone": (390, 1700)}
 QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
@@ -46,8 +46,8 @@ def picture(browser: Browser, address: str, photo: Path, name: str) -> None:
     page = browser.new_page(viewport={"width": width, "height": height})
     page.goto(address)
     page.locator("input[type=file]").set_input_files(photo)
-    page.get_by_text("What speaks for").wait_for()
-    page.wait_for_timeout(1500)  # the chart draws itself a moment after the text
+    page.get_by_test_id("stVegaLiteChart").locator("svg").first.wait_for()
+    page.wait_for_timeout(1500)  # the picture and fonts settle
     page.screenshot(path=DOCS / f"identify-{name}.png")
     page.close()
 

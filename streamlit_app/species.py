@@ -24,7 +24,8 @@ class Facts:
     """One species, as a field guide lists it.
 
     species: its folder name. red_list: its category on the IUCN Red List of RED_LIST_YEAR.
-    look_for: what gives it away, in one line.
+    look_for: what gives it away, in one line. colours: of its plumage, bill or legs, roughly from
+    the head down, as #rrggbb with spaces between.
     """
 
     species: str
@@ -33,6 +34,7 @@ class Facts:
     family: str
     red_list: str
     look_for: str
+    colours: str
 
 
 def _rows(name: str) -> list[dict[str, str]]:

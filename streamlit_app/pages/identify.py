@@ -23,13 +23,18 @@ from streamlit_app.serving import (
 )
 from streamlit_app.species import FACTS, RED_LIST_YEAR, common_name, lookalikes, sureness
 
-# As many columns as fit, one on a phone.
-GUIDE_STYLE = """<style>
+# The guide has as many columns as fit, one on a phone. The chart is drawn last: what comes below
+# it on a phone keeps its place meanwhile.
+STYLE = """<style>
+.st-key-chances { min-height: 13.75rem; }
 ul.guide.guide { display: grid; gap: 1.5rem; margin: 0; padding: 0; list-style: none;
     grid-template-columns: repeat(auto-fill, minmax(min(17rem, 100%), 1fr)); }
 ul.guide.guide > li { margin: 0; padding: 0; font-size: .9375rem; }
 .guide b, .guide i, .guide small { display: block; font-size: .9375rem; }
 .guide b { font-size: 1.0625rem; }
+.guide .colours { display: flex; height: .5rem; margin-bottom: .4rem; border-radius: .25rem;
+    overflow: hidden; border: 1px solid #8888; }
+.guide s { flex: 1; }
 </style>"""
 WHOLE = {"zoom": 1.0, "across": 50, "down": 50}  # where the sliders of the crop start
 
@@ -88,10 +93,12 @@ def show_guide(species: tuple[str, ...]) -> None:
         if name in FACTS:
             facts = FACTS[name]
             threat = "" if facts.red_list == "Least Concern" else f" · {facts.red_list}"
+            stripes = "".join(f"<s style='background:{c}'></s>" for c in facts.colours.split())
+            card = f"<div class='colours' aria-hidden='true'>{stripes}</div>{card}"
             card += f"<i>{facts.scientific_name}</i><small>{facts.family}{threat}</small>"
             card += escape(facts.look_for)
         cards.append(f"<li>{card}</li>")
-    st.html(f"{GUIDE_STYLE}<ul class='guide'>{''.join(cards)}</ul>")
+    st.html(f"<ul class='guide'>{''.join(cards)}</ul>")
 
 
 def show_facts(species: str, expanded: bool = False) -> None:
@@ -110,7 +117,7 @@ def show_facts(species: str, expanded: bool = False) -> None:
 
 
 def show_answer(ranking: list[tuple[str, float]]) -> None:
-    """The likeliest species in large letters, how sure that is, and the first five as bars."""
+    """The likeliest species in large letters, how sure that is, and who it is."""
     (best, probability), (second, its_probability), *_ = ranking
     st.header(f"{common_name(best)}, {percent(probability)}", anchor=False)
     runner_up = f"{common_name(second)}, {percent(its_probability)}"
@@ -122,6 +129,10 @@ def show_answer(ranking: list[tuple[str, float]]) -> None:
     words = sureness(probability)
     st.markdown(f"**{words.capitalize()}.** {rest[words]}")
     show_facts(best)
+
+
+def show_chances(ranking: list[tuple[str, float]]) -> None:
+    """The five likeliest species as bars."""
     first_five = [(common_name(species), probability) for species, probability in ranking[:5]]
     show_chart(
         probability_bars(first_five),
@@ -135,7 +146,7 @@ def choose_crop(size: tuple[int, int]) -> Box | None:
     """The square that the answer is about; None for the whole photo."""
     for key, value in WHOLE.items():
         st.session_state.setdefault(key, value)
-    with st.expander("Crop to the bird", icon=":material/crop:"):
+    with st.expander("Crop to the bird"):
         st.markdown("It works best where the bird fills about half the square.")
         zoom = st.slider("Zoom", 1.0, 8.0, step=0.25, format="%.2f x", key="zoom")
         whole = zoom == WHOLE["zoom"]
@@ -155,7 +166,7 @@ def show_heatmap(photo: Image.Image, box: Box | None, answer: Answer) -> None:
         "Choose one to see what speaks for it",
     )
     species = other or answer.ranking(0)[0][0]
-    heatmap = answer.heatmap(0, species)
+    heatmap, share = answer.heatmap(0, species), percent(dict(answer.ranking(0))[species])
     frame, legend = st.empty(), st.empty()
     strength = st.slider("Strength of the heatmap", 0, 100, 60, 5, "%d%%", key="strength")
     inside = overlay(photo.crop(box) if box else photo, heatmap, strength / 100)
@@ -167,15 +178,16 @@ def show_heatmap(photo: Image.Image, box: Box | None, answer: Answer) -> None:
     )
     if heatmap.any():
         legend.html(
-            f"What speaks for <b>{common_name(species)}</b>"
+            f"What speaks for <b>{common_name(species)}</b>, {share}"
             '<div style="display:flex; gap:.6em; align-items:center; font-size:.875em">a little'
             f'<span style="flex:1; height:.6em; border-radius:.3em; background:{CSS_GRADIENT}">'
             "</span>most</div>"
         )
     else:
-        legend.markdown(f"Nothing on this photo speaks for **{common_name(species)}**.")
+        legend.markdown(f"Nothing on this photo speaks for **{common_name(species)}**, {share}.")
 
 
+st.html(STYLE)
 st.title("Which bird is this?", anchor=False)
 variants, stamp = variants_to_serve()
 left, right = st.columns([4, 3], gap="medium")
@@ -203,11 +215,15 @@ if data is None or photo is None:
     show_guide(variants[variant].species)
     st.stop()
 
+with left:
+    facts, chances = st.container(), st.container(key="chances")
 with right:
     picture = st.container()  # drawn after the crop's sliders, shown above them
     box = choose_crop(photo.size)
 answer = answer_to(data, variant, stamp, box)
-with left:
+with facts:
     show_answer(answer.ranking(0))
 with picture:
     show_heatmap(photo, box, answer)
+with chances:  # last, since drawing a chart keeps a browser longest
+    show_chances(answer.ranking(0))

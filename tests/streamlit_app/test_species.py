@@ -41,6 +41,7 @@ def test_the_species_stand_in_the_order_of_the_checkpoints() -> None:
 def test_names_family_and_status_have_the_form_of_a_field_guide(facts: module.Facts) -> None:
     assert re.fullmatch(r"[A-Z][a-z]+ [a-z]+", facts.scientific_name)
     assert re.fullmatch(r"[A-Z][a-z]+idae, .+", facts.family)
+    assert re.fullmatch(r"(#[0-9a-f]{6} ?){4}", facts.colours)
     assert facts.red_list in {"Least Concern", "Near Threatened", "Vulnerable", "Endangered"}
     # The photo set writes Gray and Peacock, hyphens and capitals; the last word stays the same.
     last = facts.species.split("-")[-1].lower()
