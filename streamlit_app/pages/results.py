@@ -74,7 +74,7 @@ def show_pairs(reports: Reports, comparison: Comparison) -> None:
     pairs = results.pair_tests(comparison)
     if pairs.empty:
         return
-    st.subheader("Which differences are more than chance?")
+    st.header("Which differences are more than chance?")
     st.markdown(
         f"{results.verdict(comparison)} (McNemar's test on the same {comparison['photos']:,} test "
         f"photos, with Holm's correction for {len(pairs)} pairs, at 5%. It judges these trained "
@@ -103,7 +103,7 @@ def show_pairs(reports: Reports, comparison: Comparison) -> None:
 
 def show_learning(histories: pd.DataFrame) -> None:
     """How each variant learned over its full run."""
-    st.subheader("How they learned")
+    st.header("How they learned")
     measure = st.segmented_control(
         "Measure",
         list(MEASURES),
@@ -140,7 +140,7 @@ def show_closely(reports: Reports, comparison: Comparison) -> None:
             return "consensus: the mean of all probabilities"
         return described(name, reports[name]["recipe"]["norm"])
 
-    st.subheader("One variant from close")
+    st.header("One variant from close")
     left, right = st.columns(2, gap="medium")
     with left:
         variant = choose_in_address("Variant", variants, "variant", variants[0], words)

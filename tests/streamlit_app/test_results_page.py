@@ -32,7 +32,7 @@ def text(app: AppTest) -> str:
 
 
 def titles(app: AppTest) -> list[str]:
-    return [element.value for element in app.subheader]
+    return [element.value for element in app.header]
 
 
 def test_everything_measured_of_seven_variants_is_shown(folder: Path) -> None:
