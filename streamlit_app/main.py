@@ -10,12 +10,14 @@ if (root := str(Path(__file__).parents[1])) not in sys.path:
     sys.path.insert(0, root)
 
 st.set_page_config(page_title="Plumage", page_icon="🪶", layout="wide")
+# Not in a folder named pages: until this file has run once, Streamlit would take each file in one
+# for a page of its own, and a link to it would open without title and navigation.
 st.navigation(
     [
-        st.Page("pages/identify.py", title="Identify", default=True),
-        st.Page("pages/many.py", title="Many photos"),
-        st.Page("pages/compare.py", title="Compare"),
-        st.Page("pages/results.py", title="Results"),
+        st.Page("views/identify.py", title="Identify", default=True),
+        st.Page("views/many.py", title="Many photos"),
+        st.Page("views/compare.py", title="Compare"),
+        st.Page("views/results.py", title="Results"),
     ],
     position="top",
 ).run()

@@ -43,7 +43,7 @@ def test_the_trainer_does_not_import_the_app(path: Path) -> None:
 
 @pytest.mark.parametrize("path", APP, ids=name)
 def test_only_pages_main_and_serving_import_streamlit(path: Path) -> None:
-    shows = path.parent.name == "pages" or path.name in ("main.py", "serving.py")
+    shows = path.parent.name == "views" or path.name in ("main.py", "serving.py")
     assert shows or "streamlit" not in packages(path)
 
 

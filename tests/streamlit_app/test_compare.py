@@ -17,7 +17,7 @@ def app(checkpoints: Path) -> AppTest:
     colour_checkpoint(checkpoints / "gn", temperature="4")
     swapped = ["Blue-Bird", "Green-Bird", "Red-Bird", *SPECIES[3:]]
     colour_checkpoint(checkpoints / "nn", species=json.dumps(swapped))
-    return AppTest.from_file(str(ROOT / "streamlit_app" / "pages" / "compare.py"))
+    return AppTest.from_file(str(ROOT / "streamlit_app" / "views" / "compare.py"))
 
 
 def upload(app: AppTest, data: bytes) -> AppTest:
@@ -110,7 +110,7 @@ def test_the_probabilities_can_be_downloaded(app: AppTest) -> None:
 
 
 def test_one_variant_alone_says_how_to_get_another(checkpoints: Path) -> None:
-    app = AppTest.from_file(str(ROOT / "streamlit_app" / "pages" / "compare.py"))
+    app = AppTest.from_file(str(ROOT / "streamlit_app" / "views" / "compare.py"))
     upload(run(app), encode(draw_bird("red"), "PNG"))
     assert "Only `bn` is here yet" in app.info[0].value
     assert len(cards(app)) == 1

@@ -24,7 +24,7 @@ class Page:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         app = AppTest.from_file(str(ROOT / "streamlit_app" / "main.py"), default_timeout=20)
-        self.app = app.switch_page("pages/many.py")
+        self.app = app.switch_page("views/many.py")
         self.corrections: dict[str, str] = {}
         self.downloads: dict[str, bytes | Callable[[], io.BytesIO]] = {}
         self.table = pd.DataFrame()

@@ -16,7 +16,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def shown(**address: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "streamlit_app" / "pages" / "results.py"))
+    app = AppTest.from_file(str(ROOT / "streamlit_app" / "views" / "results.py"))
     app.query_params.update(address)
     return run(app)
 
