@@ -106,9 +106,15 @@ def set_temperature(path: Path, temperature: float) -> None:
 
 
 def _with_metadata(model: onnx.ModelProto, metadata: dict[str, str]) -> onnx.ModelProto:
-    """The model with exactly this metadata, and without the names of source files in its nodes."""
-    del model.metadata_props[:]
+    """The model with exactly this metadata."""
+    model = without_traces(model)
     onnx.helper.set_model_props(model, metadata)
+    return model
+
+
+def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model without metadata, and without the names of source files in its nodes."""
+    del model.metadata_props[:]
     for part in (*model.graph.node, *model.graph.value_info, *model.graph.initializer):
         del part.metadata_props[:]
         part.doc_string = ""
