@@ -229,6 +229,16 @@ def conclusion(checkpoints: Path) -> str:
     }
     best = max(accuracies, key=accuracies.__getitem__)
     lines.append(f"Of the shipped networks `{best}` is right most often: {accuracies[best]:.1%}.")
+    budgets = {
+        (report["recipe"]["image_size"], report["recipe"]["epochs"])
+        for report in reports(checkpoints).values()
+    }
+    if len(budgets) > 1:
+        lines.append(
+            "The shipped networks were not all trained for as many epochs at as many pixels: "
+            "between such, a difference is not one of the norms. The table over seeds compares "
+            "like with like."
+        )
     if result := comparison(checkpoints):
         found, tested = significant(result), len(result["pairs"])
         if tested:

@@ -98,6 +98,13 @@ def test_a_pair_that_differs_names_the_better_one_first(checkpoints):
     assert "`gn` over `bn`" in results.conclusion(checkpoints)
 
 
+def test_unlike_budgets_are_said_to_be_unlike(checkpoints):
+    assert "like with like" not in results.conclusion(checkpoints)
+    path = checkpoints / "gn" / "report.json"
+    path.write_text(path.read_text().replace('"epochs": 16', '"epochs": 6'))
+    assert "like with like" in results.conclusion(checkpoints)
+
+
 def test_single_seeds_are_not_called_a_spread(checkpoints):
     write_seeds(checkpoints, gn_seeds=1)
     assert "how much of a gap is chance is not known" in results.conclusion(checkpoints)
