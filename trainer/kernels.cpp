@@ -51,6 +51,7 @@ struct Row {
 
 // Sums are taken over this many pixels at a time before they are added up, which keeps digits.
 constexpr int64_t BLOCK = 512;
+constexpr int64_t PILOT = 64;  // pixels whose mean is near enough to the map's
 
 // Calls body(width, c) for consecutive channels c .. c + width; a width known to the compiler
 // becomes vector instructions, and one that covers many channels reads memory in order.
@@ -90,7 +91,14 @@ void moments(const X* x, T* mean, int64_t photos, int64_t pixels, int64_t channe
             constexpr int WIDTH = decltype(width)::value;
             const X* map = x + n * pixels * channels + c0;
             T pilot[WIDTH], sum[WIDTH], squares[WIDTH];
-            for (int c = 0; c < WIDTH; c++) pilot[c] = load(map[c]);
+            const int64_t few = std::min(PILOT, pixels);
+            for (int c = 0; c < WIDTH; c++) {
+                T mean = 0;
+                for (int64_t p = 0; p < few; p++) mean += load(map[p * channels + c]) / few;
+                X rounded;  // to the map's own bits, with which differences from it are exact
+                store(rounded, mean);
+                pilot[c] = load(rounded);
+            }
             sum_pixels<T, WIDTH>(pixels, sum, squares, [&](int64_t pixel, int c, T& s, T& q) {
                 const T centred = load(map[pixel * channels + c]) - pilot[c];
                 s += centred;

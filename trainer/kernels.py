@@ -29,17 +29,19 @@ enabled = True  # False does without the compiled kernels, for comparison
 def moments(x: Tensor) -> Tensor:
     """Mean and biased variance of each channel of each photo, (2, N, C).
 
-    Compiled in a single pass: a photo's first pixel is subtracted from all of them before squares
-    are taken, so that a large mean does not drown a small deviation.
+    The mean of a photo's first pixels is subtracted from all of them before squares are taken, so
+    that a large mean does not drown a small deviation. Compiled, it is a single pass.
     """
     if native(x):
         mean_var = x.new_empty((2, *x.shape[:2]), dtype=table_dtype(x))
         call("moments", x, mean_var)
         return mean_var
-    mean = x.mean((2, 3), dtype=table_dtype(x), keepdim=True)
-    centred = x - mean
+    pilot = x[:, :, :1].mean((2, 3), dtype=table_dtype(x), keepdim=True)
+    centred = x - pilot
+    offset = centred.mean((2, 3))
     # Exported, the product is faster in onnxruntime than a square.
-    return torch.stack((mean.flatten(1), (centred * centred).mean((2, 3))))
+    var = (centred * centred).mean((2, 3)) - offset * offset
+    return torch.stack((pilot.flatten(1) + offset, var.clamp_min(0)))
 
 
 def scale_shift(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
