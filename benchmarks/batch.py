@@ -23,10 +23,11 @@ import numpy as np
 import onnxruntime
 from PIL import Image, ImageFilter
 
-from benchmarks.timing import alternate, report, speed
+from benchmarks.timing import report, speed
 from streamlit_app.batch import AT_ONCE, fill_table, open_variant, photo_files
 from streamlit_app.classifier import checkpoints_folder, variant_folders
 from streamlit_app.photos import read_photo
+from trainer.timing import alternate
 
 PHOTOS = 400
 PHONE_PHOTOS = 24

@@ -17,10 +17,11 @@ import numpy as np
 import onnxruntime
 import torch
 
-from benchmarks.timing import alternate, report, speed
+from benchmarks.timing import report, speed
 from trainer.export import export
 from trainer.norms import NORMS
 from trainer.resnet import ResNet
+from trainer.timing import alternate
 
 SIZES = (128, 256)
 THREADS = 2

@@ -14,9 +14,10 @@ from typing import Any, get_args
 
 import torch
 
-from benchmarks.timing import alternate, kernel_modes, report, running, speed
+from benchmarks.timing import kernel_modes, report, running, speed
 from trainer.memory import keep_memory
 from trainer.recipe import NormKey, Recipe
+from trainer.timing import alternate
 from trainer.training import new_run, train_step
 
 BATCH, SIZE, SPECIES = 32, 128, 25

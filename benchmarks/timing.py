@@ -1,12 +1,10 @@
-"""What the benchmarks share: timings taken in turns, the machine's name, tables and JSON."""
+"""What the benchmarks share: ratios, the machine's name, tables and JSON."""
 
 import json
 import os
 import platform
-import random
 import statistics
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,33 +13,9 @@ import pandas as pd
 import torch
 
 from trainer import kernels
+from trainer.checkpoint import processor
 
 RESULTS = Path(__file__).parent / "results"
-
-
-def alternate(
-    sides: Mapping[str, Callable[[], object]], repeats: int, calls: int = 1
-) -> dict[str, list[float]]:
-    """Seconds of a call of each side, timed in turns so that all share the machine's moods.
-
-    Args:
-        sides: what is compared; each is called twice before the clock starts.
-        repeats: turns of each side.
-        calls: calls in each turn.
-    """
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for call in sides.values():
-        call()
-        call()
-    turns = random.Random(0)
-    for _ in range(repeats):
-        for name in turns.sample(list(sides), len(sides)):  # who is first has the coldest caches
-            call = sides[name]
-            start = time.perf_counter()
-            for _ in range(calls):
-                call()
-            seconds[name].append((time.perf_counter() - start) / calls)
-    return seconds
 
 
 def speed(ours: Sequence[float], rival: Sequence[float]) -> float:
@@ -66,13 +40,8 @@ def running(mode: str) -> Iterator[None]:
 
 def machine() -> dict[str, Any]:
     """Processor, cores, threads and versions that the numbers belong to."""
-    processor = platform.processor()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        lines = info.read_text().splitlines()
-        processor = next((x.split(": ")[1] for x in lines if x.startswith("model name")), processor)
     return {
-        "processor": processor,
+        "processor": processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "bfloat16": torch.cpu._is_avx512_bf16_supported(),

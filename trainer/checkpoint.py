@@ -1,9 +1,10 @@
-"""A run from its photos to the four files of a checkpoint that the app serves."""
+"""A run from its photos to the four files of a checkpoint that the app serves, and back."""
 
 import json
 import os
 import platform
 import sys
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,26 @@ from trainer.photos import SPLITS, PhotoFolder, PhotoSet
 from trainer.recipe import Recipe
 from trainer.resnet import layer_count
 from trainer.training import Run, TrainingError, check_same, new_run, precision, train
+
+CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
+
+
+@dataclass(frozen=True)
+class OnCheckpoints:
+    """What commands take that work on every checkpoint."""
+
+    data: str = Recipe.data
+    """Folder with train/, val/ and test/ inside, each with one folder of photos a species."""
+    output: str = Recipe.output
+    """Folder in which decoded photos are kept."""
+    checkpoints: Path = CHECKPOINTS
+    """Folder of the checkpoints."""
+
+
+def read_reports(checkpoints: Path) -> dict[str, dict[str, Any]]:
+    """Every checkpoint's report.json, by the name of its folder."""
+    paths = sorted(checkpoints.glob("*/report.json"))
+    return {path.parent.name: json.loads(path.read_text()) for path in paths}
 
 
 def make_checkpoint(recipe: Recipe, folder: Path, resume: bool) -> None:

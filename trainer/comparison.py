@@ -8,11 +8,10 @@ with intervals, calibration, confusion, who is right where another is wrong, and
 
 import itertools
 import json
-import random
 import statistics
 import sys
-import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +25,14 @@ from sklearn.calibration import calibration_curve
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
+from trainer.checkpoint import OnCheckpoints, read_reports
 from trainer.evaluation import Labels, onnx_logits, scores_with_intervals
 from trainer.files import replacing
 from trainer.photos import PhotoFolder, PhotoSet, PhotoSetError
 from trainer.recipe import Recipe
+from trainer.timing import alternate
 from trainer.training import TrainingError, epoch_batches, new_run, train_step
 
-CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
 CONSENSUS = "consensus"
 BINS = 15
 SANITY_STEPS = 15
@@ -41,15 +41,8 @@ Probabilities = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Command:
+class Command(OnCheckpoints):
     """Compare the checkpoints on the test split and write checkpoints/comparison.json."""
-
-    data: str = Recipe.data
-    """Folder with train/, val/ and test/ inside, each with one folder of photos a species."""
-    output: str = Recipe.output
-    """Folder in which decoded photos are kept."""
-    checkpoints: Path = CHECKPOINTS
-    """Folder of the checkpoints to compare."""
 
 
 def main(arguments: list[str]) -> int:
@@ -78,10 +71,7 @@ def compare(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
         TrainingError: there is no checkpoint.
     """
     source.check()
-    reports = {
-        path.parent.name: json.loads(path.read_text())
-        for path in sorted(checkpoints.glob("*/report.json"))
-    }
+    reports = read_reports(checkpoints)
     if not reports:
         raise TrainingError(f"{checkpoints} holds no checkpoint: python -m trainer makes one.")
     probabilities, labels = {}, np.empty(0, np.int64)
@@ -182,16 +172,10 @@ def answering_times(
     for name, report in reports.items():
         session = onnxruntime.InferenceSession(checkpoints / name / "model.onnx", options)
         size = report["recipe"]["image_size"]
-        calls[name] = (session, {"photos": np.full((1, size, size, 3), 128, np.uint8)})
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    order = random.Random(0)
-    for _ in range(repeats):
-        for name in order.sample(list(calls), len(calls)):
-            session, photos = calls[name]
-            start = time.perf_counter()
-            session.run(None, photos)
-            times[name].append((time.perf_counter() - start) * 1e3)
-    return {name: statistics.median(values) for name, values in times.items()}
+        photos = np.full((1, size, size, 3), 128, np.uint8)
+        calls[name] = partial(session.run, None, {"photos": photos})
+    seconds = alternate(calls, repeats)
+    return {name: statistics.median(times) * 1e3 for name, times in seconds.items()}
 
 
 def sanity(source: PhotoFolder, cache: Path) -> dict[str, Any]:
@@ -216,8 +200,7 @@ def sanity_losses(recipe: Recipe, photos: PhotoSet) -> list[float]:
     run = new_run(recipe, len(photos.species))
     run.network.double().register_forward_pre_hook(lambda _, inputs: (inputs[0].double(),))
     batches = itertools.islice(epoch_batches(photos, recipe, 0), SANITY_STEPS)
-    losses = [train_step(run, recipe, *batch)[0].item() for batch in batches]
-    return losses
+    return [train_step(run, recipe, *batch)[0].item() for batch in batches]
 
 
 if __name__ == "__main__":

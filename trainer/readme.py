@@ -11,10 +11,11 @@ from typing import Any
 import pandas as pd
 
 from trainer import results
+from trainer.checkpoint import CHECKPOINTS
 from trainer.files import replacing
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = (ROOT / "README.md", ROOT / "RESULTS.md", ROOT / "checkpoints" / "README.md")
+DOCUMENTS = (ROOT / "README.md", ROOT / "RESULTS.md", CHECKPOINTS / "README.md")
 
 
 def performance(folder: Path) -> str:
@@ -59,7 +60,7 @@ def filled(text: str, checkpoints: Path, benchmarks: Path) -> str:
 
 def up_to_date(document: Path) -> str:
     """What a document of the project should say, given its checkpoints and benchmarks."""
-    return filled(document.read_text(), ROOT / "checkpoints", ROOT / "benchmarks" / "results")
+    return filled(document.read_text(), CHECKPOINTS, ROOT / "benchmarks" / "results")
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 from scipy import stats
 
+from trainer.checkpoint import read_reports
 from trainer.comparison import CONSENSUS
 
 REPORT = Path(__file__).with_name("report.csv")
@@ -29,12 +30,6 @@ def percent(score: dict[str, float]) -> str:
     return f"{score['value']:.1%} ({score['low']:.1%} to {score['high']:.1%})".replace("%", "")
 
 
-def reports(checkpoints: Path) -> dict[str, dict[str, Any]]:
-    """Every variant's report.json, by name."""
-    paths = sorted(checkpoints.glob("*/report.json"))
-    return {path.parent.name: json.loads(path.read_text()) for path in paths}
-
-
 def comparison(checkpoints: Path) -> Comparison | None:
     """comparison.json, if it is there."""
     path = checkpoints / "comparison.json"
@@ -47,7 +42,7 @@ MISSING = "To be made by `python -m trainer.comparison --data PHOTOS`."
 def scores(checkpoints: Path) -> str:
     """What each shipped variant scores, by its report.json."""
     rows = []
-    for name, report in reports(checkpoints).items():
+    for name, report in read_reports(checkpoints).items():
         test, recipe = report["metrics"]["test"], report["recipe"]
         rows.append(
             {
@@ -69,7 +64,7 @@ def all_splits(checkpoints: Path) -> str:
     rows = [
         {"variant": f"`{name}`", "split": split}
         | {f"{score.replace('_', ' ')}, %": percent(value) for score, value in metrics.items()}
-        for name, report in reports(checkpoints).items()
+        for name, report in read_reports(checkpoints).items()
         for split, metrics in report["metrics"].items()
     ]
     return markdown(rows).replace(" f1", " F1")
@@ -77,7 +72,7 @@ def all_splits(checkpoints: Path) -> str:
 
 def beside_the_report(checkpoints: Path) -> str:
     """Test accuracy in the course report and here."""
-    ours = reports(checkpoints)
+    ours = read_reports(checkpoints)
     rows = []
     for row in pd.read_csv(REPORT, keep_default_na=False).to_dict("records"):
         here = ours.get(row["variant"])
@@ -95,22 +90,23 @@ def beside_the_report(checkpoints: Path) -> str:
     return markdown(rows)
 
 
-def seeds(checkpoints: Path) -> pd.DataFrame:
-    """Test accuracy of each variant over seeds: count, mean, std; best first, maybe empty."""
+def short_runs(checkpoints: Path) -> pd.DataFrame | None:
+    """The histories of the runs under the shorter budget, if there are any."""
     path = checkpoints / "studies" / "norms.csv"
-    if not path.exists():
-        return pd.DataFrame(columns=["count", "mean", "std"])
-    runs = pd.read_csv(path)
+    return pd.read_csv(path) if path.exists() else None
+
+
+def seeds(runs: pd.DataFrame) -> pd.DataFrame:
+    """Test accuracy of each variant over its runs: count, mean, std; best first."""
     groups = runs[runs.split == "test"].groupby("norm").accuracy
     return groups.agg(["count", "mean", "std"]).sort_values("mean", ascending=False)
 
 
 def over_seeds(checkpoints: Path) -> str:
     """Mean and spread of each variant's test accuracy under the shorter budget."""
-    path = checkpoints / "studies" / "norms.csv"
-    if not path.exists():
+    runs = short_runs(checkpoints)
+    if runs is None:
         return "To be made by `python -m trainer.studies norms --data PHOTOS`."
-    runs = pd.read_csv(path)
     minutes = runs[runs.split == "train"].groupby(["norm", "seed"]).seconds.sum() / 60
     rows = [
         {
@@ -120,7 +116,7 @@ def over_seeds(checkpoints: Path) -> str:
             "standard deviation": "" if row["count"] < 2 else f"{100 * row['std']:.1f}",
             "minutes a run": f"{minutes[name].mean():.0f}",
         }
-        for name, row in seeds(checkpoints).iterrows()
+        for name, row in seeds(runs).iterrows()
     ]
     return f"Each run has {runs.epoch.max()} epochs.\n\n{markdown(rows)}"
 
@@ -205,7 +201,7 @@ def recipe(checkpoints: Path) -> str:
         return "To be made by `python -m trainer.studies recipe --data PHOTOS`."
     runs = pd.read_csv(path)
     runs = runs[(runs.split == "val") & (runs.epoch == runs.epoch.max())]
-    varied = [column for column in runs if list(runs).index(column) < list(runs).index("epoch")]
+    varied = list(runs)[: list(runs).index("epoch")]
     usual = runs[varied].mode().iloc[0]
     rows = []
     for _, row in runs.sort_values("accuracy", ascending=False).iterrows():
@@ -222,16 +218,14 @@ def recipe(checkpoints: Path) -> str:
 
 def conclusion(checkpoints: Path) -> str:
     """What the numbers say, in sentences."""
-    lines = []
+    lines, reports = [], read_reports(checkpoints)
     accuracies = {
-        name: report["metrics"]["test"]["accuracy"]["value"]
-        for name, report in reports(checkpoints).items()
+        name: report["metrics"]["test"]["accuracy"]["value"] for name, report in reports.items()
     }
     best = max(accuracies, key=accuracies.__getitem__)
     lines.append(f"Of the shipped networks `{best}` is right most often: {accuracies[best]:.1%}.")
     budgets = {
-        (report["recipe"]["image_size"], report["recipe"]["epochs"])
-        for report in reports(checkpoints).values()
+        (report["recipe"]["image_size"], report["recipe"]["epochs"]) for report in reports.values()
     }
     if len(budgets) > 1:
         lines.append(
@@ -253,8 +247,8 @@ def conclusion(checkpoints: Path) -> str:
             f"`torch-bn` differ by at most {sanity['largest_difference']:.1g} in "
             f"{sanity['steps']} steps."
         )
-    over = seeds(checkpoints)
-    if len(over) > 1:
+    runs = short_runs(checkpoints)
+    if runs is not None and len(over := seeds(runs)) > 1:
         spread = over["std"].max()
         if over["count"].min() > 1:
             lines.append(

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from trainer.checkpoint import OnCheckpoints, read_reports
 from trainer.export import ExportError, without_traces
 from trainer.files import replacing
 from trainer.norms import NORMS
@@ -33,7 +34,6 @@ from trainer.resnet import ResNet, to_input
 
 TOLERANCE = 1e-4
 SMALL = 1024  # bytes
-CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
 
 
 def gradient(network: ResNet) -> Callable[[Tensor, Tensor], Tensor]:
@@ -158,25 +158,16 @@ def difference_from(
     return float(np.median(np.abs(ours - theirs).max(pixels) / np.abs(theirs).max(pixels)))
 
 
-def open_network(folder: Path) -> tuple[ResNet, Recipe]:
-    """The network of a checkpoint, in eval mode, and the recipe that trained it."""
-    report = json.loads((folder / "report.json").read_text())
-    recipe = Recipe(**report["recipe"])
-    network = ResNet(NORMS[recipe.norm], n=recipe.n, outputs=len(report["species"]))
+def open_network(folder: Path, recipe: Recipe, species: int) -> ResNet:
+    """The network of a checkpoint, in eval mode."""
+    network = ResNet(NORMS[recipe.norm], n=recipe.n, outputs=species)
     network.load_state_dict(safetensors.torch.load_file(folder / "weights.safetensors"))
-    return network.eval(), recipe
+    return network.eval()
 
 
 @dataclass(frozen=True)
-class Command:
+class Command(OnCheckpoints):
     """Write saliency.onnx into every checkpoint, checked on photos of the val split."""
-
-    data: str = Recipe.data
-    """Folder with train/, val/ and test/ inside, each with one folder of photos a species."""
-    output: str = Recipe.output
-    """Folder in which decoded photos are kept."""
-    checkpoints: Path = CHECKPOINTS
-    """Folder of the checkpoints."""
 
 
 def main(arguments: list[str]) -> int:
@@ -185,11 +176,12 @@ def main(arguments: list[str]) -> int:
     source = PhotoFolder(Path(command.data))
     try:
         source.check()
-        for folder in sorted(path.parent for path in command.checkpoints.glob("*/report.json")):
-            network, recipe = open_network(folder)
+        for name, report in read_reports(command.checkpoints).items():
+            folder, recipe = command.checkpoints / name, Recipe(**report["recipe"])
+            network = open_network(folder, recipe, len(report["species"]))
             val = source.load("val", recipe.image_size, Path(command.output) / "cache")
             difference = export_saliency(network, folder, val.pixels[:: len(val.labels) // 8])
-            print(f"{folder.name:10} differs from torch by {difference:.1g}")
+            print(f"{name:10} differs from torch by {difference:.1g}")
     except (PhotoSetError, ExportError) as error:
         print(error, file=sys.stderr)
         return 2

@@ -20,7 +20,7 @@ import tyro
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from trainer.checkpoint import make_checkpoint
+from trainer.checkpoint import CHECKPOINTS, make_checkpoint
 from trainer.export import ExportError
 from trainer.files import replacing
 from trainer.memory import keep_memory
@@ -28,7 +28,7 @@ from trainer.photos import PhotoFolder, PhotoSetError
 from trainer.recipe import NormKey, Recipe
 from trainer.training import TrainingError, new_run, train
 
-TABLES = Path(__file__).parents[1] / "checkpoints" / "studies"
+TABLES = CHECKPOINTS / "studies"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from trainer.recipe import Recipe
+
 # Networks this small gain nothing from threads, and lose much where other work keeps cores busy.
 torch.set_num_threads(1)
 
@@ -35,6 +37,12 @@ def draw_photo_folder(root: Path, train: int = 24, others: int = 8) -> Path:
             for i in range(count):
                 draw_photo(kind, rng).save(folder / f"{i:03}.png")
     return root
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe() -> Recipe:
+    """A run of seconds."""
+    return Recipe(n=1, image_size=32, stored_size=40, batch_size=16, epochs=2, learning_rate=0.05)
 
 
 @pytest.fixture

@@ -14,19 +14,11 @@ from trainer.training import TrainingError
 
 
 @pytest.fixture(scope="module")
-def recipe(drawn_photos, tmp_path_factory) -> Recipe:
+def recipe(tiny_recipe, drawn_photos, tmp_path_factory) -> Recipe:
     """A run of seconds with batch-instance norm on drawn photos."""
-    return Recipe(
-        norm="bin",
-        n=1,
-        data=str(drawn_photos),
-        output=str(tmp_path_factory.mktemp("runs")),
-        image_size=32,
-        stored_size=40,
-        batch_size=16,
-        epochs=2,
-        learning_rate=0.05,
-        augmentation="none",
+    runs = tmp_path_factory.mktemp("runs")
+    return replace(
+        tiny_recipe, norm="bin", data=str(drawn_photos), output=str(runs), augmentation="none"
     )
 
 

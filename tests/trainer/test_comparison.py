@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,6 @@ import pytest
 
 from trainer.checkpoint import make_checkpoint
 from trainer.comparison import CONSENSUS, judged, main, pairs, reliability
-from trainer.recipe import Recipe
 
 
 def random_probabilities(count=400, species=4, seed=0):
@@ -58,21 +58,11 @@ def test_two_variants_that_are_right_alike_do_not_differ_and_two_unlike_ones_do(
 
 
 @pytest.fixture(scope="module")
-def compared(drawn_photos, tmp_path_factory) -> tuple[Path, dict]:
+def compared(tiny_recipe, drawn_photos, tmp_path_factory) -> tuple[Path, dict]:
     """Two tiny checkpoints and what the command writes beside them."""
     home = tmp_path_factory.mktemp("compared")
     for norm in ("bn", "gn"):
-        recipe = Recipe(
-            norm=norm,
-            n=1,
-            data=str(drawn_photos),
-            output=str(home / "runs"),
-            image_size=32,
-            stored_size=40,
-            batch_size=16,
-            epochs=2,
-            learning_rate=0.05,
-        )
+        recipe = replace(tiny_recipe, norm=norm, data=str(drawn_photos), output=str(home / "runs"))
         make_checkpoint(recipe, home / "checkpoints" / norm, resume=False)
     arguments = ["--data", str(drawn_photos), "--output", str(home / "runs")]
     assert main([*arguments, "--checkpoints", str(home / "checkpoints")]) == 0

@@ -5,27 +5,22 @@ import pytest
 from filelock import FileLock
 
 from trainer import studies
-from trainer.recipe import Recipe
 from trainer.studies import STUDIES, Study, main, run_study
-
-TINY = replace(
-    Recipe(), n=1, image_size=32, stored_size=40, batch_size=16, epochs=2, learning_rate=0.05
-)
 
 
 @pytest.fixture
-def tiny(monkeypatch, tmp_path):
+def tiny(tiny_recipe, monkeypatch, tmp_path):
     """A study of two runs of seconds, each a whole checkpoint."""
-    study = Study("Which?", TINY, [{"norm": "bn"}, {"norm": "gn"}], checkpoints=True)
+    study = Study("Which?", tiny_recipe, [{"norm": "bn"}, {"norm": "gn"}], checkpoints=True)
     monkeypatch.setitem(STUDIES, "tiny", study)
     monkeypatch.setattr(studies, "TABLES", tmp_path / "tables")
     return study
 
 
-def test_runs_are_named_after_what_they_change():
-    study = Study("?", TINY, [{}, {"norm": "gn", "seed": 2}])
+def test_runs_are_named_after_what_they_change(tiny_recipe):
+    study = Study("?", tiny_recipe, [{}, {"norm": "gn", "seed": 2}])
     assert list(study.recipes) == ["as-it-is", "norm=gn,seed=2"]
-    assert study.recipes["norm=gn,seed=2"] == replace(TINY, norm="gn", seed=2)
+    assert study.recipes["norm=gn,seed=2"] == replace(tiny_recipe, norm="gn", seed=2)
     assert study.varied == ["norm", "seed"]
 
 
@@ -46,8 +41,11 @@ def test_a_study_trains_what_is_missing_and_writes_one_tidy_table(
     assert list(table[table.norm == "gn"].split) == ["train", "val"] * 2 + ["test"]
 
 
-def test_runs_without_checkpoints_leave_their_history_only(drawn_photos, tmp_path, monkeypatch):
-    monkeypatch.setitem(STUDIES, "tiny", Study("?", replace(TINY, epochs=1), [{}, {"seed": 1}]))
+def test_runs_without_checkpoints_leave_their_history_only(
+    tiny_recipe, drawn_photos, tmp_path, monkeypatch
+):
+    study = Study("?", replace(tiny_recipe, epochs=1), [{}, {"seed": 1}])
+    monkeypatch.setitem(STUDIES, "tiny", study)
     monkeypatch.setattr(studies, "TABLES", tmp_path / "tables")
     run_study("tiny", drawn_photos, tmp_path / "runs")
     table = pd.read_csv(tmp_path / "tables" / "tiny.csv")
