@@ -206,21 +206,9 @@ def species_dots(scores: pd.DataFrame, variant: str) -> alt.LayerChart:
 
     scores: as streamlit_app.results.species_scores makes them.
     """
-    order = scores["species"].tolist()
-    long = scores.rename(columns={"f1": "F1"}).melt("species", ["recall", "F1"], "score", "share")
-    y = alt.Y("species:N", sort=order, title=None, axis=_names())
-    title = "recall and F1 on test photos"
-    dots = alt.Chart(long).encode(
-        y=y,
-        x=_share("share", title),
-        color=_kinds("score", {"recall": _OTHER, "F1": _BAR}, columns=2),
-        shape=alt.Shape("score:N", scale=alt.Scale(domain=["recall", "F1"]), legend=_legend(2)),
-        tooltip=["species", "score", *_shares("share")],
-    )
-    between = alt.Chart(scores).encode(y=y, x=_share("recall", title), x2="f1")
-    chart = alt.layer(
-        between.mark_rule(color=_GREY), dots.mark_point(filled=True, size=80, opacity=1)
-    )
+    table = scores.rename(columns={"f1": "F1"})
+    colours = {"recall": _OTHER, "F1": _BAR}
+    chart = _two_dots(table, "species", "score", "share", "recall and F1 on test photos", colours)
     return _finished(chart, f"How well {variant} knows each species", alt.Step(22))
 
 
@@ -260,24 +248,40 @@ def calibration_bars(errors: pd.DataFrame) -> alt.LayerChart:
 
     errors: as streamlit_app.results.calibration_errors makes them.
     """
-    order = errors["variant"].tolist()
-    long = errors.melt("variant", ["before", "after"], "temperature", "error")
-    y = alt.Y("variant:N", sort=order, title=None, axis=_names())
-    title = "calibration error"
-    dots = alt.Chart(long).encode(
-        y=y,
-        x=_share("error", title, zero=True),
-        color=_kinds("temperature", {"before": _OTHER, "after": _BAR}, columns=2),
-        shape=alt.Shape(
-            "temperature:N", scale=alt.Scale(domain=["before", "after"]), legend=_legend(2)
-        ),
-        tooltip=["variant", "temperature", *_shares("error")],
-    )
-    between = alt.Chart(errors).encode(y=y, x=_share("before", title, zero=True), x2="after")
-    chart = alt.layer(
-        between.mark_rule(color=_GREY), dots.mark_point(filled=True, size=90, opacity=1)
+    colours = {"before": _OTHER, "after": _BAR}
+    chart = _two_dots(
+        errors, "variant", "temperature", "error", "calibration error", colours, zero=True
     )
     return _finished(chart, "Calibration error", alt.Step(32))
+
+
+def _two_dots(
+    table: pd.DataFrame,
+    name: str,
+    kind: str,
+    value: str,
+    title: str,
+    colours: dict[str, str],
+    zero: bool = False,
+) -> Any:
+    """A row a name, in the table's order: a dot for each of two columns, a line between them.
+
+    name: the column of names. kind, value: what the two columns are, and what is in them.
+    colours: by column. zero: whether the axis starts at 0. Typed as `_finished` is, and why.
+    """
+    first, second = colours
+    y = alt.Y(f"{name}:N", sort=table[name].tolist(), title=None, axis=_names())
+    dots = alt.Chart(table.melt(name, [first, second], kind, value)).encode(
+        y=y,
+        x=_share(value, title, zero),
+        color=_kinds(kind, colours, columns=2),
+        shape=alt.Shape(f"{kind}:N", scale=alt.Scale(domain=[first, second]), legend=_legend(2)),
+        tooltip=[name, kind, *_shares(value)],
+    )
+    between = alt.Chart(table).encode(y=y, x=_share(first, title, zero), x2=second)
+    return alt.layer(
+        between.mark_rule(color=_GREY), dots.mark_point(filled=True, size=80, opacity=1)
+    )
 
 
 def _names(**settings: Any) -> alt.Axis:

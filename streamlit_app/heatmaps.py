@@ -6,7 +6,13 @@ from PIL import Image
 # Inferno's colours at equal steps, as matplotlib has them: told apart by colour-blind eyes, and
 # each lighter than the one before. The darkest are left out, they look like shadows on a photo.
 _STOPS = ((66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164))
-CSS_GRADIENT = "linear-gradient(to right, " + ", ".join(f"rgb{stop}" for stop in _STOPS) + ")"
+_GRADIENT = "linear-gradient(to right, " + ", ".join(f"rgb{stop}" for stop in _STOPS) + ")"
+# The colours from cold to hot in a page, with words at both ends.
+LEGEND = (
+    '<div style="display:flex; gap:.6em; align-items:center; font-size:.875em">a little'
+    f'<span style="flex:1; height:.6em; border-radius:.3em; background:{_GRADIENT}"></span>'
+    "most</div>"
+)
 
 
 def _palette() -> list[int]:

@@ -82,10 +82,13 @@ def read_short_runs(folder: Path) -> pd.DataFrame:
     history = _table(
         file, SHORT_COLUMNS, "make it anew with `python -m trainer.studies norms --data PHOTOS`"
     )
-    runs = history[history.split == "test"].rename(columns={"norm": "variant", "epoch": "epochs"})
-    seconds = history.groupby(["norm", "seed"]).seconds.sum()
-    minutes = [seconds[run.variant, run.seed] / 60 for run in runs.itertuples()]
-    return runs.assign(minutes=minutes)[NO_SHORT_RUNS.columns].reset_index(drop=True)
+    # The test row's own epoch is the best one, whose weights were measured, not the last.
+    spent = history.groupby(["norm", "seed"]).agg(
+        epochs=("epoch", "max"), minutes=("seconds", "sum")
+    )
+    spent["minutes"] /= 60
+    runs = history[history.split == "test"].join(spent, on=["norm", "seed"])
+    return runs.rename(columns={"norm": "variant"})[NO_SHORT_RUNS.columns].reset_index(drop=True)
 
 
 def summary(

@@ -7,7 +7,7 @@ from streamlit_app import charts, results
 from streamlit_app.charts import percent
 from streamlit_app.classifier import Answer, Classifier, checkpoints_folder, readable
 from streamlit_app.consensus import agreement, probabilities
-from streamlit_app.heatmaps import CSS_GRADIENT, overlay
+from streamlit_app.heatmaps import LEGEND, overlay
 from streamlit_app.photos import SUFFIXES, PhotoError
 from streamlit_app.results import CONSENSUS
 from streamlit_app.serving import (
@@ -73,12 +73,7 @@ def show_cards(photo: Image.Image, answers: dict[str, Answer], species: str) -> 
     with st.container(key="cards"):
         with st.container():
             st.image(small, width="stretch", output_format="JPEG", alt="Your photo")
-            st.html(
-                f"What speaks for <b>{readable(species)}</b>"
-                '<div style="display:flex; gap:.6em; align-items:center; font-size:.875em">a little'
-                '<span style="flex:1; height:.6em; border-radius:.3em; '
-                f'background:{CSS_GRADIENT}"></span>most</div>'
-            )
+            st.html(f"What speaks for <b>{readable(species)}</b>{LEGEND}")
         for name, answer in answers.items():
             with st.container():
                 show_card(small, name, answer, species)

@@ -10,13 +10,13 @@ from PIL import Image
 from streamlit_app.charts import percent, probability_bars
 from streamlit_app.classifier import Answer, checkpoints_folder
 from streamlit_app.cropping import Box, crop_box, marked
-from streamlit_app.heatmaps import CSS_GRADIENT, overlay
+from streamlit_app.heatmaps import LEGEND, overlay
 from streamlit_app.photos import SUFFIXES, PhotoError
 from streamlit_app.results import ResultsError, read_comparison
 from streamlit_app.serving import (
     answer_to,
     choose_in_address,
-    described,
+    choose_variant,
     photo_in,
     show_chart,
     variants_to_serve,
@@ -177,12 +177,7 @@ def show_heatmap(photo: Image.Image, box: Box | None, answer: Answer) -> None:
         alt=f"Your photo; bright colours mark what speaks for {common_name(species)}",
     )
     if heatmap.any():
-        legend.html(
-            f"What speaks for <b>{common_name(species)}</b>, {share}"
-            '<div style="display:flex; gap:.6em; align-items:center; font-size:.875em">a little'
-            f'<span style="flex:1; height:.6em; border-radius:.3em; background:{CSS_GRADIENT}">'
-            "</span>most</div>"
-        )
+        legend.html(f"What speaks for <b>{common_name(species)}</b>, {share}{LEGEND}")
     else:
         legend.markdown(f"Nothing on this photo speaks for **{common_name(species)}**, {share}.")
 
@@ -193,16 +188,7 @@ variants, stamp = variants_to_serve()
 left, right = st.columns([4, 3], gap="medium")
 with left:
     data = choose_photo()
-    variant = first = next(iter(variants))
-    if len(variants) > 1:
-        chosen = choose_in_address(
-            "Model",
-            list(variants),
-            "variant",
-            first,
-            lambda name: described(name, variants[name].norm),
-        )
-        variant = chosen or first
+    variant = choose_variant(variants)
 photo = None
 if data is not None:
     try:
