@@ -158,6 +158,12 @@ def budget(reports: Reports) -> str:
     return f"{_range(epochs)} epochs at {_range(sizes)} px"
 
 
+def alike(reports: Reports) -> bool:
+    """Whether all full runs trained as long and as large, so that only the norm differs."""
+    recipes = [report["recipe"] for report in reports.values()]
+    return len({(recipe["epochs"], recipe["image_size"]) for recipe in recipes}) == 1
+
+
 def short_budget(short_runs: pd.DataFrame) -> str:
     """How many short runs there are and how long they trained, as in: 3 seeds a variant, ..."""
     seeds = short_runs.groupby("variant").seed.count()

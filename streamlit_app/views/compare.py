@@ -116,8 +116,8 @@ with left:
     )
 with right:
     st.markdown(
-        "The same small network, trained alike but for how it normalises, answers your photo once "
-        "for each norm: see who agrees, and whether they look at the same place."
+        "The same small network, trained once with each norm, answers your photo once "
+        "for each of them: see who agrees, and whether they look at the same place."
     )
     if len(variants) == 1:
         st.info(

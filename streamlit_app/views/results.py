@@ -21,9 +21,14 @@ def show_scores(reports: Reports, short_runs: pd.DataFrame, comparison: Comparis
     photos = next(iter(reports.values()))["photos"]
     table = results.summary(reports, short_runs, comparison)
     st.markdown(
-        f"Small networks alike but for their norm, trained from scratch on "
+        f"Small networks that differ in their norm, trained from scratch on "
         f"{photos['train']['count']:,} photos and tested on {photos['test']['count']:,} others."
     )
+    if not results.alike(reports):
+        st.warning(
+            "These full runs are not yet of one length and photo size, so differences between "
+            "them are not those of their norms alone. The short runs are alike."
+        )
     left, right = st.columns([3, 2], gap="medium")
     with left:
         show_chart(

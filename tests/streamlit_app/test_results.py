@@ -213,3 +213,12 @@ def test_all_seven_can_be_summarised(tmp_path: Path) -> None:
 )
 def test_names_are_listed_as_in_a_sentence(names: list[str], words: str) -> None:
     assert results.in_words(names) == words
+
+
+def test_runs_of_another_length_or_photo_size_are_not_alike() -> None:
+    def report(epochs: int, size: int) -> dict:
+        return {"recipe": {"epochs": epochs, "image_size": size}}
+
+    assert results.alike({"bn": report(16, 96), "gn": report(16, 96)})
+    assert not results.alike({"bn": report(16, 96), "gn": report(6, 96)})
+    assert not results.alike({"bn": report(16, 96), "gn": report(16, 64)})
