@@ -3,12 +3,16 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
 from streamlit_app.classifier import Classifier
+from trainer.gradient import difference_from, gradient, is_current
+from trainer.recipe import Recipe
+from trainer.saliency import open_network
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = sorted(path.parent for path in (ROOT / "checkpoints").glob("*/report.json"))
@@ -24,9 +28,15 @@ def test_there_is_a_checkpoint() -> None:
     assert FOLDERS
 
 
-def test_a_checkpoint_holds_the_four_files_of_the_contract_in_under_2_mb(folder: Path) -> None:
+def test_a_checkpoint_holds_the_five_files_of_the_contract_in_under_2_mb(folder: Path) -> None:
     names = {path.name for path in folder.iterdir()}
-    assert names == {"model.onnx", "weights.safetensors", "report.json", "history.csv"}
+    assert names == {
+        "model.onnx",
+        "saliency.onnx",
+        "weights.safetensors",
+        "report.json",
+        "history.csv",
+    }
     assert sum(path.stat().st_size for path in folder.iterdir()) < 2_000_000
 
 
@@ -43,6 +53,18 @@ def test_report_history_weights_and_graph_are_of_one_run(folder: Path) -> None:
     weights = load_file(folder / "weights.safetensors")
     kept = (array for name, array in weights.items() if "running" not in name)
     assert report["parameters"] == sum(a.size for a in kept if a.ndim)
+
+
+def test_the_shipped_gradient_is_torchs_of_the_shipped_weights(folder: Path) -> None:
+    assert is_current(folder)
+    report = json.loads((folder / "report.json").read_text())
+    recipe, species = Recipe(**report["recipe"]), len(report["species"])
+    # Patches, as photos have: on noise more ReLUs stand where rounding switches them.
+    side = recipe.image_size // 8
+    patches = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
+    photos = patches.repeat(side, axis=1).repeat(side, axis=2)
+    function = gradient(open_network(folder, recipe, species).requires_grad_(False))
+    assert difference_from(function, folder / "saliency.onnx", photos) < 1e-4
 
 
 @pytest.mark.skipif(not TEST_PHOTOS.exists(), reason="the photos of ../shared/birds25 are absent")

@@ -1,4 +1,4 @@
-"""A run from its photos to the four files of a checkpoint that the app serves, and back."""
+"""A run from its photos to the five files of a checkpoint that the app serves, and back."""
 
 import json
 import os
@@ -14,6 +14,7 @@ import safetensors.torch
 from trainer.evaluation import fit_temperature, onnx_logits, scores_with_intervals
 from trainer.export import export, set_temperature
 from trainer.files import replacing
+from trainer.gradient import WEIGHTS, export_saliency
 from trainer.photos import SPLITS, PhotoFolder, PhotoSet
 from trainer.recipe import Recipe
 from trainer.resnet import layer_count
@@ -41,7 +42,7 @@ def read_reports(checkpoints: Path) -> dict[str, dict[str, Any]]:
 
 
 def make_checkpoint(recipe: Recipe, folder: Path, resume: bool) -> None:
-    """Train as the recipe says and write the four files of a checkpoint into `folder`.
+    """Train as the recipe says and write the five files of a checkpoint into `folder`.
 
     Args:
         recipe: how, on which photos, and where decoded photos are kept.
@@ -85,21 +86,23 @@ def write_checkpoint(
 ) -> dict[str, Any]:
     """Export the best weights, measure the exported file on every split and write the report."""
     network, model = run.network, folder / "model.onnx"
+    to_check_with = photos["val"].pixels[:: max(1, len(photos["val"].labels) // 16)]
     differences = export(
         network,
         model,
         norm=recipe.norm,
         image_size=recipe.image_size,
         species=photos["val"].species,
-        photos=photos["val"].pixels[:: max(1, len(photos["val"].labels) // 16)],
+        photos=to_check_with,
     )
     # The file that is shipped is the one that is measured.
     logits = {split: onnx_logits(model, photos[split].pixels) for split in SPLITS}
     temperature = fit_temperature(logits["val"], photos["val"].labels)
     set_temperature(model, temperature)
-    with replacing(folder / "weights.safetensors") as temporary:
+    with replacing(folder / WEIGHTS) as temporary:
         weights = {name: value.contiguous() for name, value in network.state_dict().items()}
         temporary.write_bytes(safetensors.torch.save(weights))
+    differences["saliency"] = export_saliency(network, folder, to_check_with)
     trained = [row for row in run.history if row["split"] == "train"]
     seconds = sum(row["seconds"] for row in trained)
     report = {

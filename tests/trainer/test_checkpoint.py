@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 
 from trainer.checkpoint import make_checkpoint
 from trainer.evaluation import onnx_logits, scores
+from trainer.gradient import is_current
 from trainer.photos import PhotoFolder
 from trainer.recipe import Recipe
 from trainer.training import TrainingError
@@ -32,7 +33,14 @@ def finished(recipe) -> Path:
 
 def test_a_run_ends_with_a_whole_checkpoint(finished):
     names = {path.name for path in finished.iterdir()}
-    assert names == {"model.onnx", "weights.safetensors", "report.json", "history.csv"}
+    assert names == {
+        "model.onnx",
+        "saliency.onnx",
+        "weights.safetensors",
+        "report.json",
+        "history.csv",
+    }
+    assert is_current(finished)
     assert set(pd.read_csv(finished / "history.csv").epoch) == {1, 2}
     assert "conv.weight" in load_file(finished / "weights.safetensors")
 
@@ -43,6 +51,7 @@ def test_the_report_holds_recipe_counts_versions_and_scores_with_intervals(finis
     assert report["photos"]["train"]["count"] == 72
     assert report["species"] == ["Blue-Disc", "Green-Bar", "Red-Ring"]
     assert report["versions"]["torch"]
+    assert report["export_differences"]["saliency"] <= 1e-4
     for split in ("train", "val", "test"):
         for score in ("accuracy", "micro_f1", "macro_f1"):
             value = report["metrics"][split][score]

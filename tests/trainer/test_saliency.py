@@ -1,61 +1,53 @@
-import numpy as np
-import onnx
-import onnxruntime
+import json
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
-import safetensors.torch
-import torch
+from safetensors.torch import load_file, save_file
 
-from trainer.norms import NORMS
-from trainer.resnet import ResNet, to_input
-from trainer.saliency import export_saliency, main
-
-SIZE = 24
+from trainer.checkpoint import make_checkpoint
+from trainer.gradient import is_current
+from trainer.recipe import Recipe
+from trainer.saliency import main, open_network
 
 
-@pytest.fixture(scope="module", params=NORMS)
-def exported(request, tmp_path_factory):
-    """A network with random weights and statistics, and the folder of its exported gradient."""
-    torch.manual_seed(0)
-    network = ResNet(NORMS[request.param], n=1, outputs=5).eval()
-    for name, buffer in network.named_buffers():
-        if name.endswith("running_var"):
-            buffer.uniform_(0.5, 2)
-    for name, parameter in network.named_parameters():
-        if name.endswith("gate"):
-            parameter.data.uniform_(0.2, 0.8)
-    folder = tmp_path_factory.mktemp(request.param)
-    safetensors.torch.save_file(network.state_dict(), folder / "weights.safetensors")
-    photos = np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE, 3), dtype=np.uint8)
-    assert export_saliency(network, folder, photos) < 1e-4
-    return network, folder
+@pytest.fixture(scope="module")
+def checkpoint(tiny_recipe, drawn_photos, tmp_path_factory) -> Path:
+    """A finished run of seconds, in a folder of checkpoints."""
+    home = tmp_path_factory.mktemp("home")
+    recipe = replace(tiny_recipe, norm="nn", data=str(drawn_photos), output=str(home / "runs"))
+    make_checkpoint(recipe, home / "checkpoints" / "nn", resume=False)
+    return home / "checkpoints" / "nn"
 
 
-@pytest.mark.parametrize("count", [1, 4])
-def test_onnxruntime_gives_torchs_gradient_of_the_target_for_any_number_of_photos(exported, count):
-    network, folder = exported
-    photos = torch.randint(0, 256, (count, SIZE, SIZE, 3), dtype=torch.uint8)
-    target = torch.randint(0, 5, (count,))
-    pixels = photos.float().requires_grad_()
-    network(to_input(pixels)).gather(1, target[:, None]).sum().backward()
-    session = onnxruntime.InferenceSession(folder / "saliency.onnx")
-    (saliency,) = session.run(None, {"photos": photos.numpy(), "target": target.numpy()})
-    assert saliency.dtype == np.float32
-    scale = float(pixels.grad.abs().max())
-    np.testing.assert_allclose(saliency, pixels.grad.numpy(), rtol=0, atol=1e-4 * scale)
+def add(checkpoint: Path, photos: Path) -> int:
+    folders = ["--output", str(checkpoint.parents[1] / "runs")]
+    folders += ["--checkpoints", str(checkpoint.parent)]
+    return main(["--data", str(photos), *folders])
 
 
-def test_the_weights_are_stored_once(exported):
-    _, folder = exported
-    model = onnx.load(folder / "saliency.onnx", load_external_data=False)
-    inside = sum(len(tensor.raw_data) for tensor in model.graph.initializer)
-    assert inside < 0.1 * (folder / "weights.safetensors").stat().st_size
-    places = {
-        entry.value
-        for tensor in model.graph.initializer
-        for entry in tensor.external_data
-        if entry.key == "location"
-    }
-    assert places == {"weights.safetensors"}
+def test_only_what_is_missing_or_of_other_weights_is_made(checkpoint, drawn_photos, capsys):
+    file = checkpoint / "saliency.onnx"
+    assert add(checkpoint, drawn_photos) == 0
+    assert "nn         is up to date" in capsys.readouterr().out
+    file.unlink()
+    assert add(checkpoint, drawn_photos) == 0
+    assert "differs from torch by" in capsys.readouterr().out
+    weights = load_file(checkpoint / "weights.safetensors")
+    save_file(
+        weights | {"conv.weight": -weights["conv.weight"]}, checkpoint / "weights.safetensors"
+    )
+    assert not is_current(checkpoint)
+    assert add(checkpoint, drawn_photos) == 0
+    assert is_current(checkpoint)
+
+
+def test_a_checkpoint_opens_as_its_network_in_eval_mode(checkpoint):
+    report = json.loads((checkpoint / "report.json").read_text())
+    network = open_network(checkpoint, Recipe(**report["recipe"]), len(report["species"]))
+    assert not network.training
+    weights = load_file(checkpoint / "weights.safetensors")
+    assert all(value.equal(weights[name]) for name, value in network.state_dict().items())
 
 
 def test_without_photos_a_sentence_says_what_is_expected(tmp_path, capsys):
