@@ -17,6 +17,7 @@ st.navigation(
         st.Page("views/identify.py", title="Identify", default=True),
         st.Page("views/many.py", title="Many photos"),
         st.Page("views/compare.py", title="Compare"),
+        st.Page("views/explain.py", title="Explain"),
         st.Page("views/results.py", title="Results"),
     ],
     position="top",

@@ -1,0 +1,178 @@
+"""What a variant looks at, by what its two graphs can give, and the test of erasing it."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import altair as alt
+import numpy as np
+import onnxruntime
+import pandas as pd
+from PIL import Image
+
+from streamlit_app.classifier import Classifier
+
+GRAD_CAM, GRADIENT, SMOOTH_GRAD = "grad-cam", "gradient", "smoothgrad"
+# Each with the depth it shows: model.onnx gives the last stage, saliency.onnx the pixels.
+METHODS = {
+    GRAD_CAM: "Grad-CAM, last stage",
+    GRADIENT: "Gradient, pixels",
+    SMOOTH_GRAD: "SmoothGrad, pixels",
+}
+COPIES = 8  # of the photo that SmoothGrad averages over
+NOISE = 0.15  # their deviation, of the photo's range of pixels
+STEPS = 20  # in which a photo is erased
+GREY = (124, 116, 104)  # the mean pixel of natural photos, which the networks see as zero
+
+
+class SaliencyError(ValueError):
+    """Why a checkpoint has no gradients, in one sentence that says what to do."""
+
+
+class Saliency:
+    """A checkpoint's saliency.onnx: the gradient of a species' logit at the photo's pixels."""
+
+    def __init__(self, folder: Path, image_size: int) -> None:
+        """Open `folder`/saliency.onnx; raises SaliencyError.
+
+        image_size: the side in pixels that photos are squeezed to.
+        """
+        make = f"`python -m trainer.saliency --data PHOTOS` makes one for {folder.name}."
+        path, weights = folder / "saliency.onnx", folder / "weights.safetensors"
+        if not (path.is_file() and weights.is_file()):
+            raise SaliencyError(f"The checkpoint {folder.name} has no saliency.onnx: {make}")
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(
+                path, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime has a class for each way to fail
+            raise SaliencyError(
+                f"The saliency.onnx of the checkpoint {folder.name} cannot be opened: {make}"
+            ) from error
+        made_of = self._session.get_modelmeta().custom_metadata_map.get("weights")
+        if made_of != hashlib.sha256(weights.read_bytes()).hexdigest():
+            raise SaliencyError(
+                f"The saliency.onnx of the checkpoint {folder.name} is of other weights: {make}"
+            )
+        self._size = image_size
+
+    def heatmap(self, photo: Image.Image, target: int, smooth: bool) -> np.ndarray:
+        """The gradient's largest magnitude over red, green and blue: (S, S) float32.
+
+        target: index of the species. smooth: the mean gradient over noisy copies instead of that
+            of the photo itself (Smilkov et al. 2017, arXiv:1706.03825).
+        """
+        pixels = np.asarray(squeezed(photo, self._size))
+        if smooth:
+            deviation = NOISE * float(np.ptp(pixels))
+            noise = np.random.default_rng(0).normal(0, deviation, (COPIES, *pixels.shape))
+            photos = np.rint(pixels + noise).clip(0, 255).astype(np.uint8)
+        else:
+            photos = pixels[None]
+        targets = np.full(len(photos), target, np.int64)
+        (gradient,) = self._session.run(["saliency"], {"photos": photos, "target": targets})
+        return np.abs(gradient.mean(axis=0)).max(axis=-1)
+
+
+def squeezed(photo: Image.Image, size: int) -> Image.Image:
+    """The photo as a network sees it."""
+    return photo.resize((size, size), Image.Resampling.BICUBIC)
+
+
+def erased(photo: Image.Image, heatmap: np.ndarray, share: float) -> Image.Image:
+    """The photo with the hottest share (0 to 1) of its pixels turned grey."""
+    stretched = Image.fromarray(heatmap.astype(np.float32)).resize(
+        photo.size, Image.Resampling.BICUBIC
+    )
+    order = np.argsort(-np.asarray(stretched).ravel(), kind="stable")
+    pixels = np.asarray(photo).reshape(-1, 3).copy()
+    pixels[order[: round(share * len(order))]] = GREY
+    return Image.fromarray(pixels.reshape(photo.height, photo.width, 3))
+
+
+def deletion_curve(
+    classifier: Classifier, photo: Image.Image, heatmap: np.ndarray, species: str
+) -> pd.DataFrame:
+    """The species' probability while its hottest pixels are erased (Petsiuk et al. 2018).
+
+    Returns: columns erased and probability, 0 to 1, STEPS + 1 rows.
+    """
+    seen = squeezed(photo, classifier.image_size)
+    shares = np.linspace(0, 1, STEPS + 1)
+    answer = classifier.answer([erased(seen, heatmap, share) for share in shares])
+    probabilities = answer.probabilities[:, answer.species.index(species)]
+    return pd.DataFrame({"erased": shares, "probability": probabilities.astype(float)})
+
+
+def area(curve: pd.DataFrame) -> float:
+    """The area under a deletion curve, 0 to 1: low where the map found what matters."""
+    return float(np.trapezoid(curve["probability"], curve["erased"]))
+
+
+def curve_chart(curve: pd.DataFrame, share: float) -> alt.LayerChart:
+    """A deletion curve, drawn up to the share that is erased; its whole course stays in outline."""
+    x = alt.X(
+        "erased:Q",
+        title="erased, the hottest first",
+        scale=alt.Scale(domain=[0, 1]),
+        axis=alt.Axis(format=".0%", tickCount=5, grid=False),
+    )
+    y = alt.Y(
+        "probability:Q",
+        title="probability",
+        scale=alt.Scale(domain=[0, 1]),
+        axis=alt.Axis(format=".0%", tickCount=5),
+    )
+    tooltip = [alt.Tooltip(f"{name}:Q", format=".0%") for name in curve]
+    whole, drawn = alt.Chart(curve), alt.Chart(curve[curve["erased"] <= share + 1e-9])
+    return (
+        alt.layer(
+            whole.mark_line(color="#777777", opacity=0.4).encode(x=x, y=y),
+            drawn.mark_line(color="#1a8f7a", strokeWidth=3).encode(x=x, y=y),
+            drawn.mark_circle(color="#1a8f7a", size=50, opacity=1).encode(
+                x=x, y=y, tooltip=tooltip
+            ),
+        )
+        .properties(height=300)
+        .configure_view(strokeWidth=0)
+        .configure_axis(titleFontSize=12, labelFontSize=12, titleFontWeight="normal")
+    )
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A photo of the gallery.
+
+    path: its file. species: what is on it. kind: right, wrong or doubtful. answered, probability:
+    what the variant said.
+    """
+
+    path: Path
+    species: str
+    kind: str
+    answered: str
+    probability: float
+
+
+def exhibits(gallery: Path, variant: str) -> list[Exhibit]:
+    """The gallery's photos for a variant; none where none was made or it is damaged."""
+    folder = gallery / variant
+    try:
+        entries = json.loads((folder / "gallery.json").read_text(encoding="utf-8"))
+        found = [
+            Exhibit(
+                folder / Path(entry["photo"]).name,
+                str(entry["species"]),
+                str(entry["kind"]),
+                str(entry["answered"]),
+                float(entry["probability"]),
+            )
+            for entry in entries
+        ]
+    except (OSError, ValueError, TypeError, KeyError):
+        return []
+    return [exhibit for exhibit in found if exhibit.path.is_file()]

@@ -1,0 +1,232 @@
+"""What the variants look at on one photo, and whether it matters to them."""
+
+import time
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from PIL import Image
+
+from streamlit_app.charts import percent
+from streamlit_app.classifier import Classifier, checkpoints_folder, readable
+from streamlit_app.explaining import (
+    GRAD_CAM,
+    METHODS,
+    SMOOTH_GRAD,
+    STEPS,
+    Exhibit,
+    Saliency,
+    SaliencyError,
+    area,
+    curve_chart,
+    deletion_curve,
+    erased,
+    exhibits,
+)
+from streamlit_app.heatmaps import LEGEND, overlay
+from streamlit_app.photos import SUFFIXES, PhotoError
+from streamlit_app.serving import (
+    Stamp,
+    answer_to,
+    choose_in_address,
+    choose_variant,
+    described,
+    photo_in,
+    variants_at,
+    variants_to_serve,
+)
+
+STRENGTH = 0.7  # how opaque the hottest colour is
+CARD_SIDE = 512  # pixels of a photo that is shown a quarter as wide as the page
+SECONDS = 0.2  # that each step of the erasing stays
+# Two cards beside each other on a phone, four on a desk.
+GRID = """<style>
+.st-key-cards { display: grid; gap: 1rem;
+    grid-template-columns: repeat(auto-fill, minmax(max(8rem, 22%), 1fr)); }
+</style>"""
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def saliency_of(variant: str, stamp: Stamp) -> Saliency:
+    """A variant's gradients; raises SaliencyError."""
+    size = variants_at(stamp)[0][variant].image_size
+    return Saliency(checkpoints_folder() / variant, size)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def heatmap_of(data: bytes, variant: str, species: str, method: str, stamp: Stamp) -> np.ndarray:
+    """The map of a species by a method; raises SaliencyError."""
+    answer = answer_to(data, variant, stamp)
+    if method == GRAD_CAM:
+        return answer.heatmap(0, species)
+    target = answer.species.index(species)
+    return saliency_of(variant, stamp).heatmap(photo_in(data), target, method == SMOOTH_GRAD)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def curve_of(data: bytes, variant: str, species: str, method: str, stamp: Stamp) -> pd.DataFrame:
+    """The deletion curve of that map."""
+    heatmap = heatmap_of(data, variant, species, method, stamp)
+    return deletion_curve(variants_at(stamp)[0][variant], photo_in(data), heatmap, species)
+
+
+def forget_species() -> None:
+    """Another photo starts with its own answer; the first keeps what a link asked for."""
+    if st.session_state.get("answered"):
+        st.query_params.pop("species", None)
+
+
+def caption(exhibit: Exhibit) -> str:
+    """A gallery photo in words."""
+    answered = readable(exhibit.answered)
+    said = {
+        "right": "rightly answered",
+        "wrong": f"taken for {answered}",
+        "doubtful": f"in doubt, {answered}",
+    }[exhibit.kind]
+    return f"{readable(exhibit.species)}, {said}, {percent(exhibit.probability)}"
+
+
+def choose_photo(variant: str) -> bytes | None:
+    """One's own photo, else one of the gallery; None where neither is chosen."""
+    upload = st.file_uploader(
+        "A photo of a bird", type=list(SUFFIXES), key="photo", on_change=forget_species
+    )
+    if upload is not None:
+        return upload.getvalue()
+    shown = {e.path.name: e for e in exhibits(checkpoints_folder().parent / "gallery", variant)}
+    if not shown:
+        st.info(
+            "There is no gallery of telling photos yet: `python -m trainer.explain --data PHOTOS` "
+            "makes one."
+        )
+        return None
+    name = choose_in_address(
+        "Or one of the gallery",
+        list(shown),
+        "gallery",
+        None,
+        lambda name: caption(shown[name]),
+        "Right, wrong and doubtful answers of this model",
+    )
+    return shown[name].path.read_bytes() if name else None
+
+
+def show_cards(
+    photo: Image.Image,
+    data: bytes,
+    variants: dict[str, Classifier],
+    species: str,
+    method: str,
+    stamp: Stamp,
+) -> None:
+    """Every variant's map of the species, with the probability that it gives."""
+    small = photo.copy()
+    small.thumbnail((CARD_SIDE, CARD_SIDE), Image.Resampling.BICUBIC)
+    st.subheader(f"What speaks for {readable(species)} in each variant", anchor=False)
+    with st.container(key="cards"):
+        for name, variant in variants.items():
+            with st.container():
+                st.markdown(f"**{described(name, variant.norm)}**")
+                if species not in variant.species:
+                    st.markdown(f"does not know {readable(species)}")
+                    continue
+                try:
+                    heatmap = heatmap_of(data, name, species, method, stamp)
+                except SaliencyError as error:
+                    st.warning(str(error))
+                    continue
+                st.image(
+                    overlay(small, heatmap, STRENGTH),
+                    width="stretch",
+                    output_format="JPEG",
+                    alt=f"Your photo; bright colours mark what speaks for {readable(species)} "
+                    f"in {name}",
+                )
+                given = dict(answer_to(data, name, stamp).ranking(0))[species]
+                st.markdown(f"{readable(species)}, {percent(given)}")
+
+
+def show_erasing(
+    photo: Image.Image, heatmap: np.ndarray, curve: pd.DataFrame, variant: str
+) -> None:
+    """The deletion curve, and beside it the photo as far as it is erased."""
+    st.subheader("Does it matter what it looked at?", anchor=False)
+    st.markdown(
+        "The hottest parts of the map turn grey first. If they are what the answer rests on, the "
+        f"probability falls early: the area under the curve is **{area(curve):.2f}** "
+        "(Petsiuk et al. 2018). Grey patches are no natural photos, so the curve can jump."
+    )
+    play = st.button("Erase it step by step", icon=":material/play_arrow:")
+    at = st.slider("Erased", 0, 100, 20, 100 // STEPS, "%d%%", key="erased")
+    left, right = st.columns(2, gap="medium")
+    frame, chart = left.empty(), right.empty()
+    small = photo.copy()
+    small.thumbnail((CARD_SIDE, CARD_SIDE), Image.Resampling.BICUBIC)
+    steps = [step / STEPS for step in range(STEPS + 1)] if play else []
+    for share in [*steps, at / 100]:
+        frame.image(
+            erased(small, heatmap, share),
+            width="stretch",
+            output_format="JPEG",
+            alt=f"Your photo, {share:.0%} of it erased",
+        )
+        chart.altair_chart(
+            curve_chart(curve, share),
+            theme=None,
+            key=f"curve-{share}-{play}-{len(steps)}",
+            alt=f"Probability in {variant} while the photo is erased",
+        )
+        if play:
+            time.sleep(SECONDS)
+
+
+st.html(GRID)
+st.title("What does it look at?", anchor=False)
+variants, stamp = variants_to_serve()
+left, right = st.columns(2, gap="medium")
+with right:
+    variant = choose_variant(variants)
+with left:
+    data = choose_photo(variant)
+photo = None
+if data is not None:
+    try:
+        photo = photo_in(data)
+    except PhotoError as error:
+        left.error(str(error))
+if data is None or photo is None:
+    right.markdown(
+        "Choose a photo to see which parts of it speak for a species, by three methods and in "
+        "every variant, and to watch the answer while those parts are erased."
+    )
+    st.stop()
+
+answer = answer_to(data, variant, stamp)
+best, probability = answer.ranking(0)[0]
+with right:
+    species = choose_in_address(
+        "Show what speaks for", sorted(answer.species), "species", best, readable
+    )
+    method = choose_in_address("Method", list(METHODS), "method", GRAD_CAM, METHODS.__getitem__)
+    assert species is not None  # there is a default
+    assert method is not None
+    st.markdown(f"`{variant}` says **{readable(best)}, {percent(probability)}**.")
+    st.html(LEGEND)
+try:
+    heatmap = heatmap_of(data, variant, species, method, stamp)
+except SaliencyError as error:
+    right.error(str(error))
+    st.stop()
+left.image(
+    overlay(photo, heatmap, STRENGTH),
+    width="stretch",
+    output_format="JPEG",
+    alt=f"Your photo; bright colours mark what speaks for {readable(species)}",
+)
+if not heatmap.any():
+    right.markdown(f"Nothing on this photo speaks for **{readable(species)}**.")
+show_cards(photo, data, variants, species, method, stamp)
+curve = curve_of(data, variant, species, method, stamp)
+show_erasing(photo, heatmap, curve, variant)
+st.session_state.answered = True

@@ -1,0 +1,105 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from streamlit_app.classifier import Classifier
+from streamlit_app.explaining import (
+    GREY,
+    STEPS,
+    Saliency,
+    SaliencyError,
+    area,
+    curve_chart,
+    deletion_curve,
+    erased,
+    exhibits,
+    squeezed,
+)
+from tests.conftest import IMAGE_SIZE, draw_bird
+from tests.saliency import add_saliency
+
+
+@pytest.fixture
+def folder(checkpoints: Path) -> Path:
+    return add_saliency(checkpoints / "bn")
+
+
+def test_the_gradient_is_the_targets_and_the_largest_of_the_three_colours(folder: Path) -> None:
+    photo = draw_bird("red")
+    pixels = np.asarray(squeezed(photo, IMAGE_SIZE))
+    heatmap = Saliency(folder, IMAGE_SIZE).heatmap(photo, 2, smooth=False)
+    np.testing.assert_allclose(heatmap, 3.0 * pixels.max(axis=-1))
+
+
+def test_smoothgrad_is_near_the_gradient_and_the_same_each_time(folder: Path) -> None:
+    photo, saliency = draw_bird("red"), Saliency(folder, IMAGE_SIZE)
+    plain, smooth = (saliency.heatmap(photo, 0, smooth=smooth) for smooth in (False, True))
+    assert smooth.shape == plain.shape
+    assert not np.array_equal(smooth, plain)
+    assert abs(smooth - plain).mean() < 0.25 * plain.mean()
+    np.testing.assert_array_equal(smooth, saliency.heatmap(photo, 0, smooth=True))
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda folder: (folder / "saliency.onnx").unlink(), "has no saliency.onnx"),
+        (lambda folder: (folder / "saliency.onnx").write_bytes(b"?"), "cannot be opened"),
+        (lambda folder: (folder / "weights.safetensors").write_bytes(b"!"), "of other weights"),
+    ],
+)
+def test_without_gradients_a_sentence_names_the_command(folder: Path, damage, words: str) -> None:
+    damage(folder)
+    with pytest.raises(SaliencyError, match=f"{words}.*python -m trainer.saliency"):
+        Saliency(folder, IMAGE_SIZE)
+
+
+def test_the_hottest_share_of_the_photo_turns_grey_and_no_more() -> None:
+    photo = Image.new("RGB", (40, 20), "red")
+    heatmap = np.zeros((4, 4), np.float32)
+    heatmap[:, 3] = 1  # the right edge
+    half = np.asarray(erased(photo, heatmap, 0.25)).reshape(20, 40, 3)
+    grey = (half == GREY).all(axis=-1)
+    assert grey.mean() == 0.25
+    assert grey[:, 30:].all()
+    assert erased(photo, heatmap, 0).tobytes() == photo.tobytes()
+    assert (np.asarray(erased(photo, heatmap, 1)) == GREY).all()
+
+
+def test_erasing_what_speaks_for_a_bird_costs_it_more_than_erasing_the_rest(
+    checkpoints: Path,
+) -> None:
+    classifier, photo = Classifier(checkpoints / "bn"), draw_bird("red")
+    heatmap = classifier.answer([photo]).heatmap(0, "Red-Bird")
+    curve = deletion_curve(classifier, photo, heatmap, "Red-Bird")
+    assert len(curve) == STEPS + 1
+    assert curve.erased.iloc[[0, -1]].tolist() == [0, 1]
+    given = dict(classifier.answer([photo]).ranking(0))["Red-Bird"]
+    assert curve.probability.iloc[0] == pytest.approx(given, abs=1e-5)
+    other_way = deletion_curve(classifier, photo, heatmap.max() - heatmap, "Red-Bird")
+    assert area(curve) < area(other_way)
+
+
+def test_the_curve_is_drawn_as_far_as_the_photo_is_erased(checkpoints: Path) -> None:
+    classifier, photo = Classifier(checkpoints / "bn"), draw_bird("red")
+    curve = deletion_curve(classifier, photo, np.ones((8, 8), np.float32), "Red-Bird")
+    chart = curve_chart(curve, 0.25)
+    rows = sorted(len(layer.data) for layer in chart.layer)
+    assert rows == [6, 6, STEPS + 1]
+    assert curve.probability.min() >= 0
+
+
+def test_a_gallery_lists_the_photos_that_are_there(tmp_path: Path) -> None:
+    assert exhibits(tmp_path, "bn") == []
+    folder = tmp_path / "bn"
+    folder.mkdir()
+    entry = {"species": "Red-Bird", "kind": "right", "answered": "Red-Bird", "probability": 0.9}
+    entries = [entry | {"photo": name} for name in ("a.jpg", "gone.jpg", "../a.jpg")]
+    (folder / "gallery.json").write_text(json.dumps(entries))
+    draw_bird().save(folder / "a.jpg")
+    assert {exhibit.path for exhibit in exhibits(tmp_path, "bn")} == {folder / "a.jpg"}
+    (folder / "gallery.json").write_text('{"no": "list"}')
+    assert exhibits(tmp_path, "bn") == []
