@@ -1,10 +1,10 @@
-"""The four passes over a feature map that every normalisation layer is made of.
+"""Compiled normalisation: a whole `trainer.terms.normalize` in one call forward, one backward.
 
-A map is (N, C, H, W). A table is (N, C), one number for each channel of each photo, or (1, C) where
-all photos share them, in float32 (float64 for float64 maps). kernels.cpp does each pass in one loop
-over memory, for maps on the CPU with their channels last. It is compiled when first needed, in
-about two seconds, where there is a C++ compiler with OpenMP (g++ or what CXX names); everything
-else runs as plain torch.
+kernels.cpp takes maps (N, C, H, W) on the CPU with their channels last, reads them as few times as
+can be, and keeps what it finds in tables: a number for each channel of each photo, in float32
+(float64 for float64 maps). It is compiled when first needed, in a few seconds, where there is a
+C++ compiler with OpenMP (g++ or what CXX names); everything else runs as plain torch in
+`trainer.terms`, which has the formulas.
 """
 
 import ctypes
@@ -14,6 +14,7 @@ import os
 import shlex
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -26,60 +27,48 @@ DTYPES = {torch.float64: "float64", torch.float32: "float32", torch.bfloat16: "b
 enabled = True  # False does without the compiled kernels, for comparison
 
 
-def moments(x: Tensor) -> Tensor:
-    """Mean and biased variance of each channel of each photo, (2, N, C).
+def forward(
+    x: Tensor,
+    averages: Sequence[tuple[bool, int]],
+    scale: Tensor | None,
+    shift: Tensor,
+    weights: Sequence[Tensor],
+    eps: float,
+) -> tuple[Tensor, list[Tensor]]:
+    """Apply `trainer.terms.Terms` to a map that is `native`.
 
-    The mean of a photo's first pixels is subtracted from all of them before squares are taken, so
-    that a large mean does not drown a small deviation. Compiled, it is a single pass.
+    Returns:
+        y: (N, C, H, W), in the data type and memory layout of x.
+        moments: (2, N or 1, C), mean and biased variance, of each average in turn.
     """
-    if native(x):
-        mean_var = x.new_empty((2, *x.shape[:2]), dtype=table_dtype(x))
-        call("moments", x, mean_var)
-        return mean_var
-    pilot = x[:, :, :1].mean((2, 3), dtype=table_dtype(x), keepdim=True)
-    centred = x - pilot
-    offset = centred.mean((2, 3))
-    # Exported, the product is faster in onnxruntime than a square.
-    var = (centred * centred).mean((2, 3)) - offset * offset
-    return torch.stack((pilot.flatten(1) + offset, var.clamp_min(0)))
+    y, dtype = torch.empty_like(x), table_dtype(x)
+    rows = [1 if all_photos else x.shape[0] for all_photos, _ in averages]
+    moments = [x.new_empty((2, n, x.shape[1]), dtype=dtype) for n in rows]
+    tables = (scale, shift, None, None)
+    call("forward", (x, y), averages, tables, weights, moments, eps, [None] * len(rows))
+    return y, moments
 
 
-def scale_shift(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """Scale * x + shift, in x's own data type."""
-    if native(x):
-        y = torch.empty_like(x)
-        call("scale_shift", x, Table.of(scale), Table.of(shift), y)
-        return y
-    return torch.addcmul(wide(shift), x, wide(scale)).to(x.dtype)
-
-
-def gradient_sums(dy: Tensor, x: Tensor, mean: Tensor) -> Tensor:
-    """Sums over the pixels of dy and of dy * (x - mean), (2, N, C), for any table of means."""
-    if native(x):
-        sums = x.new_empty((2, *x.shape[:2]), dtype=table_dtype(x))
-        call("gradient_sums", dy, x, Table.of(mean), sums)
-        return sums
-    sum_dy_x = (dy * (x - wide(mean))).sum((2, 3))
-    return torch.stack((dy.sum((2, 3), dtype=sum_dy_x.dtype), sum_dy_x))
-
-
-def combine(dy: Tensor, x: Tensor, by_dy: Tensor, by_x: Tensor, shift: Tensor) -> Tensor:
-    """The gradient of the map: by_dy * dy + by_x * x + shift, in x's own data type."""
-    if native(x):
-        dx = torch.empty_like(x)
-        call("combine", dy, x, Table.of(by_dy), Table.of(by_x), Table.of(shift), dx)
-        return dx
-    return torch.addcmul(wide(shift), dy, wide(by_dy)).addcmul_(x, wide(by_x)).to(x.dtype)
+def backward(
+    dy: Tensor,
+    x: Tensor,
+    averages: Sequence[tuple[bool, int]],
+    scale: Tensor | None,
+    weights: Sequence[Tensor],
+    moments: Sequence[Tensor],
+    eps: float,
+) -> tuple[Tensor, Tensor | None, Tensor, list[Tensor]]:
+    """Return the gradients of the map, scale, shift and weights; dy is laid out as x."""
+    dx = torch.empty_like(x)
+    dscale, dshift, *dweights = x.new_zeros((2 + len(weights), x.shape[1]), dtype=table_dtype(x))
+    tables = (scale, None, dscale, dshift)
+    call("backward", (dy, x, dx), averages, tables, weights, moments, eps, dweights)
+    return dx, None if scale is None else dscale, dshift, dweights
 
 
 def table_dtype(x: Tensor) -> torch.dtype:
     """float32 for half-precision maps: statistics are never accumulated in fewer bits."""
     return torch.promote_types(x.dtype, torch.float32)
-
-
-def wide(table: Tensor) -> Tensor:
-    """See a table (N, C) as (N, C, 1, 1)."""
-    return table[..., None, None]
 
 
 def recorded() -> bool:
@@ -111,31 +100,64 @@ def native(x: Tensor) -> bool:
     )
 
 
-class Table(ctypes.Structure):
-    """A table as kernels.cpp takes it: a step of zero where all photos share its numbers."""
-
-    _fields_ = (("data", ctypes.c_void_p), ("step", ctypes.c_int64))
-
-    @classmethod
-    def of(cls, table: Tensor) -> "Table":
-        """Point at a table, which has to outlive the call; its channels must be contiguous."""
-        return cls(table.data_ptr(), table.stride(0) if table.shape[0] > 1 else 0)
+def address(table: Tensor | None) -> int | None:
+    """Where a table's numbers are, for ctypes."""
+    return None if table is None else table.data_ptr()
 
 
-ARGUMENTS: dict[str, tuple[type, ...]] = {
-    "moments": (ctypes.c_void_p,) * 2,
-    "scale_shift": (ctypes.c_void_p, Table, Table, ctypes.c_void_p),
-    "gradient_sums": (ctypes.c_void_p, ctypes.c_void_p, Table, ctypes.c_void_p),
-    "combine": (ctypes.c_void_p, ctypes.c_void_p, Table, Table, Table, ctypes.c_void_p),
-}
+class Average(ctypes.Structure):
+    """An average as kernels.cpp takes it."""
+
+    _fields_ = (
+        ("all_photos", ctypes.c_int64),
+        ("channels", ctypes.c_int64),
+        *[(name, ctypes.c_void_p) for name in ("weight", "moments", "dweight")],
+    )
 
 
-def call(name: str, x: Tensor, *others: Tensor | Table) -> None:
-    """Call a compiled kernel for the data type and size of its first argument, a map."""
-    photos, channels, height, width = x.shape
-    pointers = [t.data_ptr() if isinstance(t, Tensor) else t for t in (x, *others)]
-    kernel = getattr(library(), f"{name}_{DTYPES[x.dtype]}")
-    kernel(*pointers, photos, height * width, channels)
+class Terms(ctypes.Structure):
+    """Terms as kernels.cpp takes them, and the size of the map."""
+
+    _fields_ = (
+        *[(name, ctypes.c_void_p) for name in ("scale", "shift", "dscale", "dshift", "averages")],
+        ("count", ctypes.c_int64),
+        ("eps", ctypes.c_double),
+        *[(name, ctypes.c_int64) for name in ("photos", "pixels", "channels")],
+    )
+
+
+def call(
+    name: str,
+    maps: Sequence[Tensor],
+    averages: Sequence[tuple[bool, int]],
+    tables: Sequence[Tensor | None],
+    weights: Sequence[Tensor],
+    moments: Sequence[Tensor],
+    eps: float,
+    dweights: Sequence[Tensor | None],
+) -> None:
+    """Call a compiled kernel for the data type and size of the maps.
+
+    Args:
+        tables: scale, shift and where their gradients go, each (C,) or None.
+        dweights: where the gradients of weights go.
+    """
+    photos, channels, height, width = maps[0].shape
+    dtype = table_dtype(maps[0])
+    tables = [table if table is None else table.to(dtype).contiguous() for table in tables]
+    weights = [weight.to(dtype).contiguous() for weight in weights]
+    pointers = [address(table) for table in tables]
+    sets = [
+        Average(*average, weight.data_ptr(), found.data_ptr(), address(dweight))
+        for average, weight, found, dweight in zip(
+            averages, weights, moments, dweights, strict=True
+        )
+    ]
+    array = (Average * len(sets))(*sets)
+    size = (photos, height * width, channels)
+    terms = Terms(*pointers, ctypes.addressof(array), len(sets), eps, *size)
+    kernel = getattr(library(), f"{name}_{DTYPES[maps[0].dtype]}")
+    kernel(*[m.data_ptr() for m in maps], ctypes.byref(terms))
 
 
 @functools.cache
@@ -151,9 +173,9 @@ def library() -> ctypes.CDLL | None:
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         logging.getLogger(__name__).info("The norms run uncompiled: %s", error)
         return None
-    for name, arguments in ARGUMENTS.items():
+    for name, maps in (("forward", 2), ("backward", 3)):
         for dtype in DTYPES.values():
             kernel = getattr(loaded, f"{name}_{dtype}")
-            kernel.argtypes = [*arguments, *[ctypes.c_int64] * 3]
+            kernel.argtypes = [*[ctypes.c_void_p] * maps, ctypes.POINTER(Terms)]
             kernel.restype = None
     return loaded

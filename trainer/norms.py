@@ -5,7 +5,7 @@ differ in what they average that table over. What comes out is always one scale 
 each channel of each photo, y[n,c] = scale[n,c] * x[n,c] + shift[n,c], so the large map is read
 once for the table and once for the result, whatever the scheme.
 
-The method `average` is the whole of a scheme; `trainer.terms` does the rest for all of them.
+The attribute `average` is the whole of a scheme; `trainer.terms` does the rest for all of them.
 `NORMS` names them: each key maps to a constructor that takes the channel count.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from trainer.terms import EPS, Terms, normalize
+from trainer.terms import EPS, Average, Terms, normalize
 
 
 class Norm(nn.Module):
@@ -24,8 +24,11 @@ class Norm(nn.Module):
         channels: of the maps to be normalised.
 
     Attributes:
+        average: what is normalised together, the scheme in a line.
         weight, bias: (C,) learned scale and shift of the result.
     """
+
+    average: Average
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -36,10 +39,6 @@ class Norm(nn.Module):
     def extra_repr(self) -> str:
         """What is printed between the parentheses."""
         return str(self.channels)
-
-    def average(self, table: Tensor) -> Tensor:
-        """Average tables (..., N, C) over what is normalised together: the scheme in a line."""
-        raise NotImplementedError
 
     def terms(self) -> Terms:
         """What the layer computes."""
@@ -76,6 +75,7 @@ class BatchNorm(Norm):
         num_batches_tracked: () int64.
     """
 
+    average = Average(all_photos=True)
     running_mean: Tensor
     running_var: Tensor
     num_batches_tracked: Tensor
@@ -86,10 +86,6 @@ class BatchNorm(Norm):
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
         self.register_buffer("num_batches_tracked", torch.tensor(0))
-
-    def average(self, table: Tensor) -> Tensor:
-        """Over N."""
-        return table.mean(-2, keepdim=True)
 
     def terms(self) -> Terms:
         """What the layer computes; in eval mode nothing is read off the map."""
@@ -114,15 +110,15 @@ class BatchNorm(Norm):
         self.check(x)
         y, moments = normalize(x, self.terms())
         if self.training:
-            self.follow(moments[0].mean, moments[0].var, x.numel() // self.channels)
+            self.follow(moments[0], x.numel() // self.channels)
         return y
 
     @torch.no_grad()
-    def follow(self, mean: Tensor, var: Tensor, count: int) -> None:
-        """Move the running statistics towards those, (1, C), of a batch of `count` values each."""
-        unbiased = var * (count / (count - 1))
-        for running, batch in ((self.running_mean, mean), (self.running_var, unbiased)):
-            running.lerp_(batch[0].to(running.dtype), self.momentum)
+    def follow(self, moments: Tensor, count: int) -> None:
+        """Move the running statistics towards a batch's (2, 1, C), of `count` values a channel."""
+        mean, var = moments[:, 0].to(self.running_mean.dtype)
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(var * (count / (count - 1)), self.momentum)
         self.num_batches_tracked.add_(1)
 
 
@@ -132,9 +128,7 @@ class InstanceNorm(Norm):
     The same in training and eval mode. (Ulyanov et al. 2016, arXiv:1607.08022)
     """
 
-    def average(self, table: Tensor) -> Tensor:
-        """Over nothing."""
-        return table
+    average = Average()
 
     def check(self, x: Tensor) -> None:
         """Refuse a map that cannot be normalised."""
@@ -166,9 +160,7 @@ class BatchInstanceNorm(BatchNorm):
         """The weight is shared out by the gate."""
         gated = self.weight * self.gate
         scale, shift, averages, weights = self.batch_terms(gated)
-        return Terms(
-            scale, shift, (*averages, lambda table: table), (*weights, self.weight - gated)
-        )
+        return Terms(scale, shift, (*averages, Average()), (*weights, self.weight - gated))
 
 
 class GroupNorm(Norm):
@@ -187,12 +179,7 @@ class GroupNorm(Norm):
             raise ValueError(
                 f"GroupNorm wants groups that divide {channels} channels, got {groups}"
             )
-        self.groups = groups
-
-    def average(self, table: Tensor) -> Tensor:
-        """Over each group of C."""
-        grouped = table.unflatten(-1, (self.groups, -1))
-        return grouped.mean(-1, keepdim=True).expand_as(grouped).flatten(-2)
+        self.average = Average(channels=channels // groups)
 
 
 class LayerNorm(Norm):
@@ -202,9 +189,9 @@ class LayerNorm(Norm):
     group. (Ba et al. 2016, arXiv:1607.06450)
     """
 
-    def average(self, table: Tensor) -> Tensor:
-        """Over C."""
-        return table.mean(-1, keepdim=True).expand_as(table).contiguous()
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.average = Average(channels=channels)
 
 
 class NoNorm(Norm):

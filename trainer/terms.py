@@ -1,13 +1,13 @@
 """One differentiable function behind all normalisation layers.
 
 A layer is written as `Terms`: a fixed scale and shift, and weighted deviations from means, each
-taken over what an average says. `normalize` applies them to a map. Autograd sees one operation:
-two passes over the map forward, two backward (`trainer.kernels`), and in between arithmetic on
-small tables (N, C), one number for each channel of each photo.
+taken over what an `Average` says. `normalize` applies them to a map (N, C, H, W). Autograd sees one
+operation: two passes over the map forward, two backward, and in between arithmetic on small tables
+(N, C), one number for each channel of each photo, or (1, C) where all photos share them.
+`trainer.kernels` does the same compiled.
 """
 
 import functools
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -18,8 +18,26 @@ from trainer import kernels
 
 EPS = 1e-5
 
-# Tables (..., N, C) -> their means over whatever is normalised together, (..., N or 1, C).
-Average = Callable[[Tensor], Tensor]
+
+class Average(NamedTuple):
+    """What is normalised together: the pixels of a photo's channel, and how much more.
+
+    Attributes:
+        all_photos: whether all photos of the batch.
+        channels: how many consecutive channels; divides their count.
+    """
+
+    all_photos: bool = False
+    channels: int = 1
+
+    def __call__(self, table: Tensor) -> Tensor:
+        """Average tables (..., N, C) -> (..., N or 1, C)."""
+        if self.all_photos:
+            table = table.mean(-2, keepdim=True)
+        if self.channels > 1:
+            groups = table.unflatten(-1, (-1, self.channels))
+            table = groups.mean(-1, keepdim=True).expand_as(groups).flatten(-2)
+        return table
 
 
 class Terms(NamedTuple):
@@ -38,38 +56,53 @@ class Terms(NamedTuple):
     weights: tuple[Tensor, ...] = ()
 
 
-class Moments(NamedTuple):
-    """What one average found, tables (N, C) or (1, C)."""
+def normalize(x: Tensor, terms: Terms) -> tuple[Tensor, list[Tensor]]:
+    """Apply terms to a map.
 
-    mean: Tensor
-    var: Tensor
-    rstd: Tensor
+    Returns:
+        y: (N, C, H, W), in the data type and memory layout of x.
+        moments: (2, N or 1, C), mean and biased variance, of each average in turn.
+    """
+    if kernels.recorded():
+        return plain(x, terms)
+    y, *moments = Normalize.apply(x, terms.averages, terms.scale, terms.shift, *terms.weights)
+    return y, moments
 
 
-def resolve(terms: Terms, x: Tensor) -> tuple[Tensor, Tensor, list[Moments]]:
-    """Turn terms into y = a * x + b for a map, which is read only where an average asks for it.
+def plain(x: Tensor, terms: Terms) -> tuple[Tensor, list[Tensor]]:
+    """`normalize` in operations of torch that can be recorded.
 
     Variances pool by the law of total variance, so nothing is lost to cancellation: that of the
     union is the mean of the variances plus the variance of the means.
-
-    Returns:
-        a, b: tables (N, C) or (1, C).
-        moments: of each average in turn.
     """
     scales = [] if terms.scale is None else [terms.scale[None]]
     shift = terms.shift[None]
-    found: list[Moments] = []
+    found = []
     if terms.averages:
-        mean, var = kernels.moments(x)
+        mean, var = photo_moments(x)
     for average, weight in zip(terms.averages, terms.weights, strict=True):
         pooled_mean = average(mean)
         offset = mean - pooled_mean
         pooled_var = average(torch.addcmul(var, offset, offset))
-        rstd = torch.rsqrt(pooled_var + EPS)
-        scales.append(weight * rstd)
+        scales.append(weight * torch.rsqrt(pooled_var + EPS))
         shift = torch.addcmul(shift, pooled_mean, scales[-1], value=-1)
-        found.append(Moments(pooled_mean, pooled_var, rstd))
-    return total(scales), shift, found
+        found.append(torch.stack((pooled_mean, pooled_var)))
+    scale, dtype = total(scales), kernels.table_dtype(x)
+    return torch.addcmul(wide(shift).to(dtype), x, wide(scale).to(dtype)).to(x.dtype), found
+
+
+def photo_moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and biased variance of each channel of each photo, tables (N, C).
+
+    The mean of a photo's first pixels is subtracted from all of them before squares are taken, so
+    that a large mean does not drown a small deviation.
+    """
+    pilot = x[:, :, :1].mean((2, 3), dtype=kernels.table_dtype(x), keepdim=True)
+    centred = x - pilot
+    offset = centred.mean((2, 3))
+    # Exported, the product is faster in onnxruntime than a square.
+    var = (centred * centred).mean((2, 3)) - offset * offset
+    return pilot.flatten(1) + offset, var.clamp_min(0)
 
 
 def total(tables: list[Tensor]) -> Tensor:
@@ -77,73 +110,75 @@ def total(tables: list[Tensor]) -> Tensor:
     return functools.reduce(torch.add, tables)
 
 
-def normalize(x: Tensor, terms: Terms) -> tuple[Tensor, list[Moments]]:
-    """Apply terms to a map.
-
-    Returns:
-        y: (N, C, H, W), in the data type and memory layout of x.
-        moments: of each average in turn.
-    """
-    if not kernels.recorded():
-        y, *found = Normalize.apply(x, terms.averages, terms.scale, terms.shift, *terms.weights)
-        return y, [Moments(*found[i : i + 3]) for i in range(0, len(found), 3)]
-    a, b, moments = resolve(terms, x)
-    return kernels.scale_shift(x, a, b), moments
+def wide(table: Tensor) -> Tensor:
+    """See a table (N, C) as (N, C, 1, 1)."""
+    return table[..., None, None]
 
 
 class Normalize(torch.autograd.Function):
-    """`normalize` in two passes over the map forward and two backward.
-
-    What lies between the passes is arithmetic on small tables.
-    """
+    """`normalize` as one operation, compiled where it can be."""
 
     @staticmethod
     def forward(
         ctx, x: Tensor, averages: tuple[Average, ...], scale, shift: Tensor, *weights: Tensor
     ):
-        """Return the map and, not differentiable, the three tables of each average in turn."""
+        """Return the map and, not differentiable, the moments of each average in turn."""
         x = x.contiguous(memory_format=kernels.layout(x))
-        a, b, moments = resolve(Terms(scale, shift, averages, weights), x)
-        dtype = kernels.table_dtype(x)
-        found = [table for three in moments for table in three]
-        needed = [table for three in moments for table in (three.mean, three.rstd)]
-        ctx.averages, ctx.scaled = averages, scale is not None
-        ctx.save_for_backward(x, *([scale] if ctx.scaled else []), *weights, *needed)
-        ctx.mark_non_differentiable(*found)
-        return kernels.scale_shift(x, a.to(dtype), b.to(dtype)), *found
+        if kernels.native(x):
+            y, moments = kernels.forward(x, averages, scale, shift, weights, EPS)
+        else:
+            y, moments = plain(x, Terms(scale, shift, averages, weights))
+        ctx.averages = averages
+        ctx.save_for_backward(x, scale, *weights, *moments)
+        ctx.mark_non_differentiable(*moments)
+        return y, *moments
 
     @staticmethod
     @once_differentiable
     def backward(ctx, dy: Tensor, *_):
-        """Return the gradients of the map, scale, shift and weights.
-
-        With g = weight * dy and z = (x - mean) * rstd, an average adds to the map's gradient
-        (g - average(g) - z * average(g * z)) * rstd and gives its weight the sum of dy * z.
-        """
-        x, *tables = ctx.saved_tensors
+        """Return the gradients of the map, scale, shift and weights."""
+        x, scale, *tables = ctx.saved_tensors
+        weights, moments = tables[: len(ctx.averages)], tables[len(ctx.averages) :]
         dy = dy.contiguous(memory_format=kernels.layout(x))
-        if not ctx.averages:
-            (scale,) = tables
-            zero = x.new_zeros((1, x.shape[1]), dtype=kernels.table_dtype(x))
-            dshift, dscale = kernels.gradient_sums(dy, x, zero).sum(1)
-            dx = kernels.scale_shift(dy, scale.to(zero.dtype)[None], zero)
-            return dx, None, dscale, dshift
-        by_dy = [tables.pop(0)[None]] if ctx.scaled else []
-        parts, pixels = len(ctx.averages), x.shape[2] * x.shape[3]
-        weights, found = tables[:parts], tables[parts:]
-        centre = found[0]
-        sums = kernels.gradient_sums(dy, x, centre)
-        sum_dy, sum_dy_x = sums
-        by_x, shift, dweights = [], [], []
-        for k, (average, weight) in enumerate(zip(ctx.averages, weights, strict=True)):
-            mean, rstd = found[2 * k : 2 * k + 2]
-            if k:
-                sums = torch.stack((sum_dy, sum_dy_x + (centre - mean) * sum_dy))
-            minus_g, minus_gx = average(weight * sums) * (rstd * (-1 / pixels))
-            by_dy.append(weight * rstd)
-            by_x.append(minus_gx * rstd * rstd)
-            shift.append(torch.addcmul(minus_g, mean, by_x[-1], value=-1))
-            dweights.append((rstd * sums[1]).sum(0))
-        dx = kernels.combine(dy, x, total(by_dy), total(by_x), total(shift))
-        dscale = (sum_dy_x + centre * sum_dy).sum(0) if ctx.scaled else None
-        return dx, None, dscale, sum_dy.sum(0), *dweights
+        if kernels.native(x):
+            found = kernels.backward(dy, x, ctx.averages, scale, weights, moments, EPS)
+        else:
+            found = plain_backward(dy, x, ctx.averages, scale, weights, moments)
+        dx, dscale, dshift, dweights = found
+        return dx, None, dscale, dshift, *dweights
+
+
+def plain_backward(
+    dy: Tensor,
+    x: Tensor,
+    averages: tuple[Average, ...],
+    scale: Tensor | None,
+    weights: list[Tensor],
+    moments: list[Tensor],
+) -> tuple[Tensor, Tensor | None, Tensor, list[Tensor]]:
+    """The gradients of the map, scale, shift and weights in operations of torch.
+
+    With g = weight * dy and z = (x - mean) * rstd, an average adds to the map's gradient
+    (g - average(g) - z * average(g * z)) * rstd and gives its weight the sum of dy * z.
+    """
+    pixels = x.shape[2] * x.shape[3]
+    centre = (
+        moments[0][0] if moments else x.new_zeros((1, x.shape[1]), dtype=kernels.table_dtype(x))
+    )
+    sum_dy_x = (dy * (x - wide(centre))).sum((2, 3))
+    sum_dy = dy.sum((2, 3), dtype=sum_dy_x.dtype)
+    by_dy = [] if scale is None else [scale[None]]
+    by_x, shift, dweights = [], [], []
+    for average, weight, (mean, var) in zip(averages, weights, moments, strict=True):
+        rstd = torch.rsqrt(var + EPS)
+        sums = torch.stack((sum_dy, sum_dy_x + (centre - mean) * sum_dy))
+        minus_g, minus_gx = average(weight * sums) * (rstd * (-1 / pixels))
+        by_dy.append(weight * rstd)
+        by_x.append(minus_gx * rstd * rstd)
+        shift.append(torch.addcmul(minus_g, mean, by_x[-1], value=-1))
+        dweights.append((rstd * sums[1]).sum(0))
+    dx = dy * wide(total(by_dy))
+    if moments:
+        dx = dx.addcmul_(x, wide(total(by_x))).add_(wide(total(shift)))
+    dscale = None if scale is None else (sum_dy_x + centre * sum_dy).sum(0)
+    return dx.to(x.dtype), dscale, sum_dy.sum(0), dweights
