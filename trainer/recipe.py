@@ -24,16 +24,20 @@ class Recipe:
     """Side of the training crops in the first epoch over image_size, to which they then grow."""
     stored_size: int = 160
     """Side in pixels at which training photos are kept decoded, for crops to be cut from."""
+    photos_per_species: int | None = None
+    """Train on so many photos of each species, the same ones whatever the seed; None: on all."""
     batch_size: int = 64
     """Photos in each step."""
     epochs: int = 16
     """Times that every training photo is seen."""
-    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
-    """SGD has Nesterov momentum."""
+    optimizer: Literal["sgd", "adam", "adamw", "rmsprop"] = "sgd"
+    """How a step follows from the gradients."""
     learning_rate: float = 0.2
     """Highest learning rate of the schedule."""
     momentum: float = 0.9
-    """Momentum of SGD, and the first beta of Adam and AdamW."""
+    """Momentum of SGD, and the first beta of Adam and AdamW; RMSprop has none."""
+    nesterov: bool = True
+    """SGD's momentum is Nesterov's."""
     weight_decay: float = 5e-4
     """Decay of the convolutions' and the linear layer's weights; norms and biases have none."""
     schedule: Literal["constant", "step", "cosine", "one-cycle"] = "one-cycle"
@@ -60,10 +64,13 @@ class Recipe:
         return asdict(self)
 
     def differences(self, other: dict[str, Any]) -> list[str]:
-        """Names of the hyperparameters, places aside, in which a stored recipe is another one."""
+        """Names of the hyperparameters, places aside, in which a stored recipe is another one.
+
+        What a recipe of an earlier version lacks had the default's effect.
+        """
         places = {"data", "output", "device", "workers"}
-        mine = self.as_dict()
-        return sorted(k for k in mine | other if k not in places and mine.get(k) != other.get(k))
+        mine, other = self.as_dict(), asdict(Recipe()) | other
+        return sorted(k for k in other if k not in places and mine.get(k) != other[k])
 
 
 PRESETS = {

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import BatchSampler, DataLoader, RandomSampler
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Subset
 from tqdm import tqdm
 
 from trainer.evaluation import scores
@@ -27,6 +28,10 @@ GATE_SPEED = 10  # Nam and Kim 2018 train the gates with ten times the learning 
 
 class TrainingError(Exception):
     """A run that cannot start or go on; the message says what to do about it."""
+
+
+class DivergedError(TrainingError):
+    """The loss is not a number any more."""
 
 
 @dataclass
@@ -107,10 +112,12 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         group["params"].append(parameter)
     groups = [group for group in (decayed, plain, gates) if group["params"]]
     if recipe.optimizer == "sgd":
-        nesterov = recipe.momentum > 0
+        nesterov = recipe.nesterov and recipe.momentum > 0
         return torch.optim.SGD(
             groups, recipe.learning_rate, momentum=recipe.momentum, nesterov=nesterov
         )
+    if recipe.optimizer == "rmsprop":
+        return torch.optim.RMSprop(groups, recipe.learning_rate)
     adam = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
     return adam(groups, recipe.learning_rate, betas=(recipe.momentum, 0.999))
 
@@ -187,9 +194,21 @@ def predict(network: ResNet, photos: NDArray[np.uint8], recipe: Recipe) -> Tenso
     return torch.cat(batches)
 
 
+def spread(labels: NDArray[np.int64], count: int) -> list[int]:
+    """Indices of `count` photos of each species, evenly spaced among its own; all where fewer."""
+    chosen = []
+    for species in np.unique(labels):
+        own = np.flatnonzero(labels == species)
+        chosen += own[np.linspace(0, len(own) - 1, min(count, len(own))).astype(int)].tolist()
+    return chosen
+
+
 def epoch_batches(photos: PhotoSet, recipe: Recipe, epoch: int) -> DataLoader:
     """The epoch's augmented batches in random order; a last one of a single photo is left out."""
+    dataset: TrainingBatches | Subset
     dataset = TrainingBatches(photos, recipe, training_size(recipe, epoch), epoch)
+    if recipe.photos_per_species:
+        dataset = Subset(dataset, spread(photos.labels, recipe.photos_per_species))
     generator = torch.Generator().manual_seed(recipe.seed * 100_003 + epoch)
     order = RandomSampler(dataset, generator=generator)
     # A batch of one has no spread for batch norm to learn from.
@@ -214,7 +233,7 @@ def train_epoch(
     """Train one epoch; returns labels, answers and losses of its photos, as seen in training.
 
     Raises:
-        TrainingError: the loss is not a number any more.
+        DivergedError: the loss is not a number any more.
     """
     batches = epoch_batches(photos, recipe, run.epoch)
     labels, answers, losses = [], [], []
@@ -227,7 +246,7 @@ def train_epoch(
         answers += logits.argmax(1).tolist()
         losses += [loss.item()] * len(target)
         if not math.isfinite(losses[-1]):
-            raise TrainingError(
+            raise DivergedError(
                 f"The loss is not a number in epoch {run.epoch + 1}: try a third of the learning "
                 f"rate (--learning-rate {recipe.learning_rate / 3:.2g}) or --precision float32."
             )
@@ -237,7 +256,13 @@ def train_epoch(
     return labels, answers, losses
 
 
-def train(run: Run, recipe: Recipe, photos: dict[str, PhotoSet], folder: Path) -> None:
+def train(
+    run: Run,
+    recipe: Recipe,
+    photos: dict[str, PhotoSet],
+    folder: Path,
+    watch: Callable[[ResNet], dict[str, float]] | None = None,
+) -> None:
     """Train until the recipe's last epoch, saving after each.
 
     Args:
@@ -245,9 +270,12 @@ def train(run: Run, recipe: Recipe, photos: dict[str, PhotoSet], folder: Path) -
         recipe: how to train.
         photos: train at `recipe.stored_size` and val at `recipe.image_size`.
         folder: where state.pt and history.csv are kept.
+        watch: what else to measure of the network after each epoch, for the row of val.
     """
     train_photos, val = photos["train"], photos["val"]
     count = len(train_photos.labels)
+    if recipe.photos_per_species:
+        count = len(spread(train_photos.labels, recipe.photos_per_species))
     with tqdm(
         total=count * recipe.epochs, initial=count * run.epoch, unit=" photos", smoothing=0.05
     ) as bar:
@@ -272,6 +300,8 @@ def train(run: Run, recipe: Recipe, photos: dict[str, PhotoSet], folder: Path) -
                 row = {"epoch": run.epoch, "split": split, "loss": float(loss)}
                 row |= scores(truth, answer)
                 run.history.append(row | {"learning_rate": rate, "seconds": seconds})
+            if watch:
+                run.history[-1] |= watch(run.network)
             validations = [row["accuracy"] for row in run.history if row["split"] == "val"]
             if validations[-1] == max(validations):
                 run.best = {k: v.clone() for k, v in run.network.state_dict().items()}

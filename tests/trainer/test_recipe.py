@@ -26,3 +26,10 @@ def test_differences_name_changed_hyperparameters_but_no_places():
     stored = Recipe(data="elsewhere", device="cuda", workers=7).as_dict()
     assert Recipe().differences(stored) == []
     assert replace(Recipe(), epochs=3, seed=1).differences(stored) == ["epochs", "seed"]
+
+
+def test_what_a_stored_recipe_lacks_counts_as_the_default():
+    stored = Recipe().as_dict()
+    del stored["nesterov"], stored["photos_per_species"]
+    assert Recipe().differences(stored) == []
+    assert replace(Recipe(), nesterov=False).differences(stored) == ["nesterov"]

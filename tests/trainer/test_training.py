@@ -11,10 +11,13 @@ from trainer.norms import NORMS, BatchInstanceNorm
 from trainer.photos import PhotoFolder
 from trainer.recipe import Recipe
 from trainer.training import (
+    DivergedError,
     TrainingError,
+    epoch_batches,
     learning_rate,
     make_optimizer,
     new_run,
+    spread,
     train,
     train_step,
     training_size,
@@ -107,7 +110,7 @@ def test_resuming_with_another_recipe_is_refused_by_name(splits, tmp_path):
 
 
 def test_a_loss_that_is_no_number_stops_the_run_with_advice(splits, tmp_path):
-    with pytest.raises(TrainingError, match=r"not a number in epoch 1: try"):
+    with pytest.raises(DivergedError, match=r"not a number in epoch 1: try"):
         trained(replace(TINY, norm="nn", learning_rate=1e20), splits, tmp_path)
 
 
@@ -172,7 +175,7 @@ def test_training_crops_grow_to_their_full_size():
     assert all(size % 8 == 0 for size in sizes)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop"])
 def test_each_optimizer_lowers_the_loss_of_a_batch(optimizer):
     recipe = replace(TINY, optimizer=optimizer, learning_rate=0.01)
     run = new_run(recipe, 3)
@@ -181,6 +184,47 @@ def test_each_optimizer_lowers_the_loss_of_a_batch(optimizer):
     labels = torch.arange(12) % 3
     losses = [train_step(run, recipe, photos, labels)[0].item() for _ in range(15)]
     assert losses[-1] < 0.7 * losses[0]
+
+
+@pytest.mark.parametrize(
+    ("momentum", "nesterov", "told"), [(0.9, True, True), (0.9, False, False), (0.0, True, False)]
+)
+def test_sgds_momentum_is_nesterovs_where_there_is_any(momentum, nesterov, told):
+    recipe = Recipe(momentum=momentum, nesterov=nesterov)
+    optimizer = make_optimizer(training.ResNet(NORMS["bn"]), recipe)
+    assert (optimizer.defaults["momentum"], optimizer.defaults["nesterov"]) == (momentum, told)
+
+
+def test_a_subset_has_as_many_photos_of_each_species_spread_over_its_own():
+    labels = np.array([0] * 9 + [2] * 2 + [1] * 5)
+    assert spread(labels, 3) == [0, 4, 8, 11, 13, 15, 9, 10]
+
+
+def test_training_sees_each_photo_of_the_subset_once_an_epoch_and_no_other(splits):
+    recipe = replace(TINY, photos_per_species=5, first_scale=1.0, image_size=40)
+    whole, kept = splits["train"], spread(splits["train"].labels, 5)
+    for seed in (0, 1):
+        seen = [
+            photo.tobytes()
+            for batch, _ in epoch_batches(whole, replace(recipe, seed=seed), epoch=0)
+            for photo in batch.numpy()
+        ]
+        assert sorted(seen) == sorted(whole.pixels[i].tobytes() for i in kept)
+
+
+def test_what_is_watched_stands_in_the_row_of_val(splits, tmp_path):
+    run = new_run(TINY, 3)
+    seen = []
+
+    def watch(network):
+        seen.append(network)
+        return {"watched": len(seen)}
+
+    train(run, TINY, splits, tmp_path, watch)
+    assert all(network is run.network for network in seen)
+    history = pd.read_csv(tmp_path / "history.csv")
+    assert history.watched.dropna().tolist() == [1, 2, 3]
+    assert history[history.watched.notna()].split.tolist() == ["val"] * 3
 
 
 def test_bfloat16_is_used_only_where_the_processor_computes_in_it(monkeypatch):
