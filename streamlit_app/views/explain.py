@@ -37,12 +37,12 @@ from streamlit_app.serving import (
 )
 
 STRENGTH = 0.7  # how opaque the hottest colour is
-CARD_SIDE = 512  # pixels of a photo that is shown a quarter as wide as the page
+CARD_SIDE = 512  # pixels of a photo that is shown half as wide as the page or less
 SECONDS = 0.2  # that each step of the erasing stays
-# Two cards beside each other on a phone, four on a desk.
+# Two cards beside each other on a phone, all seven on a desk.
 GRID = """<style>
 .st-key-cards { display: grid; gap: 1rem;
-    grid-template-columns: repeat(auto-fill, minmax(max(8rem, 22%), 1fr)); }
+    grid-template-columns: repeat(auto-fill, minmax(max(8rem, 12%), 1fr)); }
 </style>"""
 
 
@@ -127,13 +127,14 @@ def show_cards(
     with st.container(key="cards"):
         for name, variant in variants.items():
             with st.container():
-                st.markdown(f"**{described(name, variant.norm)}**")
+                label = f"**{described(name, variant.norm)}**"
                 if species not in variant.species:
-                    st.markdown(f"does not know {readable(species)}")
+                    st.markdown(f"{label}  \ndoes not know {readable(species)}")
                     continue
                 try:
                     heatmap = heatmap_of(data, name, species, method, stamp)
                 except SaliencyError as error:
+                    st.markdown(label)
                     st.warning(str(error))
                     continue
                 st.image(
@@ -144,7 +145,7 @@ def show_cards(
                     f"in {name}",
                 )
                 given = dict(answer_to(data, name, stamp).ranking(0))[species]
-                st.markdown(f"{readable(species)}, {percent(given)}")
+                st.markdown(f"{label}  \ngives it {percent(given)}")
 
 
 def show_erasing(
@@ -163,8 +164,8 @@ def show_erasing(
     frame, chart = left.empty(), right.empty()
     small = photo.copy()
     small.thumbnail((CARD_SIDE, CARD_SIDE), Image.Resampling.BICUBIC)
-    steps = [step / STEPS for step in range(STEPS + 1)] if play else []
-    for share in [*steps, at / 100]:
+    steps = [step / STEPS for step in range(STEPS + 1)] if play else [at / 100]
+    for share in steps:
         frame.image(
             erased(small, heatmap, share),
             width="stretch",
@@ -174,7 +175,7 @@ def show_erasing(
         chart.altair_chart(
             curve_chart(curve, share),
             theme=None,
-            key=f"curve-{share}-{play}-{len(steps)}",
+            key=f"curve-{share}",
             alt=f"Probability in {variant} while the photo is erased",
         )
         if play:
