@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from trainer import results
+from trainer import results, results_explain
 from trainer.checkpoint import CHECKPOINTS
 from trainer.files import replacing
 
@@ -41,6 +41,9 @@ TABLES = {
     "calibration": results.calibration,
     "hardest": results.hardest,
     "recipe": results.recipe,
+    "heatmaps": results_explain.trust,
+    "methods": results_explain.methods,
+    "background": results_explain.background,
     "conclusion": results.conclusion,
 }
 

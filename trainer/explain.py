@@ -1,0 +1,233 @@
+"""What the networks look at, and how far their heatmaps can be believed.
+
+    python -m trainer.explain --data PHOTOS --variant all
+
+writes two things: gallery/, the most telling test photos of some species with their heatmaps, which
+the app's Explain page shows and git ignores; and checkpoints/explain.json, numbers only.
+"""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+import tyro
+from numpy.typing import NDArray
+from pytorch_grad_cam.utils.image import scale_cam_image
+from scipy import special
+from tqdm import tqdm
+
+from trainer import faithfulness as faith
+from trainer.attribution import heatmaps
+from trainer.checkpoint import OnCheckpoints, read_reports
+from trainer.files import replacing
+from trainer.gallery import write_gallery
+from trainer.photos import PhotoFolder, PhotoSet, PhotoSetError
+from trainer.recipe import Recipe
+from trainer.saliency import open_network
+from trainer.training import TrainingError
+
+SPECIES = (
+    "Cattle-Egret",
+    "Coppersmith-Barbet",
+    "Indian-Peacock",
+    "Red-Wattled-Lapwing",
+    "Ruddy-Shelduck",
+    "White-Breasted-Kingfisher",
+    "White-Breasted-Waterhen",
+)
+SHOWN = ("Grad-CAM", 3)  # the map of model.onnx, which the app shows
+RANDOM = "random"
+UNLIKE = 0.5  # rank correlation with the map of shuffled weights that a sensitive map stays under
+
+
+@dataclass(frozen=True)
+class Command(OnCheckpoints):
+    """Measure the heatmaps of checkpoints on test photos, and gather a gallery."""
+
+    variant: str = "all"
+    """Which checkpoint, or all; the numbers of the others stay as they are."""
+    species: tuple[str, ...] = SPECIES
+    """Species of the gallery."""
+    photos: int = 200
+    """Test photos that are measured, spread evenly over the species."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a variant's model.onnx says about every test photo.
+
+    Attributes:
+        probabilities: (photos, species) float32.
+        maps: (photos, h, w), Grad-CAM of the species that is answered.
+        true_maps: (photos, h, w), of the species that is there.
+    """
+
+    probabilities: NDArray[np.float32]
+    maps: NDArray[np.float32]
+    true_maps: NDArray[np.float32]
+
+    @property
+    def species(self) -> NDArray[np.int64]:
+        """(photos,) the species answered."""
+        return self.probabilities.argmax(axis=1)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; returns the exit status: 0, or 2 for what the user can mend."""
+    command = tyro.cli(Command, prog="python -m trainer.explain", args=arguments)
+    try:
+        explain(command)
+    except (PhotoSetError, TrainingError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def explain(command: Command) -> None:
+    """Write the gallery and the numbers, one variant after the other.
+
+    Raises:
+        PhotoSetError: the photos cannot be read, or there are none of a species asked for.
+        TrainingError: there is no such checkpoint.
+    """
+    source = PhotoFolder(Path(command.data))
+    source.check()
+    if unknown := sorted(set(command.species) - set(source.species) - set(SPECIES)):
+        raise PhotoSetError(f"{source.root} holds no photos of {', '.join(unknown)}.")
+    reports = read_reports(command.checkpoints)
+    names = list(reports) if command.variant == "all" else [command.variant]
+    if not names or not set(names) <= set(reports):
+        raise TrainingError(
+            f"{command.checkpoints} holds no checkpoint {command.variant}: python -m trainer "
+            "makes one."
+        )
+    wanted = [name for name in source.species if name in command.species]
+    path, gallery = command.checkpoints / "explain.json", command.checkpoints.parent / "gallery"
+    for name in names:
+        folder, recipe = command.checkpoints / name, Recipe(**reports[name]["recipe"])
+        test = source.load("test", recipe.image_size, Path(command.output) / "cache")
+        session = onnxruntime.InferenceSession(folder / "model.onnx", options())
+        answers = answer(session, test, reports[name]["temperature"])
+        write_gallery(gallery, name, source, test, answers, wanted)
+        measured = measure(folder, recipe, session, test, answers, command.photos)
+        measured["confusion"] = confusion(test, answers.species, wanted)
+        # Read again each time: a command for another variant may have written meanwhile.
+        kept = json.loads(path.read_text())["variants"] if path.exists() else {}
+        variants = {key: value for key, value in kept.items() if key in reports}
+        result = {"even_outer_share": faith.EVEN, "variants": variants | {name: measured}}
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(result) + "\n")
+        print(f"{name:10} {'can' if measured['trusted'] else 'cannot'} be trusted")
+
+
+def options() -> onnxruntime.SessionOptions:
+    """As many threads as torch takes; idle ones sleep, or they hold up torch's."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def answer(session: onnxruntime.InferenceSession, test: PhotoSet, temperature: float) -> Answers:
+    """A variant's answers to every photo, in batches."""
+    parts = []
+    for start in range(0, len(test.labels), 50):
+        labels = test.labels[start : start + 50]
+        photos = np.ascontiguousarray(test.pixels[start : start + 50])
+        logits, maps = session.run(["logits", "heatmaps"], {"photos": photos})
+        row = np.arange(len(labels))
+        parts.append(
+            (
+                special.softmax(logits / np.float32(temperature), axis=1),
+                maps[row, logits.argmax(axis=1)],
+                maps[row, labels],
+            )
+        )
+    probabilities, answered, true = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return Answers(probabilities, answered, true)
+
+
+def confusion(
+    test: PhotoSet, answered: NDArray[np.int64], wanted: list[str]
+) -> dict[str, dict[str, int]]:
+    """For each species wanted, how many of its photos were taken for which, most first."""
+    counts = {}
+    for name in wanted:
+        of_it = answered[test.labels == test.species.index(name)]
+        found = np.bincount(of_it, minlength=len(test.species))
+        order = [int(i) for i in np.argsort(-found, kind="stable") if found[i]]
+        counts[name] = {test.species[i]: int(found[i]) for i in order}
+    return counts
+
+
+def measure(
+    folder: Path,
+    recipe: Recipe,
+    session: onnxruntime.InferenceSession,
+    test: PhotoSet,
+    answers: Answers,
+    count: int,
+) -> dict[str, Any]:
+    """All measures of one variant, each of the species that it answers."""
+    right = answers.species == test.labels
+    chosen = np.linspace(0, len(right) - 1, min(count, len(right))).astype(int)
+    photos, species = test.pixels[chosen], answers.species[chosen]
+    network = open_network(folder, recipe, len(test.species)).requires_grad_(False)
+    blind = heatmaps(faith.shuffled(network), photos, species)
+    maps = heatmaps(network, photos, species)
+    side = photos.shape[1]
+    noise = np.random.default_rng(0).random((len(photos), side // 4, side // 4))
+    chance = scale_cam_image(noise, (side, side))
+    erasing = faith.Erasing(session, photos, species)
+    reference = erasing.deletion(chance), erasing.insertion(chance)
+    rows = [row(RANDOM, 3, *reference)]
+    for (method, stage, found), (_, _, others) in tqdm(
+        list(zip(maps, blind, strict=True)), folder.name, unit=" maps", leave=False
+    ):
+        erased, restored = erasing.deletion(found), erasing.insertion(found)
+        advantage = (restored - erased) - (reference[1] - reference[0])
+        more = {"advantage": advantage, "likeness": faith.likeness(found, others)}
+        rows.append(row(method, stage, erased, restored, **more))
+    shown = next(found for method, stage, found in maps if (method, stage) == SHOWN)
+    road = faith.mean(faith.road(network, photos, shown, species))
+    mine = next(r for r in rows if (r["method"], r["stage"]) == SHOWN)
+    return {
+        "photos": len(photos),
+        "methods": rows,
+        "road": road,
+        "outer": outer(answers.maps, right),
+        "trusted": mine["advantage"]["low"] > 0
+        and road["low"] > 0
+        and mine["likeness"]["high"] < UNLIKE,
+    }
+
+
+def row(
+    method: str, stage: int, erased: faith.Values, restored: faith.Values, **more: faith.Values
+) -> dict[str, Any]:
+    """What explain.json holds of a method at a stage: means with intervals."""
+    values = {"deletion": erased, "insertion": restored} | more
+    return {"method": method, "stage": stage} | {k: faith.mean(v) for k, v in values.items()}
+
+
+def outer(maps: NDArray[np.float32], right: NDArray[np.bool_]) -> dict[str, Any]:
+    """The share of the shown maps in the photo's outer tenth, of right and wrong answers."""
+    shares = faith.outer_share(maps)
+    kinds = {"right": shares[right], "wrong": shares[~right]}
+    result: dict[str, Any] = {
+        kind: faith.mean(of_it) | {"photos": len(of_it)}
+        for kind, of_it in kinds.items()
+        if len(of_it) > 1  # one photo has no interval
+    }
+    if len(result) == 2:
+        result["wrong_less_right"] = faith.gap(kinds["wrong"], kinds["right"])
+    return result
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,102 @@
+"""What RESULTS.md says of heatmaps, from checkpoints/explain.json."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from trainer.results import markdown, percent
+
+MISSING = "To be made by `python -m trainer.explain --data PHOTOS`."
+SHOWN = ("Grad-CAM", 3)
+
+
+def measured(checkpoints: Path) -> dict[str, Any] | None:
+    """explain.json, if it is there."""
+    path = checkpoints / "explain.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def of_method(variant: dict[str, Any], method: str, stage: int) -> dict[str, Any]:
+    """The measures of one method at one stage."""
+    return next(r for r in variant["methods"] if (r["method"], r["stage"]) == (method, stage))
+
+
+def number(score: dict[str, float]) -> str:
+    """A measure with its 95% interval: 0.31 (0.28 to 0.34)."""
+    return f"{score['value']:.2f} ({score['low']:.2f} to {score['high']:.2f})"
+
+
+def trust(checkpoints: Path) -> str:
+    """The shown map of each variant: measures, and which can be trusted."""
+    result = measured(checkpoints)
+    if result is None:
+        return MISSING
+    rows = []
+    for name, variant in result["variants"].items():
+        shown = of_method(variant, *SHOWN)
+        rows.append(
+            {
+                "variant": f"`{name}`",
+                "photos": str(variant["photos"]),
+                "deletion": number(shown["deletion"]),
+                "insertion": number(shown["insertion"]),
+                "gain over a random map": number(shown["advantage"]),
+                "ROAD": number(variant["road"]),
+                "likeness with weights shuffled": number(shown["likeness"]),
+            }
+        )
+    trusted = [f"`{name}`" for name, v in result["variants"].items() if v["trusted"]]
+    rest = [f"`{name}`" for name, v in result["variants"].items() if not v["trusted"]]
+    lines = []
+    if trusted:
+        lines.append(
+            f"The heatmaps of {', '.join(trusted)} can be trusted: what they mark matters to the "
+            "answer more than chance does, by both measures, and is gone with the weights."
+        )
+    if rest:
+        lines.append(f"Those of {', '.join(rest)} fail at least one of these tests.")
+    return f"{' '.join(lines)}\n\n{markdown(rows)}"
+
+
+def methods(checkpoints: Path) -> str:
+    """Each method's gain over a random map at each stage, the mean over variants."""
+    result = measured(checkpoints)
+    if result is None:
+        return MISSING
+    variants = list(result["variants"].values())
+    rows: dict[str, dict[str, str]] = {}
+    for found in variants[0]["methods"]:
+        if "advantage" in found:
+            method, stage = found["method"], found["stage"]
+            gains = [of_method(v, method, stage)["advantage"]["value"] for v in variants]
+            row = rows.setdefault(method, {"method": method})
+            row[f"stage {stage}"] = f"{sum(gains) / len(gains):+.2f}"
+    return markdown(list(rows.values()))
+
+
+def background(checkpoints: Path) -> str:
+    """How much of the shown map lies at the photo's rim, for right and for wrong answers."""
+    result = measured(checkpoints)
+    if result is None:
+        return MISSING
+    rows, more = [], []
+    for name, variant in result["variants"].items():
+        outer = variant["outer"]
+        rows.append(
+            {"variant": f"`{name}`"}
+            | {f"{k}, %": percent(outer[k]) if k in outer else "" for k in ("right", "wrong")}
+            | {
+                "difference, points": percent(outer["wrong_less_right"])
+                if "wrong_less_right" in outer
+                else ""
+            }
+        )
+        if outer.get("wrong_less_right", {"low": 0})["low"] > 0:
+            more.append(f"`{name}`")
+    even = f"An even map has {result['even_outer_share']:.0%} there."
+    said = (
+        f"With wrong answers {', '.join(more)} look at the rim more than with right ones."
+        if more
+        else "No variant looks at the rim more with wrong answers than with right ones."
+    )
+    return f"{said} {even}\n\n{markdown(rows)}"
