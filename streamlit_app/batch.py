@@ -26,6 +26,7 @@ from PIL import ExifTags, Image
 from tqdm import tqdm
 
 from streamlit_app.classifier import (
+    NO_MODEL,
     CheckpointError,
     Classifier,
     checkpoints_folder,
@@ -43,7 +44,7 @@ class Row:
     """What the table says about one file; its fields are the columns.
 
     probability, second_probability: 0 to 1, None without an answer. taken: ISO 8601 or empty.
-    error: why the file could not be read, or empty.
+    error: why the file could not be read, or empty. variant: the one that was asked.
     """
 
     file: str
@@ -53,6 +54,7 @@ class Row:
     second_probability: float | None = None
     taken: str = ""
     error: str = ""
+    variant: str = ""
 
 
 COLUMNS = [field.name.replace("_", " ") for field in fields(Row)]
@@ -98,9 +100,9 @@ def _answer_batch(
     if decoded := [photo for photo in photos if photo is not None]:
         rankings = map(classifier.answer(decoded).ranking, range(len(decoded)))
     return [
-        (Row(name, error=error), "")
+        (Row(name, error=error, variant=classifier.name), "")
         if photo is None
-        else (_row(name, photo, next(rankings)), draw(photo) if draw else "")
+        else (_row(name, photo, next(rankings), classifier.name), draw(photo) if draw else "")
         for (name, _), photo, error in zip(files, photos, errors, strict=True)
     ]
 
@@ -114,10 +116,10 @@ def _read(read: Callable[[], bytes]) -> tuple[Image.Image | None, str]:
         return None, f"This file cannot be opened: {error.strerror or error}."
 
 
-def _row(name: str, photo: Image.Image, ranking: list[tuple[str, float]]) -> Row:
+def _row(name: str, photo: Image.Image, ranking: list[tuple[str, float]], variant: str) -> Row:
     (species, probability), (second, second_probability), *_ = ranking
     first, other = common_name(species), common_name(second)
-    return Row(name, first, probability, other, second_probability, taken(photo))
+    return Row(name, first, probability, other, second_probability, taken(photo), variant=variant)
 
 
 def taken(photo: Image.Image) -> str:
@@ -177,10 +179,11 @@ def cells(row: Row) -> list[str | float | None]:
 
 
 @contextlib.contextmanager
-def open_table(path: Path) -> Iterator[tuple[IO[str], set[str]]]:
+def open_table(path: Path, variant: str) -> Iterator[tuple[IO[str], set[str]]]:
     """The table, to be added to, and the names of the files that it has, made harmless.
 
-    Raises: ValueError where the file is another table, OSError where it cannot be written.
+    Raises: ValueError where the file is another table or another variant's, OSError where it
+        cannot be written.
     """
     # Names that are no UTF-8 are kept byte for byte.
     with path.open("a+", encoding="utf-8", errors="surrogateescape", newline="") as file:
@@ -192,7 +195,14 @@ def open_table(path: Path) -> Iterator[tuple[IO[str], set[str]]]:
         lines = csv.reader(file)
         if next(lines, None) is None:
             write_row(file, COLUMNS)
-        yield file, {line[0] for line in lines if line}
+        rows = [line for line in lines if line]
+        if others := {row[-1] for row in rows} - {harmless(variant)}:
+            other = min(others)
+            raise ValueError(
+                f"{path} was filled by {other}, not by {variant}: go on with --variant {other}, "
+                "or name a new table with --out."
+            )
+        yield file, {row[0] for row in rows}
 
 
 def _whole_lines(data: bytes) -> int:
@@ -236,10 +246,7 @@ def open_variant(name: str | None) -> Classifier:
     """The variant of that name, or the first that there is; raises CheckpointError."""
     folders = {folder.name: folder for folder in variant_folders(checkpoints_folder())}
     if not folders:
-        raise CheckpointError(
-            f"There is no model in {checkpoints_folder()}: make one with "
-            "`python -m trainer --norm bn --data PHOTOS`."
-        )
+        raise CheckpointError(NO_MODEL)
     if name is not None and name not in folders:
         raise CheckpointError(f"There is no variant {name}: choose from {', '.join(folders)}.")
     return Classifier(folders[name or next(iter(folders))], threads=1)
@@ -250,7 +257,7 @@ def fill_table(folder: Path, table: Path, classifier: Classifier) -> str:
 
     Returns: one sentence on what was done. Raises: ValueError, OSError as `open_table`.
     """
-    with open_table(table) as (file, known):
+    with open_table(table, classifier.name) as (file, known):
         photos = photo_files(folder)
         new = [name for name in photos if harmless(name) not in known]
         unread = 0

@@ -21,6 +21,10 @@ NORMS = {
     "nn": "no norm",
     "torch-bn": "built-in batch norm",
 }
+NO_MODEL = (
+    "Plumage can name the bird on a photo once it has a model: make one with "
+    "`python -m trainer --norm bn --data PHOTOS`."
+)
 STUDIES = "studies"  # the one folder among the variants that is none: tables of many short runs
 
 
@@ -53,8 +57,8 @@ class Answer:
 class Classifier:
     """A checkpoint that answers batches of photos, from any number of threads at once.
 
-    norm: the key of its normalisation. image_size: the side in pixels that photos are squeezed to.
-    species: their names, in the order of the answers.
+    name: of its folder. norm: the key of its normalisation. image_size: the side in pixels that
+    photos are squeezed to. species: their names, in the order of the answers.
     """
 
     def __init__(self, folder: Path, threads: int | None = None) -> None:
@@ -62,6 +66,7 @@ class Classifier:
 
         threads: cores that one call of `answer` works on; None for as many as are of use.
         """
+        self.name = folder.name
         self._name = f"The checkpoint {folder.name}"
         path = folder / "model.onnx"
         if not path.is_file():

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from streamlit_app.classifier import Answer, readable
+from streamlit_app.classifier import Answer
 from streamlit_app.results import CONSENSUS, in_words
+from streamlit_app.species import common_name
 
 
 def probabilities(answers: Mapping[str, Answer]) -> pd.DataFrame:
@@ -32,18 +33,18 @@ def agreement(table: pd.DataFrame) -> str:
     order = sorted(votes.index, key=lambda species: (-votes[species], table.index.get_loc(species)))
     first, *others = order
     if len(said) == 1:
-        return f"**`{said.index[0]}` says {readable(first)}.**"
+        return f"**`{said.index[0]}` says {common_name(first)}.**"
     if not others:
         number = "Both" if len(said) == 2 else f"All {len(said)}"
-        return f"**{number} say {readable(first)}.**"
+        return f"**{number} say {common_name(first)}.**"
     if votes[first] == 1:
         headline = "**No two agree.**"
         others = order
     else:
-        headline = f"**{votes[first]} of {len(said)} say {readable(first)}.**"
+        headline = f"**{votes[first]} of {len(said)} say {common_name(first)}.**"
     return f"{headline} {'; '.join(_said(said, species) for species in others)}."
 
 
 def _said(said: pd.Series, species: str) -> str:
     names = [f"`{name}`" for name in said.index[said == species]]
-    return f"{in_words(names)} {'says' if len(names) == 1 else 'say'} {readable(species)}"
+    return f"{in_words(names)} {'says' if len(names) == 1 else 'say'} {common_name(species)}"

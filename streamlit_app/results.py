@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from streamlit_app.classifier import STUDIES, readable, variant_folders
+from streamlit_app.classifier import STUDIES, variant_folders
+from streamlit_app.species import common_name
 
 CONSENSUS = "consensus"
 MORE_THAN_CHANCE = 0.05  # Holm's p below which two variants are said to differ
@@ -166,10 +167,10 @@ def alike(reports: Reports) -> bool:
 
 def short_budget(short_runs: pd.DataFrame) -> str:
     """How many short runs there are and how long they trained, as in: 3 seeds a variant, ..."""
-    seeds = short_runs.groupby("variant").seed.count()
+    seeds = _range(short_runs.groupby("variant").seed.count())
     minutes = short_runs.minutes.median()
     return (
-        f"{_range(seeds)} seeds a variant, {_range(short_runs.epochs)} epochs, "
+        f"{seeds} seed{'' if seeds == '1' else 's'} a variant, {_range(short_runs.epochs)} epochs, "
         f"about {minutes:.0f} minutes each"
     )
 
@@ -222,7 +223,7 @@ def verdict(comparison: Comparison) -> str:
 def confusion(comparison: Comparison, variant: str) -> pd.DataFrame:
     """One row a true and an answered species: how many photos, and which share of the true's."""
     counts = np.array(comparison["variants"][variant]["confusion"])
-    names = [readable(name) for name in comparison["species"]]
+    names = [common_name(name) for name in comparison["species"]]
     true, answered = np.meshgrid(range(len(names)), range(len(names)), indexing="ij")
     totals = np.maximum(counts.sum(axis=1, keepdims=True), 1)
     return pd.DataFrame(
@@ -247,7 +248,7 @@ def mistakes(table: pd.DataFrame, species: str | None = None) -> pd.DataFrame:
 def species_scores(comparison: Comparison, variant: str) -> pd.DataFrame:
     """One row a species, hardest last: its recall and F1."""
     scores = comparison["variants"][variant]
-    names = [readable(name) for name in comparison["species"]]
+    names = [common_name(name) for name in comparison["species"]]
     table = pd.DataFrame({"species": names, "recall": scores["recall"], "f1": scores["f1"]})
     return table.sort_values("f1", ascending=False, ignore_index=True)
 

@@ -8,6 +8,7 @@ import streamlit as st
 from PIL import Image
 
 from streamlit_app.classifier import (
+    NO_MODEL,
     NORMS,
     Answer,
     Classifier,
@@ -52,10 +53,7 @@ def variants_to_serve() -> tuple[dict[str, Classifier], Stamp]:
     for fault in faults:
         st.warning(fault)
     if not variants:
-        st.error(
-            "Plumage can name the bird on a photo once it has a model: make one with "
-            "`python -m trainer --norm bn --data PHOTOS`."
-        )
+        st.error(NO_MODEL)
         st.stop()
     return variants, stamp
 

@@ -5,7 +5,7 @@ from PIL import Image
 
 from streamlit_app import charts, results
 from streamlit_app.charts import percent
-from streamlit_app.classifier import Answer, Classifier, checkpoints_folder, readable
+from streamlit_app.classifier import Answer, Classifier, checkpoints_folder
 from streamlit_app.consensus import agreement, probabilities
 from streamlit_app.heatmaps import LEGEND, overlay
 from streamlit_app.photos import SUFFIXES, PhotoError
@@ -18,6 +18,7 @@ from streamlit_app.serving import (
     show_chart,
     variants_to_serve,
 )
+from streamlit_app.species import common_name
 
 STRENGTH = 0.6  # how opaque the hottest colour is
 CARD_SIDE = 512  # pixels of a photo that is shown a quarter as wide as the page
@@ -47,15 +48,19 @@ def show_answers(photo: Image.Image, answers: dict[str, Answer]) -> None:
     best = str(table.index[0])
     left, right = st.columns(2, gap="medium")
     with left:
-        st.header(f"{readable(best)}, {percent(table[CONSENSUS].iloc[0])}", anchor=False)
+        st.header(f"{common_name(best)}, {percent(table[CONSENSUS].iloc[0])}", anchor=False)
         st.markdown(agreement(table))
         if len(answers) > 1:
             st.markdown(":small[In large letters: the consensus, the mean of all probabilities.]")
         species = choose_in_address(
-            "Show what speaks for", sorted(table.index), "species", best, readable
+            "Show what speaks for",
+            sorted(table.index, key=common_name),
+            "species",
+            best,
+            common_name,
         )
     with right:
-        first_five = [(readable(name), value) for name, value in table[CONSENSUS].head().items()]
+        first_five = [(common_name(name), value) for name, value in table[CONSENSUS].head().items()]
         show_chart(
             charts.probability_bars(first_five),
             "The five most likely species",
@@ -73,7 +78,7 @@ def show_cards(photo: Image.Image, answers: dict[str, Answer], species: str) -> 
     with st.container(key="cards"):
         with st.container():
             st.image(small, width="stretch", output_format="JPEG", alt="Your photo")
-            st.html(f"What speaks for <b>{readable(species)}</b>{LEGEND}")
+            st.html(f"What speaks for <b>{common_name(species)}</b>{LEGEND}")
         for name, answer in answers.items():
             with st.container():
                 show_card(small, name, answer, species)
@@ -87,13 +92,13 @@ def show_card(photo: Image.Image, name: str, answer: Answer, species: str) -> No
         overlay(photo, answer.heatmap(0, species), STRENGTH) if known else photo,
         width="stretch",
         output_format="JPEG",
-        alt=f"Your photo; bright colours mark what speaks for {readable(species)} in {name}",
+        alt=f"Your photo; bright colours mark what speaks for {common_name(species)} in {name}",
     )
-    lines = [f"`{name}`", f"**{readable(best)}, {percent(probability)}**"]
+    lines = [f"`{name}`", f"**{common_name(best)}, {percent(probability)}**"]
     if not known:
-        lines.append(f":small[does not know {readable(species)}]")
+        lines.append(f":small[does not know {common_name(species)}]")
     elif best != species:
-        lines.append(f":small[{readable(species)}, {percent(dict(answer.ranking(0))[species])}]")
+        lines.append(f":small[{common_name(species)}, {percent(dict(answer.ranking(0))[species])}]")
     st.markdown("  \n".join(lines))
 
 

@@ -75,6 +75,7 @@ def test_each_photo_of_a_folder_is_one_row_with_its_first_two_species(
     found = rows(tmp_path / "birds.csv")
     assert list(found[0]) == COLUMNS == [
         "file", "species", "probability", "second species", "second probability", "taken", "error",
+        "variant",
     ]  # fmt: skip
     assert [row["file"] for row in found] == photo_files(folder)
     colours = dict(zip(BIRDS, COLOURS, strict=True))
@@ -219,12 +220,25 @@ def test_a_table_of_something_else_is_left_alone(
     assert table.read_text() == "date,amount\n1 May,7\n"
 
 
+def test_a_table_of_another_variant_is_left_alone_and_the_way_on_is_said(
+    folder: Path, tmp_path: Path, classifier: Classifier
+) -> None:
+    table = tmp_path / "birds.csv"
+    fill_table(folder, table, classifier)
+    before = table.read_bytes()
+    (folder / "new.jpg").write_bytes(encode(draw_bird()))
+    other = Classifier(colour_checkpoint(tmp_path / "checkpoints" / "gn"))
+    with pytest.raises(ValueError, match=r"filled by bn, not by gn: go on with --variant bn, or"):
+        fill_table(folder, table, other)
+    assert table.read_bytes() == before
+
+
 def test_a_file_without_a_whole_line_is_not_overwritten_unless_it_is_our_own(
     tmp_path: Path,
 ) -> None:
     table = tmp_path / "letter.txt"
     table.write_text("Dear Sir")
-    with pytest.raises(ValueError, match="another table"), open_table(table):
+    with pytest.raises(ValueError, match="another table"), open_table(table, "bn"):
         pass
     assert table.read_text() == "Dear Sir"
 

@@ -38,15 +38,15 @@ def test_a_species_that_one_variant_does_not_know_has_probability_0_in_it() -> N
 @pytest.mark.parametrize(
     ("answers", "words"),
     [
-        ([HOOPOE], "**`bn` says Hoopoe.**"),
+        ([HOOPOE], "**`bn` says Eurasian Hoopoe.**"),
         ([CROW, CROW], "**Both say House Crow.**"),
         ([PITTA] * 3, "**All 3 say Indian Pitta.**"),
-        ([HOOPOE, HOOPOE, CROW], "**2 of 3 say Hoopoe.** `bin` says House Crow."),
+        ([HOOPOE, HOOPOE, CROW], "**2 of 3 say Eurasian Hoopoe.** `bin` says House Crow."),
         (
             [CROW, HOOPOE, HOOPOE, HOOPOE, CROW, PITTA],
-            "**3 of 6 say Hoopoe.** `bn` and `gn` say House Crow; `nn` says Indian Pitta.",
+            "**3 of 6 say Eurasian Hoopoe.** `bn` and `gn` say House Crow; `nn` says Indian Pitta.",
         ),
-        ([CROW, HOOPOE], "**No two agree.** `in` says Hoopoe; `bn` says House Crow."),
+        ([CROW, HOOPOE], "**No two agree.** `in` says Eurasian Hoopoe; `bn` says House Crow."),
     ],
 )
 def test_who_agrees_with_whom_is_said_in_words(answers: list[Answer], words: str) -> None:
