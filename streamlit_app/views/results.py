@@ -7,9 +7,10 @@ import pandas as pd
 import streamlit as st
 
 from streamlit_app import charts, results
-from streamlit_app.classifier import checkpoints_folder, readable
+from streamlit_app.classifier import checkpoints_folder
 from streamlit_app.results import CONSENSUS, Comparison, Reports, ResultsError
 from streamlit_app.serving import choose_in_address, described, show_chart
+from streamlit_app.species import common_name
 
 COMMAND = "`python -m trainer.comparison --data PHOTOS`"
 STUDY = "`python -m trainer.studies norms --data PHOTOS`"
@@ -151,7 +152,12 @@ def show_closely(reports: Reports, comparison: Comparison) -> None:
         variant = choose_in_address("Variant", variants, "variant", variants[0], words)
     with right:
         species = choose_in_address(
-            "Species", comparison["species"], "species", None, readable, "All species"
+            "Species",
+            sorted(comparison["species"], key=common_name),
+            "species",
+            None,
+            common_name,
+            "All species",
         )
     assert variant is not None  # there is a default
     st.markdown(f"All of this is measured on the {comparison['photos']:,} test photos.")
@@ -199,8 +205,8 @@ def show_closely(reports: Reports, comparison: Comparison) -> None:
 
 def show_mistakes(confusion: pd.DataFrame, species: str | None) -> None:
     """The most frequent mistakes, or all that a species has to do with."""
-    table = results.mistakes(confusion, readable(species) if species else None)
-    of = f"Mistakes with {readable(species)}" if species else "Most frequent mistakes"
+    table = results.mistakes(confusion, common_name(species) if species else None)
+    of = f"Mistakes with {common_name(species)}" if species else "Most frequent mistakes"
     st.markdown(f"**{of}**")
     if table.empty:
         st.markdown("None.")
