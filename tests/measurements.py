@@ -126,3 +126,68 @@ def write_results(checkpoints: Path, variants: Sequence[str] = SEVEN) -> dict[st
         accuracies[name] = [accuracy - 0.03, accuracy - 0.02, accuracy - 0.01]
     write_short_runs(checkpoints, accuracies)
     return comparison
+
+
+def study_history(settings: dict[str, Any], accuracy: float | None) -> list[dict[str, Any]]:
+    """Two epochs of a study's run, which ends with this accuracy on val; None: it diverges."""
+    rows = [
+        {**settings, "epoch": 1, "split": split, "loss": 3.0, "accuracy": 0.04}
+        for split in ("train", "val")
+    ]
+    if accuracy is None:
+        return [*rows, {**settings, "epoch": 2, "split": "train"}]
+    last = {**settings, "epoch": 2, "loss": 1.0, "accuracy": accuracy}
+    return [*rows, {**last, "split": "train"}, {**last, "split": "val"}]
+
+
+def study_runs(name: str) -> list[tuple[dict[str, Any], float | None]]:
+    """Settings and final accuracies of a study's runs, two seeds each; None: diverged."""
+    rng = np.random.default_rng(0)
+    if name == "optimizers":
+        keys: list[tuple[Any, ...]] = [
+            (optimizer, rate, "constant") for optimizer in ("SGD", "Adam") for rate in (0.002, 0.2)
+        ]
+        columns = ["optimizer_name", "peak_learning_rate", "schedule"]
+        keys.append(("SGD", 0.2, "cosine"))
+    elif name == "batch-size":
+        columns = ["norm", "batch_size", "equal", "rate"]
+        keys = [(norm, 32, "both", "both") for norm in ("bn", "gn")]
+        keys += itertools.product(
+            ("bn", "gn"), (8, 128), ("epochs", "steps"), ("scaled", "not scaled")
+        )
+    elif name == "depth":
+        columns = ["norm", "n", "peak_learning_rate"]
+        keys = list(itertools.product(("bn", "nn"), (1, 5), (0.1, 0.025)))
+    else:
+        columns, keys = ["norm"], [(norm,) for norm in SEVEN]
+    diverged: list[tuple[Any, ...]] = [("Adam", 0.2, "constant"), ("nn", 5, 0.1)]
+    return [
+        (
+            {**dict(zip(columns, key, strict=True)), "seed": seed},
+            None if key in diverged else rng.uniform(0.2, 0.4),
+        )
+        for key in keys
+        for seed in range(2)
+    ]
+
+
+def write_study(checkpoints: Path, name: str, done: int = 9) -> None:
+    """Write a study's two files, as if `done` of 9 runs had been made."""
+    rows = [row for run in study_runs(name) for row in study_history(*run)]
+    table = pd.DataFrame(rows)
+    if name == "feature-quantiles":
+        for percentile in (1, 20, 80, 99):
+            values = percentile / 50 * table.epoch
+            table[f"percentile_{percentile}"] = values.where(table.split == "val")
+    facts = {
+        "question": f"What of {name}?",
+        "answer": f"No difference in {name}.",
+        "recipe": {"image_size": 32, "photos_per_species": 192, "epochs": 2},
+        "planned": 9,
+        "done": done,
+        "minutes": 75,
+        "in_time": True,
+    }
+    (checkpoints / "studies").mkdir(parents=True, exist_ok=True)
+    table.to_csv(checkpoints / "studies" / f"{name}.csv", index=False)
+    (checkpoints / "studies" / f"{name}.json").write_text(json.dumps(facts))

@@ -1,12 +1,14 @@
 """What was measured: scores, chance, learning, and one variant from close."""
 
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from streamlit_app import charts, results
+from streamlit_app import charts, results, studies
 from streamlit_app.classifier import checkpoints_folder
 from streamlit_app.results import CONSENSUS, Comparison, Reports, ResultsError
 from streamlit_app.serving import choose_in_address, described, show_chart
@@ -14,6 +16,13 @@ from streamlit_app.species import common_name
 
 COMMAND = "`python -m trainer.comparison --data PHOTOS`"
 STUDY = "`python -m trainer.studies norms --data PHOTOS`"
+NOTES = {
+    "optimizers": "A dot is the mean over seeds; one that diverged in any seed is drawn at 0.",
+    "batch-size": "A tick is a run set against the same seed's with batches of 32, a dot the mean.",
+    "feature-quantiles": "After the last ReLU, of the same val photos each time, in eval mode.",
+    "depth": "At the better learning rate of each norm and depth; a bar goes from the worst seed "
+    "to the best, and a run that diverged counts as 0.",
+}
 MEASURES = {"accuracy": "Accuracy", "macro_f1": "Macro F1", "loss": "Loss"}
 
 
@@ -222,6 +231,32 @@ def show_mistakes(confusion: pd.DataFrame, species: str | None) -> None:
     )
 
 
+def show_studies(folder: Path) -> None:
+    """The report's other questions, a tab each: the answer, and the chart that shows it."""
+    st.header("What else the report asked")
+    drawings = {
+        "optimizers": (studies.by_learning_rate, charts.learning_rates),
+        "batch-size": (studies.changes_with_batch, charts.batch_changes),
+        "feature-quantiles": (studies.features_over_epochs, charts.feature_curves),
+        "depth": (studies.by_depth, charts.depth_curves),
+    }
+    for tab, (name, title) in zip(
+        st.tabs(list(studies.TITLES.values())), studies.TITLES.items(), strict=True
+    ):
+        with tab:
+            study = attempt(partial(studies.read_study, folder, name))
+            if study is None:
+                st.markdown(f"Not measured yet: {studies.command(name)} does it.")
+                continue
+            st.markdown(f"**{study.facts['question']}** {study.facts['answer']}")
+            prepare, draw = drawings[name]
+            table = prepare(study.table)
+            if len(table):
+                words = f"{title}: {study.facts['question']} The sentence above is the answer"
+                show_chart(draw(table), words, table, f"study-{name}")
+            st.caption(f"{study.size} {NOTES[name]}")
+
+
 def attempt(read: Callable[[], Any]) -> Any:
     """What a reader returns, or None and a warning on the page."""
     try:
@@ -264,3 +299,4 @@ if histories is not None and len(histories):
     show_learning(histories)
 if comparison is not None:
     show_closely(reports, comparison)
+show_studies(folder)

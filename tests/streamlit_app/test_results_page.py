@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.measurements import write_report, write_results, write_short_runs
+from tests.measurements import write_report, write_results, write_short_runs, write_study
 
 ROOT = Path(__file__).parents[2]
+ASKED = "What else the report asked"
 
 
 @pytest.fixture
@@ -42,6 +43,7 @@ def test_everything_measured_of_seven_variants_is_shown(folder: Path) -> None:
         "Which differences are more than chance?",
         "How they learned",
         "One variant from close",
+        ASKED,
     ]
     assert len(app.dataframe[0].value) == 8  # with the consensus
     assert "of 21 pairs differ by more than chance" in text(app)
@@ -73,13 +75,13 @@ def test_one_variant_without_a_comparison_shows_its_scores_and_the_command_for_t
     assert app.dataframe[0].value["accuracy on test, %"].tolist() == ["87.0 (85.0 to 89.0)"]
     assert "`python -m trainer.comparison --data PHOTOS`" in app.info[0].value
     assert "`python -m trainer.studies norms --data PHOTOS`" in text(app)
-    assert titles(app) == ["How they learned"]
+    assert titles(app) == ["How they learned", ASKED]
 
 
 def test_one_variant_has_neither_pairs_nor_a_consensus(folder: Path) -> None:
     write_results(folder, ["bn"])
     app = shown()
-    assert titles(app) == ["How they learned", "One variant from close"]
+    assert titles(app) == ["How they learned", "One variant from close", ASKED]
     assert app.dataframe[0].value["variant"].tolist() == ["bn"]
     assert app.selectbox(key="variant").options == ["bn: batch norm"]
 
@@ -165,3 +167,28 @@ def test_unfinished_short_runs_do_not_disturb(folder: Path) -> None:
 def test_no_results_are_explained_with_the_command_that_makes_some(folder: Path) -> None:
     (error,) = shown().error
     assert "python -m trainer --norm bn --data PHOTOS" in error.value
+
+
+def test_each_study_has_a_tab_with_its_answer_and_a_chart_or_its_command(folder: Path) -> None:
+    write_results(folder, ["bn"])
+    write_study(folder, "optimizers")
+    write_study(folder, "depth", done=4)
+    app = shown()
+    assert [tab.label for tab in app.tabs] == ["Optimizers", "Batch size", "Features", "Depth"]
+    done, missing, _, partly = app.tabs
+    assert done.markdown[0].value == "**What of optimizers?** No difference in optimizers."
+    assert "9 of 9 are done." in done.caption[0].value
+    assert "4 of 9 are done so far." in partly.caption[0].value
+    assert "`python -m trainer.studies batch-size --data PHOTOS`" in missing.markdown[0].value
+    assert [len(tab.get("vega_lite_chart")) for tab in app.tabs] == [1, 0, 0, 1]
+    assert [len(tab.get("download_button")) for tab in app.tabs] == [1, 0, 0, 1]
+
+
+def test_a_damaged_study_is_named_in_its_tab_and_the_others_are_shown(folder: Path) -> None:
+    write_results(folder, ["bn"])
+    write_study(folder, "batch-size")
+    write_study(folder, "feature-quantiles")
+    (folder / "studies" / "batch-size.json").write_text("damaged")
+    app = shown()
+    assert "studies/batch-size.csv or batch-size.json is damaged" in app.tabs[1].warning[0].value
+    assert len(app.tabs[2].get("vega_lite_chart")) == 1
