@@ -24,7 +24,7 @@ from streamlit_app.serving import (
 from streamlit_app.species import FACTS, RED_LIST_YEAR, common_name, lookalikes, sureness
 
 # The guide has as many columns as fit, one on a phone. The chart is drawn last: what comes below
-# it on a phone keeps its place meanwhile.
+# it on a phone keeps its place meanwhile, and so does what comes below the photo.
 STYLE = """<style>
 .st-key-chances { min-height: 13.75rem; }
 ul.guide.guide { display: grid; gap: 1.5rem; margin: 0; padding: 0; list-style: none;
@@ -36,7 +36,9 @@ ul.guide.guide > li { margin: 0; padding: 0; font-size: .9375rem; }
     overflow: hidden; border: 1px solid #8888; }
 .guide s { flex: 1; }
 </style>"""
-WHOLE = {"zoom": 1.0, "across": 50, "down": 50}  # where the sliders of the crop start
+# Where the sliders start.
+WHOLE = {"zoom": 1.0, "across": 50, "down": 50}
+STRENGTH = 60
 
 
 def start_anew() -> None:
@@ -70,7 +72,8 @@ def introduce(species: tuple[str, ...]) -> None:
     """What Plumage does, and a bird to look up."""
     st.markdown(
         "Plumage names the bird on your photo and paints over it what it looked at. "
-        "It does best where the bird fills about half the photo."
+        "It does best where the bird fills about half the photo. A copied photo can be pasted: "
+        "go to Upload with the Tab key, then press Ctrl+V."
     )
     chosen = choose_in_address(
         "Look up a bird",
@@ -142,17 +145,19 @@ def show_chances(ranking: list[tuple[str, float]]) -> None:
     )
 
 
-def choose_crop(size: tuple[int, int]) -> Box | None:
-    """The square that the answer is about; None for the whole photo."""
-    for key, value in WHOLE.items():
-        st.session_state.setdefault(key, value)
+def chosen_crop(size: tuple[int, int]) -> Box | None:
+    """The square that the answer is about, as its sliders say; None for the whole photo."""
+    zoom, across, down = (st.session_state.setdefault(key, start) for key, start in WHOLE.items())
+    return None if zoom == 1 else crop_box(size, zoom, across / 100, down / 100)
+
+
+def show_crop(whole: bool) -> None:
+    """The sliders that choose the crop; whole: whether there is none yet, to be moved."""
     with st.expander("Crop to the bird"):
         st.markdown("It works best where the bird fills about half the square.")
-        zoom = st.slider("Zoom", 1.0, 8.0, step=0.25, format="%.2f x", key="zoom")
-        whole = zoom == WHOLE["zoom"]
-        across = st.slider("Left to right", 0, 100, key="across", format="%d%%", disabled=whole)
-        down = st.slider("Top to bottom", 0, 100, key="down", format="%d%%", disabled=whole)
-    return None if whole else crop_box(size, zoom, across / 100, down / 100)
+        st.slider("Zoom", 1.0, 8.0, step=0.25, format="%.2f x", key="zoom")
+        st.slider("Left to right", 0, 100, key="across", format="%d%%", disabled=whole)
+        st.slider("Top to bottom", 0, 100, key="down", format="%d%%", disabled=whole)
 
 
 def show_heatmap(photo: Image.Image, box: Box | None, answer: Answer) -> None:
@@ -167,19 +172,23 @@ def show_heatmap(photo: Image.Image, box: Box | None, answer: Answer) -> None:
     )
     species = other or answer.ranking(0)[0][0]
     heatmap, share = answer.heatmap(0, species), percent(dict(answer.ranking(0))[species])
-    frame, legend = st.empty(), st.empty()
-    strength = st.slider("Strength of the heatmap", 0, 100, 60, 5, "%d%%", key="strength")
+    strength = st.session_state.setdefault("strength", STRENGTH)
     inside = overlay(photo.crop(box) if box else photo, heatmap, strength / 100)
-    frame.image(
-        marked(photo, inside, box) if box else inside,
-        width="stretch",
-        output_format="JPEG",
-        alt=f"Your photo; bright colours mark what speaks for {common_name(species)}",
-    )
+    with st.container(key="picture"):
+        # Keeps the photo's place until it is there.
+        ratio = f"{photo.width} / {photo.height}"
+        st.html(f"<style>.st-key-picture img {{ aspect-ratio: {ratio} }}</style>")
+        st.image(
+            marked(photo, inside, box) if box else inside,
+            width="stretch",
+            output_format="JPEG",
+            alt=f"Your photo; bright colours mark what speaks for {common_name(species)}",
+        )
     if heatmap.any():
-        legend.html(f"What speaks for <b>{common_name(species)}</b>, {share}{LEGEND}")
+        st.html(f"What speaks for <b>{common_name(species)}</b>, {share}{LEGEND}")
     else:
-        legend.markdown(f"Nothing on this photo speaks for **{common_name(species)}**, {share}.")
+        st.markdown(f"Nothing on this photo speaks for **{common_name(species)}**, {share}.")
+    st.slider("Strength of the heatmap", 0, 100, step=5, format="%d%%", key="strength")
 
 
 st.html(STYLE)
@@ -195,21 +204,22 @@ if data is not None:
         photo = photo_in(data)
     except PhotoError as error:
         left.error(str(error))
+guide = st.empty()  # gone before the answer comes, which would push it down
 if data is None or photo is None:
     with right:
         introduce(variants[variant].species)
-    show_guide(variants[variant].species)
+    with guide.container():
+        show_guide(variants[variant].species)
     st.stop()
 
 with left:
     facts, chances = st.container(), st.container(key="chances")
-with right:
-    picture = st.container()  # drawn after the crop's sliders, shown above them
-    box = choose_crop(photo.size)
+box = chosen_crop(photo.size)
 answer = answer_to(data, variant, stamp, box)
 with facts:
     show_answer(answer.ranking(0))
-with picture:
+with right:
     show_heatmap(photo, box, answer)
+    show_crop(whole=box is None)
 with chances:  # last, since drawing a chart keeps a browser longest
     show_chances(answer.ranking(0))

@@ -1,0 +1,147 @@
+import csv
+import re
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from streamlit_app.charts import percent
+from streamlit_app.classifier import Classifier, checkpoints_folder, variant_folders
+from streamlit_app.cropping import Box, crop_box
+from streamlit_app.species import common_name
+from tests.browser.conftest import Open
+from tests.browser.window import give
+
+VARIANTS = variant_folders(checkpoints_folder())
+
+
+def answered(photo: Path, variant: Path = VARIANTS[0], box: Box | None = None) -> str:
+    """What the heading has to say: asked without the app."""
+    species, probability = Classifier(variant).answer([Image.open(photo).crop(box)]).ranking(0)[0]
+    return f"{common_name(species)}, {percent(probability)}"
+
+
+def heading(page: Page) -> str:
+    return page.get_by_role("heading", level=2).inner_text()
+
+
+def picture(page: Page) -> str:
+    """The address of the photo with its heatmap, which changes with its pixels."""
+    return page.get_by_alt_text("bright colours mark").get_attribute("src") or ""
+
+
+def choose(page: Page, label: str, name: str) -> None:
+    """Choose from a list by keyboard, as anyone can."""
+    page.get_by_role("combobox", name=label).focus()
+    page.keyboard.type(name)
+    page.keyboard.press("Enter")
+
+
+def test_a_photo_is_answered_with_its_heatmap_facts_and_numbers(
+    open_page: Open, kingfisher: Path, size: tuple[int, int]
+) -> None:
+    page = open_page("identify", size=size)
+    expect(page.get_by_text("birds it knows")).to_be_visible()
+    give(page, kingfisher)
+    assert heading(page) == answered(kingfisher)
+    assert page.get_by_alt_text("bright colours mark").evaluate("i => i.naturalWidth") == 480
+    expect(page.get_by_text("What speaks for")).to_be_visible()
+    expect(page.get_by_text("IUCN Red List")).to_be_visible()
+    expect(page.get_by_text("birds it knows")).to_have_count(0)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the numbers").click()
+    assert download.value.suggested_filename == "answer.csv"
+    assert len(list(csv.DictReader(download.value.path().open()))) == 25
+
+
+def test_another_species_stands_in_the_address_and_back_undoes_it(
+    open_page: Open, kingfisher: Path, size: tuple[int, int]
+) -> None:
+    page = open_page("identify", size=size)
+    give(page, kingfisher)
+    before = picture(page)
+    choose(page, "Why not another bird?", "Sarus Crane")
+    expect(page.get_by_text("for Sarus Crane")).to_be_visible()
+    expect(page).to_have_url(re.compile("species=Sarus-Crane"))
+    expect(page.get_by_alt_text("speaks for Sarus Crane")).not_to_have_attribute("src", before)
+    page.go_back()
+    expect(page).not_to_have_url(re.compile("species="))
+    expect(page.get_by_alt_text("speaks for Sarus Crane")).to_have_count(0)
+    assert heading(page) == answered(kingfisher)
+
+
+def test_the_answer_follows_the_crop(
+    open_page: Open, kingfisher: Path, size: tuple[int, int]
+) -> None:
+    page = open_page("identify", size=size)
+    give(page, kingfisher)
+    before = picture(page)
+    page.get_by_text("Crop to the bird").click()
+    expect(page.get_by_role("slider", name="Left to right")).to_be_disabled()
+    page.get_by_role("slider", name="Zoom").press("ArrowRight")
+    box = crop_box(Image.open(kingfisher).size, 1.25, 0.5, 0.5)
+    expect(page.get_by_role("heading", level=2)).to_have_text(answered(kingfisher, box=box))
+    expect(page.get_by_alt_text("bright colours mark")).not_to_have_attribute("src", before)
+    expect(page.get_by_role("slider", name="Left to right")).to_be_enabled()
+
+
+def test_the_variant_stands_in_the_address_and_a_link_opens_it(
+    open_page: Open, kingfisher: Path
+) -> None:
+    page = open_page("identify")
+    choose(page, "Model", f"{VARIANTS[1].name}:")
+    expect(page).to_have_url(re.compile(f"variant={VARIANTS[1].name}"))
+    page.close()
+    linked = open_page("identify", f"variant={VARIANTS[2].name}&species=House-Crow")
+    expect(linked.get_by_text("Corvus splendens").first).to_be_visible()
+    give(linked, kingfisher)
+    assert heading(linked) == answered(kingfisher, VARIANTS[2])
+
+
+def test_a_photo_is_pasted_from_the_clipboard(open_page: Open, kingfisher: Path) -> None:
+    page = open_page("identify", permissions=["clipboard-read", "clipboard-write"])
+    page.evaluate(
+        """async bytes => {
+            const photo = new Blob([new Uint8Array(bytes)], {type: 'image/png'});
+            await navigator.clipboard.write([new ClipboardItem({'image/png': photo})]);
+        }""",
+        list(kingfisher.read_bytes()),
+    )
+    page.locator("button", has_text="Upload").focus()
+    page.keyboard.press("Control+V")
+    expect(page.get_by_role("heading", level=2)).to_have_text(answered(kingfisher))
+
+
+def test_a_photo_is_given_by_keyboard_alone(open_page: Open, kingfisher: Path) -> None:
+    page = open_page("identify")
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.matches('[data-testid*=Dropzone] button')"):
+            break
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(kingfisher)
+    expect(page.get_by_role("heading", level=2)).to_have_text(answered(kingfisher))
+
+
+def test_a_file_that_is_no_photo_is_refused_with_advice(open_page: Open, tmp_path: Path) -> None:
+    file = tmp_path / "bird.jpg"
+    file.write_text("no photo")
+    page = open_page("identify")
+    page.locator("input[type=file]").set_input_files(file)
+    expect(page.get_by_role("alert")).to_contain_text("save it as one of these and try again")
+    expect(page.get_by_text("birds it knows")).to_be_visible()
+
+
+# By how much of the window, times how far, what was shown has moved: the web's own measure, of
+# which up to 0.1 passes for good (https://web.dev/articles/cls).
+WATCH = """window.moved = 0;
+new PerformanceObserver(list => list.getEntries().forEach(entry => window.moved += entry.value))
+    .observe({type: 'layout-shift'});"""
+
+
+def test_nothing_jumps_while_answering(open_page: Open, kingfisher: Path) -> None:
+    page = open_page("identify")
+    page.evaluate(WATCH)
+    give(page, kingfisher)
+    assert page.evaluate("window.moved") < 0.1

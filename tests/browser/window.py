@@ -1,0 +1,60 @@
+"""The app in Chromium, as the browser tests, the README's pictures and the benchmark open it."""
+
+import contextlib
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.visitor import serving
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = shutil.which("chromium")
+# By page: its place in the address.
+PAGES = {
+    path.stem: "" if path.stem == "identify" else path.stem
+    for path in sorted((ROOT / "streamlit_app" / "views").glob("*.py"))
+}
+SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
+_QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+# A page that is loaded, has nothing to run and no photo, chart or table on its way.
+_SETTLED = """() => document.querySelector('h1')
+    && document.querySelector('[data-test-script-state=notRunning]')
+    && !document.querySelector('[data-testid=stSkeleton], [data-stale=true]')
+    && [...document.images].every(image => image.complete)
+    && [...document.querySelectorAll('[data-testid=stVegaLiteChart]')]
+        .every(chart => chart.querySelector('svg, canvas'))"""
+
+
+@contextlib.contextmanager
+def served() -> Iterator[str]:
+    """Run the app with the checkpoints that are shipped; its address."""
+    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app/main.py"]
+    with serving([*command, "--server.headless=true"], ROOT) as (host, _):
+        yield f"http://{host}/"
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium, which is named `chromium` on the PATH."""
+    with sync_playwright() as playwright:
+        # Chromium's own sandbox refuses to run as root, and so in most containers.
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", *_QUIET]
+        )
+        yield browser
+        browser.close()
+
+
+def settle(page: Page) -> None:
+    """Return once the page has come to rest."""
+    page.wait_for_function(_SETTLED)
+
+
+def give(page: Page, *photos: Path) -> None:
+    """Upload photos and return once they are answered."""
+    page.locator("input[type=file]").set_input_files(photos)
+    expect(page.get_by_role("button", name="Download").first).to_be_visible()
+    settle(page)
