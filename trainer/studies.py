@@ -4,16 +4,20 @@
     python -m trainer.studies --list
 
 What is done already is skipped, what was interrupted goes on, and several of these commands
-started side by side share the work. The answer is one tidy table, checkpoints/studies/NAME.csv.
+started side by side share the work: on two cores, two of them with OMP_NUM_THREADS=1 each. The
+answer is one tidy table, checkpoints/studies/NAME.csv, in whose last row of a run that diverged the
+loss is missing; beside it NAME.json says what all runs have in common and what they show.
 """
 
 import json
+import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any
 
+import numpy as np
 import pandas as pd
 import torch
 import tyro
@@ -24,75 +28,16 @@ from trainer.checkpoint import CHECKPOINTS, make_checkpoint
 from trainer.export import ExportError
 from trainer.files import replacing
 from trainer.memory import keep_memory
-from trainer.photos import PhotoFolder, PhotoSetError
-from trainer.recipe import NormKey, Recipe
-from trainer.training import TrainingError, new_run, train
+from trainer.photos import PhotoFolder, PhotoSet, PhotoSetError
+from trainer.questions import FULL_SIZE, STUDIES, Study, last_features
+from trainer.recipe import Recipe
+from trainer.resnet import ResNet
+from trainer.results_studies import ANSWERS, settings
+from trainer.training import DivergedError, TrainingError, new_run, spread, train
 
 TABLES = CHECKPOINTS / "studies"
-
-
-@dataclass(frozen=True)
-class Study:
-    """One question and the runs that answer it.
-
-    Attributes:
-        question: what is asked.
-        budget: what all runs have in common.
-        changes: for each run, what it changes of the budget.
-        checkpoints: whether each run ends as a whole checkpoint.
-    """
-
-    question: str
-    budget: Recipe
-    changes: Sequence[dict[str, Any]]
-    checkpoints: bool = False
-
-    @property
-    def recipes(self) -> dict[str, Recipe]:
-        """Every run by a name that says what is special about it."""
-        return {
-            ",".join(f"{key}={value}" for key, value in change.items()) or "as-it-is": replace(
-                self.budget, **change
-            )
-            for change in self.changes
-        }
-
-    @property
-    def varied(self) -> list[str]:
-        """Names of the hyperparameters that differ between runs."""
-        return list(dict.fromkeys(key for change in self.changes for key in change))
-
-
-SHORT = replace(Recipe(), image_size=64, epochs=6)
-STUDIES = {
-    "recipe": Study(
-        "What does each part of the recipe bring, at 64 px and in 4 epochs?",
-        replace(SHORT, epochs=4),
-        [
-            {},
-            {"seed": 1},
-            {"label_smoothing": 0.0},
-            {"weight_decay": 1e-4},
-            {"learning_rate": 0.1},
-            {"augmentation": "crops-and-colour"},
-            {"first_scale": 1.0},
-            {"optimizer": "adamw", "learning_rate": 3e-3, "weight_decay": 0.05},
-            {"schedule": "cosine", "warmup": 0.25},
-            {"augmentation": "none"},
-        ],
-    ),
-    "norms": Study(
-        "Which norm is best when all train alike, and how much is chance?",
-        SHORT,
-        [
-            # Without a norm the recipe's learning rate of 0.2 ends in numbers that are none.
-            {"norm": norm, "seed": seed} | ({"learning_rate": 0.05} if norm == "nn" else {})
-            for seed in range(3)
-            for norm in get_args(NormKey)
-        ],
-        checkpoints=True,
-    ),
-}
+CORES = 2  # that a study's minutes are of
+WATCHED = 8  # val photos of each species whose features are watched
 
 
 def main(arguments: list[str]) -> int:
@@ -105,10 +50,10 @@ def main(arguments: list[str]) -> int:
     )
     if command.list or command.name is None:
         for name, study in STUDIES.items():
-            print(f"{name:12} {len(study.changes):3} runs  {study.question}")
+            print(f"{name:18} {len(study.changes):3} runs  {study.question}")
         return 0
     try:
-        run_study(command.name, Path(command.data), Path(command.output))
+        run_study(command.name, Path(command.data), Path(command.output), command.full)
     except (PhotoSetError, TrainingError, ExportError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -120,49 +65,83 @@ def main(arguments: list[str]) -> int:
 
 @dataclass(frozen=True)
 class Command:
-    """Run a study: every run that it lacks, then its table."""
+    """Run a study: every run that it lacks and has time for, then its table."""
 
-    name: Annotated[Literal["recipe", "norms"] | None, tyro.conf.Positional] = None
+    name: Annotated[
+        str | None,
+        tyro.conf.Positional,
+        tyro.conf.arg(constructor=tyro.extras.literal_type_from_choices(STUDIES)),
+    ] = None
     """Which study."""
     data: str = Recipe.data
     """Folder with train/, val/ and test/ inside, each with one folder of photos a species."""
     output: str = Recipe.output
     """Folder in which the runs are kept."""
+    full: bool = False
+    """Train on all photos, for as many epochs and at as many pixels as the best recipe, however
+    long it takes; the table takes the place of the small one's."""
     list: bool = False
     """Say which studies there are."""
 
 
-def run_study(name: str, data: Path, output: Path) -> None:
-    """Do what is not done yet of a study and write its table."""
+def run_study(name: str, data: Path, output: Path, full: bool = False) -> None:
+    """Do what is not done yet of a study, as far as its minutes go, and write its table."""
     keep_memory()
     torch.set_flush_denormal(True)
-    study, home = STUDIES[name], output / "studies" / name
+    study = (FULL_SIZE if full else STUDIES)[name]
+    home = output / "studies" / (f"{name}-full" if full else name)
     source = PhotoFolder(data)
     source.check()
-    for run_name, budget in tqdm(study.recipes.items(), name, unit=" runs", position=1):
-        folder = home / run_name
-        recipe = replace(budget, data=str(data), output=str(output))
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(folder / ".lock", blocking=False):
-                if finished(folder):
-                    continue
+    with tqdm(desc=name, unit=" runs", position=1) as bar:
+        while True:
+            table = finished_runs(study, home)
+            recipes = study.recipes(table)
+            waiting = [run for run in recipes if not finished(home / run)]
+            bar.total, bar.n = len(recipes), len(recipes) - len(waiting)
+            bar.refresh()
+            if not within_time(study, table) or not any(
+                run_if_free(
+                    study,
+                    home / run,
+                    replace(recipes[run], data=str(data), output=str(output)),
+                    source,
+                )
+                for run in waiting
+            ):
+                break
+            write_table(name, study, home, source)
+    write_table(name, study, home, source)
+    report_progress(name, study, home)
+
+
+def run_if_free(study: Study, folder: Path, recipe: Recipe, source: PhotoFolder) -> bool:
+    """Make a run; False, and nothing is done, where another command has made it or is at it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".lock", blocking=False):
+            if finished(folder):
+                return False
+            try:
                 if study.checkpoints:
                     make_checkpoint(recipe, folder, resume=True)
                 else:
-                    finish(folder, recipe, source, output / "cache")
-        except Timeout:
-            continue  # another command is at it
-    write_table(study, home, TABLES / f"{name}.csv")
+                    finish(study, folder, recipe, source)
+            except DivergedError as error:
+                print(f"{folder.name}: {error}", file=sys.stderr)
+                record_divergence(folder)
+            return True
+    except Timeout:
+        return False
 
 
 def finished(folder: Path) -> bool:
-    """Whether a run has been trained and measured."""
+    """Whether a run has been trained and measured, or has diverged."""
     return (folder / "history.csv").exists() and not (folder / "state.pt").exists()
 
 
-def finish(folder: Path, recipe: Recipe, source: PhotoFolder, cache: Path) -> None:
+def finish(study: Study, folder: Path, recipe: Recipe, source: PhotoFolder) -> None:
     """Train a run to its end."""
+    cache = Path(recipe.output) / "cache"
     photos = {
         "train": source.load("train", recipe.stored_size, cache),
         "val": source.load("val", recipe.image_size, cache),
@@ -171,28 +150,56 @@ def finish(folder: Path, recipe: Recipe, source: PhotoFolder, cache: Path) -> No
     state = folder / "state.pt"
     if state.exists():
         run.restore(folder, recipe)
-    train(run, recipe, photos, folder)
+    train(run, recipe, photos, folder, watcher(study, photos["val"], recipe))
     state.unlink()
 
 
-def write_table(study: Study, home: Path, path: Path) -> None:
-    """Write the histories of a study's finished runs, one below the other."""
-    parts = []
-    for name, recipe in study.recipes.items():
+def watcher(
+    study: Study, val: PhotoSet, recipe: Recipe
+) -> Callable[[ResNet], dict[str, float]] | None:
+    """What the study watches of a network, on the same photos of val whatever the seed."""
+    if study.watch is None:
+        return None
+    watch = study.watch
+    photos = np.asarray(val.pixels[spread(val.labels, WATCHED)])
+    return lambda network: watch(last_features(network, photos, recipe.device))
+
+
+def record_divergence(folder: Path) -> None:
+    """End a run's history with a row without a loss, so that nobody tries it again."""
+    path = folder / "history.csv"
+    rows = pd.read_csv(path).to_dict("records") if path.exists() else []
+    rows.append({"epoch": rows[-1]["epoch"] + 1 if rows else 1, "split": "train"})
+    columns = ["epoch", "split", "loss", "accuracy", "micro_f1", "macro_f1"]
+    columns += ["learning_rate", "seconds"]
+    with replacing(path) as temporary:
+        pd.DataFrame(rows, columns=list(dict.fromkeys([*columns, *rows[0]]))).to_csv(
+            temporary, index=False, float_format="%.6g"
+        )
+    (folder / "state.pt").unlink(missing_ok=True)
+
+
+def finished_runs(study: Study, home: Path) -> pd.DataFrame:
+    """The histories of a study's finished runs, one below the other."""
+    table = gathered(study, home, study.recipes())
+    return table if study.then is None else gathered(study, home, study.recipes(table))
+
+
+def gathered(study: Study, home: Path, recipes: dict[str, Recipe]) -> pd.DataFrame:
+    """The histories of those of these runs that are finished."""
+    parts = [pd.DataFrame()]
+    for name, recipe in recipes.items():
         if finished(home / name):
             history = pd.read_csv(home / name / "history.csv")
-            if study.checkpoints:
+            if (home / name / "report.json").exists():
                 history = pd.concat([history, measured(home / name)])
             # The history's own learning rate is that of each epoch.
-            for place, key in enumerate(k for k in study.varied if k not in history):
-                history.insert(place, key, getattr(recipe, key))
+            varied = {key.replace("learning", "peak_learning"): key for key in study.varied}
+            said = {column: getattr(recipe, key) for column, key in varied.items()}
+            for place, (column, value) in enumerate((said | study.describe(recipe)).items()):
+                history.insert(place, column, value)
             parts.append(history)
-    print(f"{len(parts)} of {len(study.changes)} runs are done")
-    if parts:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            pd.concat(parts).to_csv(temporary, index=False, float_format="%.6g")
-        print(f"{path} holds their histories")
+    return pd.concat(parts[1:] or parts, ignore_index=True)
 
 
 def measured(folder: Path) -> pd.DataFrame:
@@ -200,6 +207,62 @@ def measured(folder: Path) -> pd.DataFrame:
     report = json.loads((folder / "report.json").read_text())
     values = {name: score["value"] for name, score in report["metrics"]["test"].items()}
     return pd.DataFrame([{"epoch": report["best_epoch"], "split": "test"} | values])
+
+
+def within_time(study: Study, table: pd.DataFrame) -> bool:
+    """Whether one more run fits into the study's minutes, if it takes as long as the longest."""
+    if table.empty:
+        return True
+    seconds = table.groupby(settings(table), dropna=False).seconds.sum()
+    side_by_side = CORES / min(CORES, torch.get_num_threads())
+    return bool(seconds.sum() + seconds.max() <= 60 * study.minutes * side_by_side)
+
+
+def write_table(name: str, study: Study, home: Path, source: PhotoFolder) -> None:
+    """Write the table of a study, and what there is to know about it, as far as it is done."""
+    TABLES.mkdir(parents=True, exist_ok=True)
+    with FileLock(home / ".table.lock"):
+        table = finished_runs(study, home)
+        if table.empty:
+            return
+        with replacing(TABLES / f"{name}.csv") as temporary:
+            table.to_csv(temporary, index=False, float_format="%.6g")
+        if name in ANSWERS:
+            facts = known(study, table, source)
+            facts["answer"] = ANSWERS[name](table, facts)
+            with replacing(TABLES / f"{name}.json") as temporary:
+                temporary.write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def known(study: Study, table: pd.DataFrame, source: PhotoFolder) -> dict[str, Any]:
+    """What is to be known about a study beside its table."""
+    return {
+        "question": study.question,
+        "recipe": study.budget.as_dict(),
+        "species": len(source.species),
+        "val_photos": len(source.files["val"]),
+        "planned": len(study.recipes(table)),
+        "done": len(table.groupby(settings(table), dropna=False)),
+        "minutes": study.minutes if math.isfinite(study.minutes) else None,
+        "in_time": within_time(study, table),
+    }
+
+
+def report_progress(name: str, study: Study, home: Path) -> None:
+    """Print how much is done, and what was dropped by which rule."""
+    table = finished_runs(study, home)
+    recipes = study.recipes(table)
+    waiting = [run for run in recipes if not finished(home / run)]
+    print(f"{len(recipes) - len(waiting)} of {len(recipes)} runs are done")
+    if waiting and not within_time(study, table):
+        print(
+            f"The study's {study.minutes:g} minutes on {CORES} cores are spent. By its rule, all "
+            "runs with the first seed first, then those with the second and so on, these are "
+            "dropped (--full makes the study without a limit):"
+        )
+        print(*waiting, sep="\n")
+    if len(table):
+        print(f"{TABLES / name}.csv holds their histories")
 
 
 if __name__ == "__main__":

@@ -1,3 +1,5 @@
+import json
+import math
 from dataclasses import replace
 
 import pandas as pd
@@ -5,7 +7,8 @@ import pytest
 from filelock import FileLock
 
 from trainer import studies
-from trainer.studies import STUDIES, Study, main, run_study
+from trainer.questions import QUESTIONS, STUDIES, Study, feature_percentiles
+from trainer.studies import main, run_study, within_time
 
 
 @pytest.fixture
@@ -15,13 +18,6 @@ def tiny(tiny_recipe, monkeypatch, tmp_path):
     monkeypatch.setitem(STUDIES, "tiny", study)
     monkeypatch.setattr(studies, "TABLES", tmp_path / "tables")
     return study
-
-
-def test_runs_are_named_after_what_they_change(tiny_recipe):
-    study = Study("?", tiny_recipe, [{}, {"norm": "gn", "seed": 2}])
-    assert list(study.recipes) == ["as-it-is", "norm=gn,seed=2"]
-    assert study.recipes["norm=gn,seed=2"] == replace(tiny_recipe, norm="gn", seed=2)
-    assert study.varied == ["norm", "seed"]
 
 
 def test_a_study_trains_what_is_missing_and_writes_one_tidy_table(
@@ -65,3 +61,97 @@ def test_the_list_names_every_study_with_its_question(capsys):
 def test_without_photos_a_sentence_says_what_is_expected(tmp_path, capsys):
     assert main(["norms", "--data", str(tmp_path), "--output", str(tmp_path / "runs")]) == 2
     assert "--data names a folder" in capsys.readouterr().err
+
+
+def test_the_list_of_names_is_that_of_the_commands_choices(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    told = capsys.readouterr().out
+    assert all(name in told for name in STUDIES)
+    with pytest.raises(SystemExit):
+        main(["no-such-study"])
+
+
+@pytest.fixture
+def quick(tiny_recipe, monkeypatch, tmp_path):
+    """Put a study of these changes in the place of `depth`, in runs of one epoch."""
+
+    def put(changes, **attributes):
+        study = Study("Deep?", replace(tiny_recipe, epochs=1), changes, **attributes)
+        monkeypatch.setitem(STUDIES, "depth", study)
+        monkeypatch.setattr(studies, "TABLES", tmp_path / "tables")
+        return study
+
+    return put
+
+
+def test_a_run_that_diverges_is_recorded_and_not_tried_again(
+    quick, drawn_photos, tmp_path, monkeypatch, capsys
+):
+    good = {"norm": "nn", "n": 1, "learning_rate": 0.01, "seed": 0}
+    quick([good | {"learning_rate": 1e20}, good])
+    run_study("depth", drawn_photos, tmp_path / "runs")
+    assert "2 of 2 runs are done" in capsys.readouterr().out
+    table = pd.read_csv(tmp_path / "tables" / "depth.csv")
+    diverged = table[table.peak_learning_rate == 1e20]
+    assert diverged.split.tolist() == ["train"]
+    assert math.isnan(diverged.loss.iloc[0])
+    assert table[table.peak_learning_rate == 0.01].split.tolist() == ["train", "val"]
+
+    monkeypatch.setattr(studies, "finish", lambda *_: pytest.fail("tried again"))
+    run_study("depth", drawn_photos, tmp_path / "runs")
+
+
+def test_runs_that_follow_from_finished_ones_are_made_in_the_same_command(
+    quick, drawn_photos, tmp_path
+):
+    base = {"norm": "torch-bn", "n": 1, "learning_rate": 0.05}
+
+    def then(table):
+        return [base | {"seed": 0, "learning_rate": 0.02}] if len(table) == 4 else []
+
+    quick([base | {"seed": 0}, base | {"seed": 1}], then=then)
+    # The follower belongs to the first seed and is known only once both runs are done.
+    run_study("depth", drawn_photos, tmp_path / "runs")
+    table = pd.read_csv(tmp_path / "tables" / "depth.csv")
+    assert list(zip(table.seed, table.peak_learning_rate, strict=True))[::2] == [
+        (0, 0.05),
+        (0, 0.02),
+        (1, 0.05),
+    ]
+
+
+def test_when_the_minutes_are_spent_the_last_seeds_are_dropped_and_named(
+    quick, drawn_photos, tmp_path, capsys
+):
+    base = {"norm": "torch-bn", "n": 1, "learning_rate": 0.05}
+    quick([base | {"seed": seed} for seed in range(3)], minutes=1e-9)
+    run_study("depth", drawn_photos, tmp_path / "runs")
+    told = capsys.readouterr().out
+    assert "1 of 3 runs are done" in told
+    assert told.index("seed=1") < told.index("seed=2")
+    facts = json.loads((tmp_path / "tables" / "depth.json").read_text())
+    assert (facts["planned"], facts["done"], facts["in_time"]) == (3, 1, False)
+    assert (facts["species"], facts["val_photos"]) == (3, 24)
+    assert facts["answer"]
+
+
+def test_a_run_must_fit_into_the_minutes_that_all_commands_side_by_side_have(tiny_recipe):
+    study = Study("?", tiny_recipe, [{"seed": 0}], minutes=10)
+    rows = [{"seed": seed, "epoch": 1, "split": "train", "seconds": 399.0} for seed in (0, 1)]
+    # One thread of two: 20 minutes of two commands; 2 x 399 s and another 399 s fit.
+    assert within_time(study, pd.DataFrame(rows))
+    rows += [{"seed": 2, "epoch": 1, "split": "train", "seconds": 4.0}]
+    assert not within_time(study, pd.DataFrame(rows))
+
+
+def test_features_are_watched_where_the_study_asks(quick, drawn_photos, tmp_path):
+    quick([{"norm": "gn", "n": 1, "learning_rate": 0.05, "seed": 0}], watch=feature_percentiles)
+    run_study("depth", drawn_photos, tmp_path / "runs")
+    table = pd.read_csv(tmp_path / "tables" / "depth.csv")
+    row = table[table.split == "val"].iloc[0]
+    assert 0 <= row.percentile_1 <= row.percentile_20 <= row.percentile_80 <= row.percentile_99
+
+
+def test_every_question_has_an_answer_and_a_section():
+    assert set(studies.ANSWERS) == set(QUESTIONS)
