@@ -266,7 +266,7 @@ def learning_rates(cells: pd.DataFrame) -> alt.LayerChart:
         x=alt.X(
             "rate:Q",
             title="highest learning rate",
-            scale=alt.Scale(type="log"),
+            scale=alt.Scale(type="log", nice=False, padding=15),
             axis=alt.Axis(values=sorted(cells["rate"].unique()), format="~g", grid=False),
         ),
         y=alt.Y("accuracy:Q", title="accuracy on val photos", axis=_percent_axis()),
@@ -275,7 +275,11 @@ def learning_rates(cells: pd.DataFrame) -> alt.LayerChart:
     )
     marks = points.mark_point(filled=True, size=80, opacity=1).encode(
         shape=alt.Shape(
-            "schedule:N", scale=alt.Scale(domain=kinds, range=shapes), legend=_legend(4)
+            "schedule:N",
+            scale=alt.Scale(domain=kinds, range=shapes),
+            legend=alt.Legend(
+                title=None, orient="bottom", columns=4, symbolFillColor=_GREY, symbolStrokeWidth=0
+            ),
         )
     )
     lines = points.mark_line().transform_filter("datum.schedule == 'constant'")
