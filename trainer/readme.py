@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from trainer import results, results_explain
+from trainer import results, results_explain, results_studies
 from trainer.checkpoint import CHECKPOINTS
 from trainer.files import replacing
 
@@ -45,7 +45,7 @@ TABLES = {
     "methods": results_explain.methods,
     "background": results_explain.background,
     "conclusion": results.conclusion,
-}
+} | {name: partial(results_studies.section, name) for name in results_studies.SECTIONS}
 
 
 def filled(text: str, checkpoints: Path, benchmarks: Path) -> str:
