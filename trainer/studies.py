@@ -14,6 +14,7 @@ import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -143,8 +144,8 @@ def finish(study: Study, folder: Path, recipe: Recipe, source: PhotoFolder) -> N
     """Train a run to its end."""
     cache = Path(recipe.output) / "cache"
     photos = {
-        "train": source.load("train", recipe.stored_size, cache),
-        "val": source.load("val", recipe.image_size, cache),
+        "train": loaded(source, "train", recipe.stored_size, cache),
+        "val": loaded(source, "val", recipe.image_size, cache),
     }
     run = new_run(recipe, len(source.species))
     state = folder / "state.pt"
@@ -152,6 +153,12 @@ def finish(study: Study, folder: Path, recipe: Recipe, source: PhotoFolder) -> N
         run.restore(folder, recipe)
     train(run, recipe, photos, folder, watcher(study, photos["val"], recipe))
     state.unlink()
+
+
+@lru_cache
+def loaded(source: PhotoFolder, split: str, size: int, cache: Path) -> PhotoSet:
+    """A split's photos, looked up once for all runs: thousands of files take seconds."""
+    return source.load(split, size, cache)
 
 
 def watcher(
