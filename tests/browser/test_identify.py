@@ -114,10 +114,13 @@ def test_a_photo_is_pasted_from_the_clipboard(open_page: Open, kingfisher: Path)
 
 def test_a_photo_is_given_by_keyboard_alone(open_page: Open, kingfisher: Path) -> None:
     page = open_page("identify")
+    expect(page.get_by_text("birds it knows")).to_be_visible()
+    upload = page.locator("button", has_text="Upload")
     for _ in range(20):
         page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.matches('[data-testid*=Dropzone] button')"):
+        if upload.evaluate("button => button === document.activeElement"):
             break
+    expect(upload).to_be_focused()
     with page.expect_file_chooser() as chooser:
         page.keyboard.press("Enter")
     chooser.value.set_files(kingfisher)
