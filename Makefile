@@ -24,6 +24,7 @@ bench: .venv/all ## Time norms, training step, export, an epoch and a folder in 
 	$(BIN)/python -m benchmarks.layers
 	$(BIN)/python -m benchmarks.step
 	$(BIN)/python -m benchmarks.onnx_norms
+	$(BIN)/python -m benchmarks.onnx_saliency
 	$(BIN)/python -m benchmarks.epoch $(DATA)
 	$(BIN)/python -m benchmarks.batch $(DATA)
 

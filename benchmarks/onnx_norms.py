@@ -28,6 +28,13 @@ THREADS = 2
 SPECIES = tuple(f"species {i}" for i in range(25))
 
 
+def open_session(path: Path) -> onnxruntime.InferenceSession:
+    """A session on two threads."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = THREADS
+    return onnxruntime.InferenceSession(path, options)
+
+
 def open_exported(norm: str, size: int, photos: np.ndarray) -> onnxruntime.InferenceSession:
     """A session on the exported network of a norm, with random weights."""
     torch.manual_seed(0)
@@ -35,9 +42,7 @@ def open_exported(norm: str, size: int, photos: np.ndarray) -> onnxruntime.Infer
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         export(network, path, norm=norm, image_size=size, species=SPECIES, photos=photos)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = THREADS
-        return onnxruntime.InferenceSession(path, options)
+        return open_session(path)
 
 
 def time_size(size: int) -> list[dict[str, Any]]:
