@@ -3,22 +3,16 @@
 The app is started, given a drawn bird, and photographed in Chromium at desktop and phone size.
 """
 
-import shutil
-import socket
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 from PIL import Image, ImageDraw, ImageFilter
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
+
+from tests.browser.window import chromium, give, served
 
 DOCS = Path(__file__).parent
 SIZES = {"desktop": (1280, 900), "phone": (390, 1700)}
-QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
 def draw_kingfisher() -> Image.Image:
@@ -45,48 +39,18 @@ def picture(browser: Browser, address: str, photo: Path, name: str) -> None:
     width, height = SIZES[name]
     page = browser.new_page(viewport={"width": width, "height": height})
     page.goto(address)
-    page.locator("input[type=file]").set_input_files(photo)
-    page.get_by_test_id("stVegaLiteChart").locator("svg").first.wait_for()
-    page.wait_for_timeout(1500)  # the picture and fonts settle
+    give(page, photo)
     page.screenshot(path=DOCS / f"identify-{name}.png")
     page.close()
 
 
 def main() -> None:
     """Write one PNG a window size beside this file."""
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app/main.py"]
-    server = subprocess.Popen(
-        [*command, f"--server.port={port}", "--server.headless=true"], cwd=DOCS.parent
-    )
-    address = f"http://localhost:{port}"
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        try:
-            wait_for(address)
-            photo = Path(folder) / "kingfisher.png"
-            draw_kingfisher().save(photo)
-            browser = playwright.chromium.launch(
-                executable_path=shutil.which("chromium"), args=["--no-sandbox", *QUIET]
-            )
-            for name in SIZES:
-                picture(browser, address, photo, name)
-            browser.close()
-        finally:
-            server.terminate()
-            server.wait()
-
-
-def wait_for(address: str) -> None:
-    """Return once the app answers."""
-    for _ in range(100):
-        try:
-            urlopen(f"{address}/_stcore/health").close()
-            return
-        except URLError:
-            time.sleep(0.2)
-    raise TimeoutError(f"The app did not answer at {address}.")
+    with tempfile.TemporaryDirectory() as folder, served() as address, chromium() as browser:
+        photo = Path(folder) / "kingfisher.png"
+        draw_kingfisher().save(photo)
+        for name in SIZES:
+            picture(browser, address, photo, name)
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ class Classifier:
             raise CheckpointError(f"{self._name} has no model.onnx.")
         try:
             self._session = onnxruntime.InferenceSession(
-                path, _options(threads), providers=["CPUExecutionProvider"]
+                path, session_options(threads), providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime has a class for each way to fail, none documented
             raise CheckpointError(
@@ -85,10 +85,8 @@ class Classifier:
 
     def answer(self, photos: Sequence[Image.Image]) -> Answer:
         """Classify one or more RGB photos of any shape."""
-        size = (self.image_size, self.image_size)
-        # The same filter as in training: another costs points of accuracy.
-        squeezed = [photo.resize(size, Image.Resampling.BICUBIC) for photo in photos]
-        logits, heatmaps = self._run(np.stack([np.asarray(photo) for photo in squeezed]))
+        pixels = [np.asarray(squeezed(photo, self.image_size)) for photo in photos]
+        logits, heatmaps = self._run(np.stack(pixels))
         return Answer(self.species, _softmax(logits / self._temperature), heatmaps)
 
     def _run(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -141,7 +139,14 @@ class Classifier:
             raise CheckpointError(f"{self._name} answers with numbers that are not finite.")
 
 
-def _options(threads: int | None) -> onnxruntime.SessionOptions:
+def squeezed(photo: Image.Image, size: int) -> Image.Image:
+    """The photo as a network sees it, a square of `size` pixels."""
+    # The same filter as in training: another costs points of accuracy.
+    return photo.resize((size, size), Image.Resampling.BICUBIC)
+
+
+def session_options(threads: int | None = None) -> onnxruntime.SessionOptions:
+    """How graphs are run; threads: cores that one call works on, None for as many as are of use."""
     options = onnxruntime.SessionOptions()
     # Set, because onnxruntime's own choice pins threads to cores that a container may not have;
     # photos this small gain nothing from more than four.

@@ -11,7 +11,7 @@ import onnxruntime
 import pandas as pd
 from PIL import Image
 
-from streamlit_app.classifier import Classifier
+from streamlit_app.classifier import Classifier, session_options, squeezed
 
 GRAD_CAM, GRADIENT, SMOOTH_GRAD = "grad-cam", "gradient", "smoothgrad"
 # Each with the depth it shows: model.onnx gives the last stage, saliency.onnx the pixels.
@@ -42,12 +42,9 @@ class Saliency:
         path, weights = folder / "saliency.onnx", folder / "weights.safetensors"
         if not (path.is_file() and weights.is_file()):
             raise SaliencyError(f"The checkpoint {folder.name} has no saliency.onnx: {make}")
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(
-                path, options, providers=["CPUExecutionProvider"]
+                path, session_options(), providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime has a class for each way to fail
             raise SaliencyError(
@@ -76,11 +73,6 @@ class Saliency:
         targets = np.full(len(photos), target, np.int64)
         (gradient,) = self._session.run(["saliency"], {"photos": photos, "target": targets})
         return np.abs(gradient.mean(axis=0)).max(axis=-1)
-
-
-def squeezed(photo: Image.Image, size: int) -> Image.Image:
-    """The photo as a network sees it."""
-    return photo.resize((size, size), Image.Resampling.BICUBIC)
 
 
 def erased(photo: Image.Image, heatmap: np.ndarray, share: float) -> Image.Image:

@@ -59,6 +59,13 @@ def read_photo(data: bytes) -> Image.Image:
         ) from error
 
 
+def shrunk(photo: Image.Image, side: int) -> Image.Image:
+    """A copy at most `side` pixels long."""
+    small = photo.copy()
+    small.thumbnail((side, side), Image.Resampling.BICUBIC)
+    return small
+
+
 def _heic(data: bytes) -> pillow_heif.HeifImage | None:
     """The main image of a HEIC file, not yet decoded; None where the file is of another kind."""
     if pillow_heif.get_file_mimetype(data) not in ("image/heic", "image/heif"):
@@ -101,14 +108,14 @@ def _decoded(photo: Image.Image | pillow_heif.HeifImage) -> Image.Image:
         pixels, stride = photo.data, photo.stride
         width, height = photo.size
         factor = max(1, max(width, height) // LARGEST_SIDE)
-        shrunk = Image.new(photo.mode, (-(-width // factor), -(-height // factor)))
+        whole = Image.new(photo.mode, (-(-width // factor), -(-height // factor)))
         rows = 64 * factor
         for top in range(0, height, rows):
             count = min(rows, height - top)
             band = pixels[top * stride : (top + count) * stride]
             image = Image.frombuffer(photo.mode, (width, count), band, "raw", photo.mode, stride, 1)
-            shrunk.paste(image.reduce(factor), (0, top // factor))
-    return shrunk
+            whole.paste(image.reduce(factor), (0, top // factor))
+    return whole
 
 
 def _rgb(photo: Image.Image) -> Image.Image:

@@ -6,6 +6,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 from PIL import Image
+from streamlit.delta_generator import DeltaGenerator
 
 from streamlit_app.classifier import (
     NO_MODEL,
@@ -17,7 +18,7 @@ from streamlit_app.classifier import (
     stamps,
 )
 from streamlit_app.cropping import Box
-from streamlit_app.photos import read_photo
+from streamlit_app.photos import PhotoError, read_photo
 
 # Widgets rerun the page; what they do not change is kept. `stamp` makes a changed checkpoint count.
 Stamp = tuple[tuple[str, int], ...]
@@ -41,6 +42,23 @@ def answer_to(data: bytes, variant: str, stamp: Stamp, box: Box | None = None) -
     variants, _ = variants_at(stamp)
     photo = photo_in(data)
     return variants[variant].answer([photo.crop(box) if box else photo])
+
+
+def photo_given(data: bytes | None, place: DeltaGenerator) -> Image.Image | None:
+    """The photo in an uploaded file; None without one, or where `place` says what is wrong."""
+    if data is None:
+        return None
+    try:
+        return photo_in(data)
+    except PhotoError as error:
+        place.error(str(error))
+        return None
+
+
+def forget_species() -> None:
+    """Another photo starts with its own answer; the first keeps what a link asked for."""
+    if st.session_state.get("answered"):
+        st.query_params.pop("species", None)
 
 
 def variants_to_serve() -> tuple[dict[str, Classifier], Stamp]:

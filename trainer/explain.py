@@ -25,9 +25,10 @@ from trainer import faithfulness as faith
 from trainer.attribution import heatmaps
 from trainer.checkpoint import OnCheckpoints, read_reports
 from trainer.files import replacing
-from trainer.gallery import write_gallery
+from trainer.gallery import Answers, write_gallery
 from trainer.photos import PhotoFolder, PhotoSet, PhotoSetError
 from trainer.recipe import Recipe
+from trainer.results_explain import SHOWN, of_method
 from trainer.saliency import open_network
 from trainer.training import TrainingError
 
@@ -40,7 +41,6 @@ SPECIES = (
     "White-Breasted-Kingfisher",
     "White-Breasted-Waterhen",
 )
-SHOWN = ("Grad-CAM", 3)  # the map of model.onnx, which the app shows
 RANDOM = "random"
 UNLIKE = 0.5  # rank correlation with the map of shuffled weights that a sensitive map stays under
 
@@ -55,26 +55,6 @@ class Command(OnCheckpoints):
     """Species of the gallery."""
     photos: int = 200
     """Test photos that are measured, spread evenly over the species."""
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What a variant's model.onnx says about every test photo.
-
-    Attributes:
-        probabilities: (photos, species) float32.
-        maps: (photos, h, w), Grad-CAM of the species that is answered.
-        true_maps: (photos, h, w), of the species that is there.
-    """
-
-    probabilities: NDArray[np.float32]
-    maps: NDArray[np.float32]
-    true_maps: NDArray[np.float32]
-
-    @property
-    def species(self) -> NDArray[np.int64]:
-        """(photos,) the species answered."""
-        return self.probabilities.argmax(axis=1)
 
 
 def main(arguments: list[str]) -> int:
@@ -195,7 +175,7 @@ def measure(
         rows.append(row(method, stage, erased, restored, **more))
     shown = next(found for method, stage, found in maps if (method, stage) == SHOWN)
     road = faith.mean(faith.road(network, photos, shown, species))
-    mine = next(r for r in rows if (r["method"], r["stage"]) == SHOWN)
+    mine = of_method(rows, *SHOWN)
     return {
         "photos": len(photos),
         "methods": rows,

@@ -9,8 +9,8 @@ The folder holds photos, so git ignores it.
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import cv2
 import numpy as np
@@ -24,20 +24,24 @@ EACH = 3  # photos of a kind
 KINDS = ("right", "wrong", "doubtful")
 
 
-class Answered(Protocol):
-    """What a variant says about every photo, as `trainer.explain.Answers`."""
+@dataclass(frozen=True)
+class Answers:
+    """What a variant's model.onnx says about every test photo.
+
+    Attributes:
+        probabilities: (photos, species) float32.
+        maps: (photos, h, w), Grad-CAM of the species that is answered.
+        true_maps: (photos, h, w), of the species that is there.
+    """
+
+    probabilities: NDArray[np.float32]
+    maps: NDArray[np.float32]
+    true_maps: NDArray[np.float32]
 
     @property
-    def probabilities(self) -> NDArray[np.float32]:
-        """(photos, species)."""
-
-    @property
-    def maps(self) -> NDArray[np.float32]:
-        """(photos, h, w), of the species answered."""
-
-    @property
-    def true_maps(self) -> NDArray[np.float32]:
-        """(photos, h, w), of the species that is there."""
+    def species(self) -> NDArray[np.int64]:
+        """(photos,) the species answered."""
+        return self.probabilities.argmax(axis=1)
 
 
 def most_telling(
@@ -63,7 +67,7 @@ def write_gallery(
     variant: str,
     source: PhotoFolder,
     test: PhotoSet,
-    answers: Answered,
+    answers: Answers,
     wanted: Sequence[str],
 ) -> None:
     """Write one variant's part anew."""

@@ -242,7 +242,8 @@ STUDIES = {
         "Which norm is best when all train alike, and how much is chance?",
         SHORT,
         [
-            {"norm": norm, "seed": seed} | ({"learning_rate": 0.05} if norm == "nn" else {})
+            {"norm": norm, "seed": seed}
+            | ({"learning_rate": without_norm(norm, SHORT)} if norm == "nn" else {})
             for seed in SEEDS
             for norm in get_args(NormKey)
         ],

@@ -7,7 +7,7 @@ from typing import Any
 from trainer.results import markdown, percent
 
 MISSING = "To be made by `python -m trainer.explain --data PHOTOS`."
-SHOWN = ("Grad-CAM", 3)
+SHOWN = ("Grad-CAM", 3)  # the map of model.onnx, which the app shows
 
 
 def measured(checkpoints: Path) -> dict[str, Any] | None:
@@ -16,9 +16,9 @@ def measured(checkpoints: Path) -> dict[str, Any] | None:
     return json.loads(path.read_text()) if path.exists() else None
 
 
-def of_method(variant: dict[str, Any], method: str, stage: int) -> dict[str, Any]:
+def of_method(rows: list[dict[str, Any]], method: str, stage: int) -> dict[str, Any]:
     """The measures of one method at one stage."""
-    return next(r for r in variant["methods"] if (r["method"], r["stage"]) == (method, stage))
+    return next(r for r in rows if (r["method"], r["stage"]) == (method, stage))
 
 
 def number(score: dict[str, float]) -> str:
@@ -33,7 +33,7 @@ def trust(checkpoints: Path) -> str:
         return MISSING
     rows = []
     for name, variant in result["variants"].items():
-        shown = of_method(variant, *SHOWN)
+        shown = of_method(variant["methods"], *SHOWN)
         rows.append(
             {
                 "variant": f"`{name}`",
@@ -68,7 +68,7 @@ def methods(checkpoints: Path) -> str:
     for found in variants[0]["methods"]:
         if "advantage" in found:
             method, stage = found["method"], found["stage"]
-            gains = [of_method(v, method, stage)["advantage"]["value"] for v in variants]
+            gains = [of_method(v["methods"], method, stage)["advantage"]["value"] for v in variants]
             row = rows.setdefault(method, {"method": method})
             row[f"stage {stage}"] = f"{sum(gains) / len(gains):+.2f}"
     return markdown(list(rows.values()))

@@ -8,13 +8,14 @@ from streamlit_app.charts import percent
 from streamlit_app.classifier import Answer, Classifier, checkpoints_folder
 from streamlit_app.consensus import agreement, probabilities
 from streamlit_app.heatmaps import LEGEND, overlay
-from streamlit_app.photos import SUFFIXES, PhotoError
+from streamlit_app.photos import SUFFIXES, shrunk
 from streamlit_app.results import CONSENSUS
 from streamlit_app.serving import (
     answer_to,
     choose_in_address,
     described,
-    photo_in,
+    forget_species,
+    photo_given,
     show_chart,
     variants_to_serve,
 )
@@ -73,8 +74,7 @@ def show_answers(photo: Image.Image, answers: dict[str, Answer]) -> None:
 
 def show_cards(photo: Image.Image, answers: dict[str, Answer], species: str) -> None:
     """The photo, and under each variant its heatmap of the species and its answer."""
-    small = photo.copy()
-    small.thumbnail((CARD_SIDE, CARD_SIDE), Image.Resampling.BICUBIC)
+    small = shrunk(photo, CARD_SIDE)
     with st.container(key="cards"):
         with st.container():
             st.image(small, width="stretch", output_format="JPEG", alt="Your photo")
@@ -102,12 +102,6 @@ def show_card(photo: Image.Image, name: str, answer: Answer, species: str) -> No
     st.markdown("  \n".join(lines))
 
 
-def forget_species() -> None:
-    """Another photo starts with its own answer; the first keeps what a link asked for."""
-    if st.session_state.get("answered"):
-        st.query_params.pop("species", None)
-
-
 st.title("What does each variant say?", anchor=False)
 variants, stamp = variants_to_serve()
 st.html(GRID)
@@ -129,14 +123,10 @@ with right:
             f"Only `{next(iter(variants))}` is here yet. `python -m trainer --norm gn --data "
             "PHOTOS` trains another; copied into `checkpoints/`, it answers here too."
         )
-photo = None
-if upload is not None:
-    try:
-        photo = photo_in(upload.getvalue())
-    except PhotoError as error:
-        left.error(str(error))
-if upload is None or photo is None:
+data = upload.getvalue() if upload else None
+photo = photo_given(data, left)
+if data is None or photo is None:
     show_variants(variants)
     st.stop()
-show_answers(photo, {name: answer_to(upload.getvalue(), name, stamp) for name in variants})
+show_answers(photo, {name: answer_to(data, name, stamp) for name in variants})
 st.session_state.answered = True

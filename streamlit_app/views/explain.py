@@ -24,13 +24,15 @@ from streamlit_app.explaining import (
     exhibits,
 )
 from streamlit_app.heatmaps import LEGEND, overlay
-from streamlit_app.photos import SUFFIXES, PhotoError
+from streamlit_app.photos import SUFFIXES, shrunk
 from streamlit_app.serving import (
     Stamp,
     answer_to,
     choose_in_address,
     choose_variant,
     described,
+    forget_species,
+    photo_given,
     photo_in,
     variants_at,
     variants_to_serve,
@@ -68,12 +70,6 @@ def curve_of(data: bytes, variant: str, species: str, method: str, stamp: Stamp)
     """The deletion curve of that map."""
     heatmap = heatmap_of(data, variant, species, method, stamp)
     return deletion_curve(variants_at(stamp)[0][variant], photo_in(data), heatmap, species)
-
-
-def forget_species() -> None:
-    """Another photo starts with its own answer; the first keeps what a link asked for."""
-    if st.session_state.get("answered"):
-        st.query_params.pop("species", None)
 
 
 def caption(exhibit: Exhibit) -> str:
@@ -121,8 +117,7 @@ def show_cards(
     stamp: Stamp,
 ) -> None:
     """Every variant's map of the species, with the probability that it gives."""
-    small = photo.copy()
-    small.thumbnail((CARD_SIDE, CARD_SIDE), Image.Resampling.BICUBIC)
+    small = shrunk(photo, CARD_SIDE)
     st.subheader(f"What speaks for {readable(species)} in each variant", anchor=False)
     with st.container(key="cards"):
         for name, variant in variants.items():
@@ -162,8 +157,7 @@ def show_erasing(
     at = st.slider("Erased", 0, 100, 20, 100 // STEPS, "%d%%", key="erased")
     left, right = st.columns(2, gap="medium")
     frame, chart = left.empty(), right.empty()
-    small = photo.copy()
-    small.thumbnail((CARD_SIDE, CARD_SIDE), Image.Resampling.BICUBIC)
+    small = shrunk(photo, CARD_SIDE)
     steps = [step / STEPS for step in range(STEPS + 1)] if play else [at / 100]
     for share in steps:
         frame.image(
@@ -190,12 +184,7 @@ with right:
     variant = choose_variant(variants)
 with left:
     data = choose_photo(variant)
-photo = None
-if data is not None:
-    try:
-        photo = photo_in(data)
-    except PhotoError as error:
-        left.error(str(error))
+photo = photo_given(data, left)
 if data is None or photo is None:
     right.markdown(
         "Choose a photo to see which parts of it speak for a species, by three methods and in "

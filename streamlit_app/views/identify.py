@@ -11,13 +11,13 @@ from streamlit_app.charts import percent, probability_bars
 from streamlit_app.classifier import Answer, checkpoints_folder
 from streamlit_app.cropping import Box, crop_box, marked
 from streamlit_app.heatmaps import LEGEND, overlay
-from streamlit_app.photos import SUFFIXES, PhotoError
+from streamlit_app.photos import SUFFIXES
 from streamlit_app.results import ResultsError, read_comparison
 from streamlit_app.serving import (
     answer_to,
     choose_in_address,
     choose_variant,
-    photo_in,
+    photo_given,
     show_chart,
     variants_to_serve,
 )
@@ -198,12 +198,7 @@ left, right = st.columns([4, 3], gap="medium")
 with left:
     data = choose_photo()
     variant = choose_variant(variants)
-photo = None
-if data is not None:
-    try:
-        photo = photo_in(data)
-    except PhotoError as error:
-        left.error(str(error))
+photo = photo_given(data, left)
 guide = st.empty()  # gone before the answer comes, which would push it down
 if data is None or photo is None:
     with right:

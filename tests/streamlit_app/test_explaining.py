@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from streamlit_app.classifier import Classifier
+from streamlit_app.classifier import Classifier, squeezed
 from streamlit_app.explaining import (
     GREY,
     STEPS,
@@ -16,7 +16,6 @@ from streamlit_app.explaining import (
     deletion_curve,
     erased,
     exhibits,
-    squeezed,
 )
 from tests.conftest import IMAGE_SIZE, draw_bird
 from tests.saliency import add_saliency
