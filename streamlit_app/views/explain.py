@@ -8,7 +8,7 @@ import streamlit as st
 from PIL import Image
 
 from streamlit_app.charts import percent
-from streamlit_app.classifier import Classifier, checkpoints_folder, readable
+from streamlit_app.classifier import Classifier, checkpoints_folder
 from streamlit_app.explaining import (
     GRAD_CAM,
     METHODS,
@@ -37,6 +37,7 @@ from streamlit_app.serving import (
     variants_at,
     variants_to_serve,
 )
+from streamlit_app.species import common_name
 
 STRENGTH = 0.7  # how opaque the hottest colour is
 CARD_SIDE = 512  # pixels of a photo that is shown half as wide as the page or less
@@ -74,13 +75,13 @@ def curve_of(data: bytes, variant: str, species: str, method: str, stamp: Stamp)
 
 def caption(exhibit: Exhibit) -> str:
     """A gallery photo in words."""
-    answered = readable(exhibit.answered)
+    answered = common_name(exhibit.answered)
     said = {
         "right": "rightly answered",
         "wrong": f"taken for {answered}",
         "doubtful": f"in doubt, {answered}",
     }[exhibit.kind]
-    return f"{readable(exhibit.species)}, {said}, {percent(exhibit.probability)}"
+    return f"{common_name(exhibit.species)}, {said}, {percent(exhibit.probability)}"
 
 
 def choose_photo(variant: str) -> bytes | None:
@@ -118,13 +119,13 @@ def show_cards(
 ) -> None:
     """Every variant's map of the species, with the probability that it gives."""
     small = shrunk(photo, CARD_SIDE)
-    st.subheader(f"What speaks for {readable(species)} in each variant", anchor=False)
+    st.subheader(f"What speaks for {common_name(species)} in each variant", anchor=False)
     with st.container(key="cards"):
         for name, variant in variants.items():
             with st.container():
                 label = f"**{described(name, variant.norm)}**"
                 if species not in variant.species:
-                    st.markdown(f"{label}  \ndoes not know {readable(species)}")
+                    st.markdown(f"{label}  \ndoes not know {common_name(species)}")
                     continue
                 try:
                     heatmap = heatmap_of(data, name, species, method, stamp)
@@ -136,7 +137,7 @@ def show_cards(
                     overlay(small, heatmap, STRENGTH),
                     width="stretch",
                     output_format="JPEG",
-                    alt=f"Your photo; bright colours mark what speaks for {readable(species)} "
+                    alt=f"Your photo; bright colours mark what speaks for {common_name(species)} "
                     f"in {name}",
                 )
                 given = dict(answer_to(data, name, stamp).ranking(0))[species]
@@ -196,12 +197,16 @@ answer = answer_to(data, variant, stamp)
 best, probability = answer.ranking(0)[0]
 with right:
     species = choose_in_address(
-        "Show what speaks for", sorted(answer.species), "species", best, readable
+        "Show what speaks for",
+        sorted(answer.species, key=common_name),
+        "species",
+        best,
+        common_name,
     )
     method = choose_in_address("Method", list(METHODS), "method", GRAD_CAM, METHODS.__getitem__)
     assert species is not None  # there is a default
     assert method is not None
-    st.markdown(f"`{variant}` says **{readable(best)}, {percent(probability)}**.")
+    st.markdown(f"`{variant}` says **{common_name(best)}, {percent(probability)}**.")
     st.html(LEGEND)
 try:
     heatmap = heatmap_of(data, variant, species, method, stamp)
@@ -212,10 +217,10 @@ left.image(
     overlay(photo, heatmap, STRENGTH),
     width="stretch",
     output_format="JPEG",
-    alt=f"Your photo; bright colours mark what speaks for {readable(species)}",
+    alt=f"Your photo; bright colours mark what speaks for {common_name(species)}",
 )
 if not heatmap.any():
-    right.markdown(f"Nothing on this photo speaks for **{readable(species)}**.")
+    right.markdown(f"Nothing on this photo speaks for **{common_name(species)}**.")
 show_cards(photo, data, variants, species, method, stamp)
 curve = curve_of(data, variant, species, method, stamp)
 show_erasing(photo, heatmap, curve, variant)
