@@ -23,7 +23,7 @@ from trainer.recipe import Recipe
 from trainer.training import new_run, train_epoch, train_step, training_size
 
 REPEATS = 5
-PLAIN_BATCHES = 3
+PLAIN_BATCHES = 2
 
 
 def epoch_speed(recipe: Recipe, photos: PhotoSet) -> float:
@@ -71,8 +71,8 @@ def main(folder: str) -> None:
         bare_speed(warm_up, first(warm_up.batch_size))
     comparisons = {
         f"the bare step on one batch, {recipe.image_size} px": (
-            lambda: epoch_speed(recipe, first(1920)),
-            lambda: bare_speed(recipe, first(1920)),
+            lambda: epoch_speed(recipe, first(960)),
+            lambda: bare_speed(recipe, first(960)),
             0.9,
         ),
         "the plain script, 256 px": (
