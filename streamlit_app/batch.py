@@ -25,6 +25,7 @@ from typing import IO
 from PIL import ExifTags, Image
 from tqdm import tqdm
 
+from streamlit_app.best import best_first
 from streamlit_app.classifier import (
     NO_MODEL,
     CheckpointError,
@@ -243,13 +244,14 @@ def _safe(name: str) -> str:
 
 
 def open_variant(name: str | None) -> Classifier:
-    """The variant of that name, or the first that there is; raises CheckpointError."""
+    """The variant of that name, or the best that there is; raises CheckpointError."""
     folders = {folder.name: folder for folder in variant_folders(checkpoints_folder())}
     if not folders:
         raise CheckpointError(NO_MODEL)
     if name is not None and name not in folders:
         raise CheckpointError(f"There is no variant {name}: choose from {', '.join(folders)}.")
-    return Classifier(folders[name or next(iter(folders))], threads=1)
+    chosen = name or next(iter(best_first(folders, checkpoints_folder())))
+    return Classifier(folders[chosen], threads=1)
 
 
 def fill_table(folder: Path, table: Path, classifier: Classifier) -> str:
@@ -283,7 +285,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser("python -m streamlit_app.batch", description=__doc__)
     parser.add_argument("folder", type=Path, help="where the photos are, in folders or not")
     parser.add_argument("--out", type=Path, required=True, help="the table (CSV) to write")
-    parser.add_argument("--variant", help="a folder in checkpoints/ (default: the first)")
+    parser.add_argument(
+        "--variant", help="a folder in checkpoints/ (default: the best on val photos)"
+    )
     given = parser.parse_args(arguments)
     warnings.filterwarnings("ignore", module="PIL")  # what matters of them is in the table
     if not given.folder.is_dir():

@@ -34,6 +34,14 @@ def percent(probability: float) -> str:
     return f"{probability:.0%}"
 
 
+def titled(chart: Any, title: str) -> Any:
+    """The chart with a title as every chart has it.
+
+    It is typed Any since Altair's own types cannot tell a chart in layers from one in facets.
+    """
+    return chart.properties(title=alt.Title(title, anchor="start", fontSize=14))
+
+
 def probability_bars(ranking: Sequence[tuple[str, float]]) -> alt.Chart:
     """One bar a species in the order given, as long as its probability (0 to 1)."""
     table = pd.DataFrame(ranking, columns=["species", "probability"])
@@ -456,10 +464,11 @@ def _legend(columns: int) -> alt.Legend:
 def _finished(chart: Any, title: str, height: int | alt.Step) -> Any:
     """Give a chart its title, its height (in pixels, or of each row) and its sizes of text.
 
-    It is typed Any since Altair's own types cannot tell a chart in layers from one in facets.
+    Typed as `titled` is, and why.
     """
     return (
-        chart.properties(title=alt.Title(title, anchor="start", fontSize=14), height=height)
+        titled(chart, title)
+        .properties(height=height)
         .configure_view(strokeWidth=0)
         .configure_axis(titleFontSize=12, labelFontSize=12, titleFontWeight="normal")
         .configure_legend(labelFontSize=12, titleFontSize=12, titleFontWeight="normal")

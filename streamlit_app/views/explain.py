@@ -7,7 +7,8 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
-from streamlit_app.charts import percent
+from streamlit_app.best import best_first
+from streamlit_app.charts import percent, titled
 from streamlit_app.classifier import Classifier, checkpoints_folder
 from streamlit_app.explaining import (
     GRAD_CAM,
@@ -34,6 +35,7 @@ from streamlit_app.serving import (
     forget_species,
     photo_given,
     photo_in,
+    show_chart,
     variants_at,
     variants_to_serve,
 )
@@ -159,6 +161,7 @@ def show_erasing(
     left, right = st.columns(2, gap="medium")
     frame, chart = left.empty(), right.empty()
     small = shrunk(photo, CARD_SIDE)
+    words = f"Probability in {variant} while the photo is erased"
     steps = [step / STEPS for step in range(STEPS + 1)] if play else [at / 100]
     for share in steps:
         frame.image(
@@ -167,14 +170,12 @@ def show_erasing(
             output_format="JPEG",
             alt=f"Your photo, {share:.0%} of it erased",
         )
-        chart.altair_chart(
-            curve_chart(curve, share),
-            theme=None,
-            key=f"curve-{share}",
-            alt=f"Probability in {variant} while the photo is erased",
-        )
-        if play:
+        drawn = titled(curve_chart(curve, share), f"Deletion curve of {variant}")
+        if share < steps[-1]:
+            chart.altair_chart(drawn, theme=None, key=f"curve-{share}", alt=words)
             time.sleep(SECONDS)
+    with chart.container():
+        show_chart(drawn, words, curve, f"deletion-{variant}")
 
 
 st.html(GRID)
@@ -182,7 +183,7 @@ st.title("What does it look at?", anchor=False)
 variants, stamp = variants_to_serve()
 left, right = st.columns(2, gap="medium")
 with right:
-    variant = choose_variant(variants)
+    variant = choose_variant(best_first(variants, checkpoints_folder()))
 with left:
     data = choose_photo(variant)
 photo = photo_given(data, left)

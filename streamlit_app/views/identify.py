@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
+from streamlit_app.best import best_first
 from streamlit_app.charts import percent, probability_bars
 from streamlit_app.classifier import Answer, checkpoints_folder
 from streamlit_app.cropping import Box, crop_box, marked
@@ -197,7 +198,7 @@ variants, stamp = variants_to_serve()
 left, right = st.columns([4, 3], gap="medium")
 with left:
     data = choose_photo()
-    variant = choose_variant(variants)
+    variant = choose_variant(best_first(variants, checkpoints_folder()))
 photo = photo_given(data, left)
 guide = st.empty()  # gone before the answer comes, which would push it down
 if data is None or photo is None:

@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from streamlit_app.classifier import checkpoints_folder, variant_folders
 from tests.browser.conftest import Open
-from tests.browser.window import give
+from tests.browser.window import choose, give
 
 VARIANTS = [folder.name for folder in variant_folders(checkpoints_folder())]
 
@@ -31,9 +31,7 @@ def test_the_species_shown_stands_in_the_address_and_back_undoes_it(
 ) -> None:
     page = open_page("compare")
     give(page, kingfisher)
-    page.get_by_role("combobox", name="Show what speaks for").focus()
-    page.keyboard.type("Sarus Crane")
-    page.keyboard.press("Enter")
+    choose(page, "Show what speaks for", "Sarus Crane")
     expect(page.get_by_alt_text("speaks for Sarus Crane")).to_have_count(len(VARIANTS))
     expect(page).to_have_url(re.compile("species=Sarus-Crane"))
     page.go_back()

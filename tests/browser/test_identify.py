@@ -1,4 +1,5 @@
 import csv
+import json
 import re
 from pathlib import Path
 
@@ -10,9 +11,16 @@ from streamlit_app.classifier import Classifier, checkpoints_folder, variant_fol
 from streamlit_app.cropping import Box, crop_box
 from streamlit_app.species import common_name
 from tests.browser.conftest import Open
-from tests.browser.window import give
+from tests.browser.window import choose, give
 
-VARIANTS = variant_folders(checkpoints_folder())
+
+def accuracy(variant: Path) -> float:
+    """On val photos, by which the app chooses whom to ask."""
+    report = json.loads((variant / "report.json").read_text(encoding="utf-8"))
+    return report["metrics"]["val"]["accuracy"]["value"]
+
+
+VARIANTS = sorted(variant_folders(checkpoints_folder()), key=accuracy, reverse=True)
 
 
 def answered(photo: Path, variant: Path = VARIANTS[0], box: Box | None = None) -> str:
@@ -28,13 +36,6 @@ def heading(page: Page) -> str:
 def picture(page: Page) -> str:
     """The address of the photo with its heatmap, which changes with its pixels."""
     return page.get_by_alt_text("bright colours mark").get_attribute("src") or ""
-
-
-def choose(page: Page, label: str, name: str) -> None:
-    """Choose from a list by keyboard, as anyone can."""
-    page.get_by_role("combobox", name=label).focus()
-    page.keyboard.type(name)
-    page.keyboard.press("Enter")
 
 
 def test_a_photo_is_answered_with_its_heatmap_facts_and_numbers(
@@ -143,8 +144,10 @@ new PerformanceObserver(list => list.getEntries().forEach(entry => window.moved 
     .observe({type: 'layout-shift'});"""
 
 
-def test_nothing_jumps_while_answering(open_page: Open, kingfisher: Path) -> None:
-    page = open_page("identify")
+def test_nothing_jumps_while_answering(
+    open_page: Open, kingfisher: Path, size: tuple[int, int]
+) -> None:
+    page = open_page("identify", size=size)
     page.evaluate(WATCH)
     give(page, kingfisher)
     assert page.evaluate("window.moved") < 0.1

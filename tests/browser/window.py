@@ -53,6 +53,13 @@ def settle(page: Page) -> None:
     page.wait_for_function(_SETTLED)
 
 
+def choose(page: Page, label: str, name: str) -> None:
+    """Choose from a list by keyboard, as anyone can."""
+    page.get_by_role("combobox", name=label).focus()
+    page.keyboard.type(name)
+    page.keyboard.press("Enter")
+
+
 def give(page: Page, *photos: Path) -> None:
     """Upload photos and return once they are answered."""
     page.locator("input[type=file]").set_input_files(photos)
