@@ -25,7 +25,7 @@ from PIL import Image, ImageFilter
 
 from benchmarks.timing import report, speed
 from streamlit_app.batch import AT_ONCE, fill_table, open_variant, photo_files
-from streamlit_app.classifier import checkpoints_folder, variant_folders
+from streamlit_app.classifier import checkpoints_folder
 from streamlit_app.photos import read_photo
 from trainer.timing import alternate
 
@@ -43,11 +43,12 @@ def draw_phone_photos(folder: Path) -> None:
         photo.save(folder / f"{number:02}.jpg", quality=92)
 
 
-def onnxruntime_alone(pixels: np.ndarray, threads: int, workers: int) -> Callable[[], object]:
+def onnxruntime_alone(
+    model: Path, pixels: np.ndarray, threads: int, workers: int
+) -> Callable[[], object]:
     """Answers every photo, in batches, and does nothing else. pixels: (N, S, S, 3) uint8."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    model = variant_folders(checkpoints_folder())[0] / "model.onnx"
     session = onnxruntime.InferenceSession(model, options)
     batches = [pixels[start : start + AT_ONCE] for start in range(0, len(pixels), AT_ONCE)]
 
@@ -71,6 +72,7 @@ def linked(source: Path, folder: Path) -> None:
 def time_folder(title: str, folder: Path, repeats: int) -> list[dict[str, Any]]:
     """One row for each way to run onnxruntime."""
     classifier, cores = open_variant(None), os.cpu_count() or 1
+    model = checkpoints_folder() / classifier.name / "model.onnx"
     files = [folder / name for name in photo_files(folder)]
     side = (classifier.image_size, classifier.image_size)
 
@@ -87,8 +89,8 @@ def time_folder(title: str, folder: Path, repeats: int) -> list[dict[str, Any]]:
         out.unlink()
 
     alone = {
-        "all cores on a batch": onnxruntime_alone(pixels, cores, 1),
-        "a batch on each core": onnxruntime_alone(pixels, 1, cores),
+        "all cores on a batch": onnxruntime_alone(model, pixels, cores, 1),
+        "a batch on each core": onnxruntime_alone(model, pixels, 1, cores),
     }
     seconds = alternate({"table": table, **alone}, repeats)
     return [
