@@ -25,8 +25,11 @@ from streamlit_app.serving import (
 from streamlit_app.species import FACTS, RED_LIST_YEAR, common_name, lookalikes, sureness
 
 # The guide has as many columns as fit, one on a phone. The chart is drawn last: what comes below
-# it on a phone keeps its place meanwhile, and so does what comes below the photo.
+# it on a phone keeps its place meanwhile, and so does what comes below the photo. A column paints
+# nothing itself: hidden, it is not taken for something that moved when its content is another.
 STYLE = """<style>
+.stColumn:has(> .stVerticalBlock > *) { visibility: hidden; }
+.stColumn > .stVerticalBlock > * { visibility: visible; }
 .st-key-chances { min-height: 13.75rem; }
 ul.guide.guide { display: grid; gap: 1.5rem; margin: 0; padding: 0; list-style: none;
     grid-template-columns: repeat(auto-fill, minmax(min(17rem, 100%), 1fr)); }
@@ -200,9 +203,10 @@ with left:
     data = choose_photo()
     variant = choose_variant(best_first(variants, checkpoints_folder()))
 photo = photo_given(data, left)
-guide = st.empty()  # gone before the answer comes, which would push it down
+# Both are gone before the answer comes, which would push them down; the lower one goes first.
+guide, welcome = st.empty(), right.empty()
 if data is None or photo is None:
-    with right:
+    with welcome.container():
         introduce(variants[variant].species)
     with guide.container():
         show_guide(variants[variant].species)
