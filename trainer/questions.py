@@ -211,6 +211,8 @@ def depths(budget: Recipe, minutes: float) -> Study:
 
 
 SHORT = replace(Recipe(), image_size=64, epochs=6)
+# Those that every norm may choose from, on val.
+PEAK_RATES = (0.05, 0.1, 0.2, 0.4)
 WHOLE = replace(Recipe(), batch_size=32, learning_rate=0.1)
 SMALL = replace(WHOLE, image_size=32, stored_size=64, first_scale=1.0, photos_per_species=192)
 MINUTES = 75
@@ -236,6 +238,15 @@ STUDIES = {
             {"optimizer": "adamw", "learning_rate": 3e-3, "weight_decay": 0.05},
             {"schedule": "cosine", "warmup": 0.25},
             {"augmentation": "none"},
+        ],
+    ),
+    "learning-rate": Study(
+        "Which learning rate suits each norm, by val, at 64 px and in 4 epochs of 6,400 photos?",
+        replace(SHORT, epochs=4, photos_per_species=256),
+        [
+            {"norm": norm, "learning_rate": rate}
+            for rate in PEAK_RATES
+            for norm in get_args(NormKey)
         ],
     ),
     "norms": Study(

@@ -41,6 +41,7 @@ TABLES = {
     "calibration": results.calibration,
     "hardest": results.hardest,
     "recipe": results.recipe,
+    "learning rates": results.learning_rates,
     "heatmaps": results_explain.trust,
     "methods": results_explain.methods,
     "background": results_explain.background,

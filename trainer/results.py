@@ -216,6 +216,27 @@ def recipe(checkpoints: Path) -> str:
     return f"After {runs.epoch.max()} epochs:\n\n{markdown(rows)}"
 
 
+def learning_rates(checkpoints: Path) -> str:
+    """Val accuracy of each norm at each learning rate of the list, its best one in bold."""
+    path = checkpoints / "studies" / "learning-rate.csv"
+    if not path.exists():
+        return "To be made by `python -m trainer.studies learning-rate --data PHOTOS`."
+    runs = pd.read_csv(path)
+    ends = runs[(runs.split == "val") & (runs.epoch == runs.epoch.max())]
+    table = ends.pivot(index="norm", columns="peak_learning_rate", values="accuracy")
+    tried = set(zip(runs.norm, runs.peak_learning_rate, strict=True))
+    rows = []
+    for norm, accuracies in table.iterrows():
+        row = {"variant": f"`{norm}`"}
+        for rate, accuracy in accuracies.items():
+            text = f"{accuracy:.1%}"[:-1]
+            if pd.isna(accuracy):
+                text = "diverged" if (norm, rate) in tried else ""
+            row[f"{rate:g}"] = f"**{text}**" if accuracy == accuracies.max() else text
+        rows.append(row)
+    return f"Val accuracy, %, by highest learning rate:\n\n{markdown(rows)}"
+
+
 def conclusion(checkpoints: Path) -> str:
     """What the numbers say, in sentences."""
     lines, reports = [], read_reports(checkpoints)

@@ -10,6 +10,7 @@ from trainer.norms import NORMS
 from trainer.questions import (
     FULL_SIZE,
     OPTIMIZERS,
+    PEAK_RATES,
     QUESTIONS,
     RATES,
     SEEDS,
@@ -38,6 +39,12 @@ def test_every_run_stands_once_and_those_of_earlier_seeds_first(studies, name):
     seeds = [recipe.seed for recipe in study.recipes().values()]
     assert seeds == sorted(seeds)
     assert set(Counter(seeds).values()) == {len(study.changes) // len(SEEDS)}
+
+
+def test_every_norm_chooses_its_learning_rate_from_the_same_list():
+    recipes = STUDIES["learning-rate"].recipes().values()
+    chosen = {norm: [r.learning_rate for r in recipes if r.norm == norm] for norm in NORMS}
+    assert set(map(tuple, chosen.values())) == {PEAK_RATES}
 
 
 @pytest.mark.parametrize("name", QUESTIONS)

@@ -131,3 +131,26 @@ def test_each_change_of_the_recipe_has_its_last_val_score(tmp_path):
     lines = results.recipe(tmp_path).splitlines()
     changes = [line.split("|")[1].strip() for line in lines[-3:]]
     assert changes == ["seed 1", "none", "label smoothing 0.0"]
+
+
+def test_each_norms_best_learning_rate_is_bold_and_a_diverged_run_said(tmp_path):
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies" / "learning-rate.csv").write_text(
+        "norm,peak_learning_rate,epoch,split,accuracy\n"
+        "bn,0.1,1,val,0.9\nbn,0.1,2,val,0.5\nbn,0.2,2,val,0.62\n"
+        "nn,0.1,2,val,0.4\nnn,0.2,1,val,0.1\nnn,0.2,2,train,\n"
+        "gn,0.2,2,val,0.3\n"
+    )
+    table = results.learning_rates(tmp_path).splitlines()
+    rows = {line.split("|")[1].strip(): line.split("|")[2:-1] for line in table[4:]}
+    cells = {name: [cell.strip() for cell in row] for name, row in rows.items()}
+    assert cells == {
+        "`bn`": ["50.0", "**62.0**"],
+        "`gn`": ["", "**30.0**"],
+        "`nn`": ["**40.0**", "diverged"],
+    }
+
+
+def test_a_table_that_is_missing_is_named_with_its_command(tmp_path):
+    assert "trainer.studies learning-rate" in results.learning_rates(tmp_path)
+    assert "trainer.studies recipe" in results.recipe(tmp_path)
