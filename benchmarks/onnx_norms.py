@@ -9,6 +9,7 @@ of `bn`, whose scale and shift onnxruntime folds into the convolutions before th
 import logging
 import statistics
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -38,12 +39,23 @@ def open_session(path: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(path, options)
 
 
-def export_random(folder: Path, size: int, norm: str) -> None:
-    """A norm's network with random weights, as <norm>.onnx in a folder."""
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+def random_network(norm: str) -> ResNet:
+    """The same random weights at every call."""
     torch.manual_seed(0)
-    network, path = ResNet(NORMS[norm]), folder / f"{norm}.onnx"
-    export(network, path, norm=norm, image_size=size, species=SPECIES, photos=draw(size))
+    return ResNet(NORMS[norm], outputs=len(SPECIES))
+
+
+def export_random(folder: Path, photos: np.ndarray, norm: str) -> None:
+    """A norm's random network as <norm>.onnx in a folder, checked with photos, (N, S, S, 3)."""
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    size, path = photos.shape[1], folder / f"{norm}.onnx"
+    export(random_network(norm), path, norm=norm, image_size=size, species=SPECIES, photos=photos)
+
+
+def for_every_norm(task: Callable[[str], None]) -> None:
+    """Call a task with each norm's name, as many at once as there are cores."""
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        list(pool.map(task, NORMS))
 
 
 def draw(size: int) -> np.ndarray:
@@ -57,13 +69,13 @@ def draw(size: int) -> np.ndarray:
 
 def time_size(size: int) -> list[dict[str, Any]]:
     """One row for each norm, for photos of one size."""
-    one = {"photos": draw(size)[:1]}
+    photos = draw(size)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-            list(pool.map(partial(export_random, folder, size), NORMS))
+        for_every_norm(partial(export_random, folder, photos))
         sides = {
-            norm: partial(open_session(folder / f"{norm}.onnx").run, None, one) for norm in NORMS
+            norm: partial(open_session(folder / f"{norm}.onnx").run, None, {"photos": photos[:1]})
+            for norm in NORMS
         }
     seconds = alternate(sides, repeats=11, calls=3)
     return [

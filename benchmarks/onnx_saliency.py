@@ -6,58 +6,44 @@ One photo of 128 pixels, two threads, model.onnx and saliency.onnx of every norm
 in under 4 times the plain forward pass.
 """
 
-import logging
 import statistics
 import tempfile
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import safetensors.torch
-import torch
 
-from benchmarks.onnx_norms import SPECIES, open_session
+from benchmarks.onnx_norms import export_random, for_every_norm, open_session, random_network
 from benchmarks.timing import report, speed
-from trainer.export import export
 from trainer.gradient import SALIENCY, WEIGHTS, export_saliency
 from trainer.norms import NORMS
-from trainer.resnet import ResNet
 from trainer.timing import alternate
 
 SIZE = 128
 AIM = 4
 
 
-def noise(count: int) -> np.ndarray:
-    """Photos, (count, SIZE, SIZE, 3) uint8."""
-    return np.random.default_rng(0).integers(0, 256, (count, SIZE, SIZE, 3), dtype=np.uint8)
-
-
-def export_both(folder: Path, norm: str) -> None:
-    """A norm's network with random weights and its gradient, in a folder of the norm's name."""
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    torch.manual_seed(0)
-    network, photos = ResNet(NORMS[norm], outputs=len(SPECIES)).eval(), noise(3)
-    path = folder / norm
-    path.mkdir()
-    export(network, path / "model.onnx", norm=norm, image_size=SIZE, species=SPECIES, photos=photos)
-    safetensors.torch.save_file(network.state_dict(), path / WEIGHTS)
-    export_saliency(network, path, photos)
+def export_both(folder: Path, photos: np.ndarray, norm: str) -> None:
+    """A norm's random network, and its gradient in a folder of the norm's name."""
+    export_random(folder, photos, norm)
+    network, gradients = random_network(norm).eval(), folder / norm
+    gradients.mkdir()
+    safetensors.torch.save_file(network.state_dict(), gradients / WEIGHTS)
+    export_saliency(network, gradients, photos)
 
 
 def main() -> None:
     """Export and time every norm's network and its gradient."""
-    one, target = {"photos": noise(1)}, {"target": np.zeros(1, np.int64)}
+    photos = np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE, 3), dtype=np.uint8)
+    one, target = {"photos": photos[:1]}, {"target": np.zeros(1, np.int64)}
     sides = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-            list(pool.map(partial(export_both, folder), NORMS))
+        for_every_norm(partial(export_both, folder, photos))
         for norm in NORMS:
-            plain = open_session(folder / norm / "model.onnx")
+            plain = open_session(folder / f"{norm}.onnx")
             drawn = open_session(folder / norm / SALIENCY)
             sides[f"{norm} answer"] = partial(plain.run, ["logits"], one)
             sides[f"{norm} gradient"] = partial(drawn.run, None, one | target)

@@ -8,6 +8,7 @@ import streamlit as st
 from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 
+from streamlit_app.best import best_first
 from streamlit_app.classifier import (
     NO_MODEL,
     NORMS,
@@ -135,7 +136,11 @@ def choose_in_address(
 
 
 def choose_variant(variants: dict[str, Classifier]) -> str:
-    """The variant to ask; where there are several, one chosen and kept in the address."""
+    """The variant to ask; where there are several, one chosen and kept in the address.
+
+    The list begins with the best, which is asked where nobody has chosen.
+    """
+    variants = best_first(variants, checkpoints_folder())
     first = next(iter(variants))
     if len(variants) == 1:
         return first

@@ -7,7 +7,6 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
-from streamlit_app.best import best_first
 from streamlit_app.charts import percent, titled
 from streamlit_app.classifier import Classifier, checkpoints_folder
 from streamlit_app.explaining import (
@@ -183,7 +182,7 @@ st.title("What does it look at?", anchor=False)
 variants, stamp = variants_to_serve()
 left, right = st.columns(2, gap="medium")
 with right:
-    variant = choose_variant(best_first(variants, checkpoints_folder()))
+    variant = choose_variant(variants)
 with left:
     data = choose_photo(variant)
 photo = photo_given(data, left)

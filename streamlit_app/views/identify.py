@@ -7,7 +7,6 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
-from streamlit_app.best import best_first
 from streamlit_app.charts import percent, probability_bars
 from streamlit_app.classifier import Answer, checkpoints_folder
 from streamlit_app.cropping import Box, crop_box, marked
@@ -201,7 +200,7 @@ variants, stamp = variants_to_serve()
 left, right = st.columns([4, 3], gap="medium")
 with left:
     data = choose_photo()
-    variant = choose_variant(best_first(variants, checkpoints_folder()))
+    variant = choose_variant(variants)
 photo = photo_given(data, left)
 # Both are gone before the answer comes, which would push them down; the lower one goes first.
 guide, welcome = st.empty(), right.empty()

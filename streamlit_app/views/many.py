@@ -15,8 +15,6 @@ from streamlit_app.batch import (
     write_row,
     write_zip,
 )
-from streamlit_app.best import best_first
-from streamlit_app.classifier import checkpoints_folder
 from streamlit_app.photos import SUFFIXES
 from streamlit_app.serving import Stamp, choose_variant, variants_to_serve
 from streamlit_app.species import common_name
@@ -215,7 +213,7 @@ with left:
     uploads = st.file_uploader(
         "Photos of birds", type=list(SUFFIXES), accept_multiple_files=True, key="photos"
     )
-    variant = choose_variant(best_first(variants, checkpoints_folder()))
+    variant = choose_variant(variants)
 if not uploads:
     with right:
         introduce()
