@@ -20,7 +20,8 @@ from benchmarks.timing import report, speed
 from trainer.memory import keep_memory
 from trainer.photos import PhotoFolder, PhotoSet, TrainingBatches
 from trainer.recipe import Recipe
-from trainer.training import new_run, train_epoch, train_step, training_size
+from trainer.run import new_run
+from trainer.training import train_epoch, train_step, training_size
 
 REPEATS = 5
 PLAIN_BATCHES = 2

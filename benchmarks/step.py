@@ -17,8 +17,9 @@ import torch
 from benchmarks.timing import kernel_modes, report, running, speed
 from trainer.memory import keep_memory
 from trainer.recipe import NormKey, Recipe
+from trainer.run import new_run
 from trainer.timing import alternate
-from trainer.training import new_run, train_step
+from trainer.training import train_step
 
 BATCH, SIZE, SPECIES = 32, 128, 25
 AIMS = {"bn": 1.0, "in": 0.95, "bin": 0.85, "ln": 0.95, "gn": 0.95}

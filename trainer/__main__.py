@@ -19,7 +19,7 @@ from trainer.export import ExportError
 from trainer.memory import keep_memory
 from trainer.photos import PhotoSetError
 from trainer.recipe import PRESETS, Recipe
-from trainer.training import TrainingError
+from trainer.run import TrainingError
 
 
 @dataclass(frozen=True)

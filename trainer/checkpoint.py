@@ -18,7 +18,8 @@ from trainer.gradient import WEIGHTS, export_saliency
 from trainer.photos import SPLITS, PhotoFolder, PhotoSet
 from trainer.recipe import Recipe
 from trainer.resnet import layer_count
-from trainer.training import Run, TrainingError, check_same, new_run, precision, train
+from trainer.run import STATE, Run, TrainingError, check_same, new_run, remove_state
+from trainer.training import precision, train
 
 CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
 
@@ -58,7 +59,7 @@ def make_checkpoint(recipe: Recipe, folder: Path, resume: bool) -> None:
         raise TrainingError(
             f"{folder} already holds a run: --resume goes on with it, or name another --output."
         )
-    state, finished = folder / "state.pt", folder / "report.json"
+    state, finished = folder / STATE, folder / "report.json"
     if finished.exists() and not state.exists():
         check_same(recipe, json.loads(finished.read_text())["recipe"], folder)
         return
@@ -78,7 +79,7 @@ def make_checkpoint(recipe: Recipe, folder: Path, resume: bool) -> None:
     train(run, recipe, {"train": to_train, "val": photos["val"]}, folder)
     run.network.load_state_dict(run.best)
     write_checkpoint(run, recipe, photos, folder)
-    state.unlink()
+    remove_state(folder)
 
 
 def write_checkpoint(

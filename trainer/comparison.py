@@ -30,8 +30,9 @@ from trainer.evaluation import Labels, onnx_logits, scores_with_intervals
 from trainer.files import replacing
 from trainer.photos import PhotoFolder, PhotoSet, PhotoSetError
 from trainer.recipe import Recipe
+from trainer.run import TrainingError, new_run
 from trainer.timing import alternate
-from trainer.training import TrainingError, epoch_batches, new_run, train_step
+from trainer.training import epoch_batches, train_step
 
 CONSENSUS = "consensus"
 BINS = 15

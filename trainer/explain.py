@@ -29,8 +29,8 @@ from trainer.gallery import Answers, write_gallery
 from trainer.photos import PhotoFolder, PhotoSet, PhotoSetError
 from trainer.recipe import Recipe
 from trainer.results_explain import SHOWN, of_method
+from trainer.run import TrainingError
 from trainer.saliency import open_network
-from trainer.training import TrainingError
 
 SPECIES = (
     "Cattle-Egret",

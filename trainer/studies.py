@@ -34,7 +34,8 @@ from trainer.questions import FULL_SIZE, STUDIES, Study, last_features
 from trainer.recipe import Recipe
 from trainer.resnet import ResNet
 from trainer.results_studies import ANSWERS, settings
-from trainer.training import DivergedError, TrainingError, new_run, spread, train
+from trainer.run import STATE, DivergedError, TrainingError, new_run, remove_state
+from trainer.training import spread, train
 
 TABLES = CHECKPOINTS / "studies"
 CORES = 2  # that a study's minutes are of
@@ -137,7 +138,7 @@ def run_if_free(study: Study, folder: Path, recipe: Recipe, source: PhotoFolder)
 
 def finished(folder: Path) -> bool:
     """Whether a run has been trained and measured, or has diverged."""
-    return (folder / "history.csv").exists() and not (folder / "state.pt").exists()
+    return (folder / "history.csv").exists() and not (folder / STATE).exists()
 
 
 def finish(study: Study, folder: Path, recipe: Recipe, source: PhotoFolder) -> None:
@@ -148,11 +149,10 @@ def finish(study: Study, folder: Path, recipe: Recipe, source: PhotoFolder) -> N
         "val": loaded(source, "val", recipe.image_size, cache),
     }
     run = new_run(recipe, len(source.species))
-    state = folder / "state.pt"
-    if state.exists():
+    if (folder / STATE).exists():
         run.restore(folder, recipe)
     train(run, recipe, photos, folder, watcher(study, photos["val"], recipe))
-    state.unlink()
+    remove_state(folder)
 
 
 @lru_cache
@@ -183,7 +183,7 @@ def record_divergence(folder: Path) -> None:
         pd.DataFrame(rows, columns=list(dict.fromkeys([*columns, *rows[0]]))).to_csv(
             temporary, index=False, float_format="%.6g"
         )
-    (folder / "state.pt").unlink(missing_ok=True)
+    remove_state(folder)
 
 
 def finished_runs(study: Study, home: Path) -> pd.DataFrame:

@@ -1,125 +1,25 @@
-"""The training loop: epochs of steps, a validation after each, a state to resume from."""
+"""The training loop: epochs of steps and a validation after each."""
 
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Subset
 from tqdm import tqdm
 
 from trainer.evaluation import scores
-from trainer.files import replacing
-from trainer.norms import NORMS, BatchInstanceNorm
+from trainer.norms import BatchInstanceNorm
 from trainer.photos import PhotoSet, TrainingBatches
 from trainer.recipe import Recipe
 from trainer.resnet import ResNet, to_input
-
-GATE_SPEED = 10  # Nam and Kim 2018 train the gates with ten times the learning rate
-
-
-class TrainingError(Exception):
-    """A run that cannot start or go on; the message says what to do about it."""
-
-
-class DivergedError(TrainingError):
-    """The loss is not a number any more."""
-
-
-@dataclass
-class Run:
-    """What a run is after some epochs: all that is needed to go on, and the best so far.
-
-    Attributes:
-        network: the weights being trained.
-        optimizer: its momenta.
-        epoch: finished epochs.
-        history: one row an epoch and split, as in history.csv.
-        best: weights with the highest accuracy on val.
-        best_epoch: the epoch they are from, counted from 1.
-    """
-
-    network: ResNet
-    optimizer: torch.optim.Optimizer
-    epoch: int = 0
-    history: list[dict[str, Any]] = field(default_factory=list)
-    best: dict[str, Tensor] = field(default_factory=dict)
-    best_epoch: int = 0
-
-    def save(self, folder: Path, recipe: Recipe) -> None:
-        """Write state.pt and history.csv, each whole or not at all."""
-        state = {
-            "recipe": recipe.as_dict(),
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "epoch": self.epoch,
-            "history": self.history,
-            "best": self.best,
-            "best_epoch": self.best_epoch,
-        }
-        with replacing(folder / "state.pt") as temporary:
-            torch.save(state, temporary)
-        with replacing(folder / "history.csv") as temporary:
-            pd.DataFrame(self.history).to_csv(temporary, index=False, float_format="%.6g")
-
-    def restore(self, folder: Path, recipe: Recipe) -> None:
-        """Go on from the last finished epoch of the run in `folder`.
-
-        Raises:
-            TrainingError: the run was started with other hyperparameters.
-        """
-        state = torch.load(folder / "state.pt", map_location=recipe.device, weights_only=True)
-        check_same(recipe, state["recipe"], folder)
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.epoch, self.history = state["epoch"], state["history"]
-        self.best, self.best_epoch = state["best"], state["best_epoch"]
-
-
-def check_same(recipe: Recipe, stored: dict[str, Any], folder: Path) -> None:
-    """Raise TrainingError if the run in `folder` was started with other hyperparameters."""
-    if changed := recipe.differences(stored):
-        told = ", ".join(f"--{name.replace('_', '-')}" for name in changed)
-        raise TrainingError(
-            f"The run in {folder} was started with another {told}: resume with the same, or "
-            "start anew with another --output."
-        )
-
-
-def new_run(recipe: Recipe, species: int) -> Run:
-    """A run before its first epoch, its weights drawn from the recipe's seed."""
-    torch.manual_seed(recipe.seed)
-    network = ResNet(NORMS[recipe.norm], n=recipe.n, outputs=species)
-    network = network.to(recipe.device).to(memory_format=torch.channels_last)
-    return Run(network, make_optimizer(network, recipe))
-
-
-def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimizer: weight decay on weights of convolutions and linear layers only."""
-    decayed: dict[str, Any] = {"params": [], "weight_decay": recipe.weight_decay, "speed": 1}
-    plain: dict[str, Any] = {"params": [], "weight_decay": 0.0, "speed": 1}
-    gates: dict[str, Any] = {"params": [], "weight_decay": 0.0, "speed": GATE_SPEED}
-    for name, parameter in network.named_parameters():
-        group = gates if name.endswith(".gate") else decayed if parameter.ndim > 1 else plain
-        group["params"].append(parameter)
-    groups = [group for group in (decayed, plain, gates) if group["params"]]
-    if recipe.optimizer == "sgd":
-        nesterov = recipe.nesterov and recipe.momentum > 0
-        return torch.optim.SGD(
-            groups, recipe.learning_rate, momentum=recipe.momentum, nesterov=nesterov
-        )
-    if recipe.optimizer == "rmsprop":
-        return torch.optim.RMSprop(groups, recipe.learning_rate)
-    adam = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
-    return adam(groups, recipe.learning_rate, betas=(recipe.momentum, 0.999))
+from trainer.run import DivergedError, Run
 
 
 def learning_rate(recipe: Recipe, epochs_done: float) -> float:
@@ -227,6 +127,15 @@ def _as_it_is(batch: Any) -> Any:
     return batch
 
 
+def check_finite(loss: float, epoch: int, recipe: Recipe) -> None:
+    """Raise DivergedError if a loss is not a number."""
+    if not math.isfinite(loss):
+        raise DivergedError(
+            f"The loss is not a number in epoch {epoch}: try a third of the learning rate "
+            f"(--learning-rate {recipe.learning_rate / 3:.2g}) or --precision float32."
+        )
+
+
 def train_epoch(
     run: Run, recipe: Recipe, photos: PhotoSet, bar: "tqdm[Any]"
 ) -> tuple[list[int], list[int], list[float]]:
@@ -245,11 +154,7 @@ def train_epoch(
         labels += target.tolist()
         answers += logits.argmax(1).tolist()
         losses += [loss.item()] * len(target)
-        if not math.isfinite(losses[-1]):
-            raise DivergedError(
-                f"The loss is not a number in epoch {run.epoch + 1}: try a third of the learning "
-                f"rate (--learning-rate {recipe.learning_rate / 3:.2g}) or --precision float32."
-            )
+        check_finite(losses[-1], run.epoch + 1, recipe)
         right = np.mean(np.equal(labels, answers))
         bar.set_postfix(loss=f"{np.mean(losses):.3f}", accuracy=f"{right:.3f}", refresh=False)
         bar.update(len(target))
@@ -269,8 +174,12 @@ def train(
         run: goes on from where it is; changed in place.
         recipe: how to train.
         photos: train at `recipe.stored_size` and val at `recipe.image_size`.
-        folder: where state.pt and history.csv are kept.
+        folder: where state.pt, the one before it and history.csv are kept.
         watch: what else to measure of the network after each epoch, for the row of val.
+
+    Raises:
+        DivergedError: a loss is not a number any more.
+        TrainingError: the run cannot be saved.
     """
     train_photos, val = photos["train"], photos["val"]
     count = len(train_photos.labels)
@@ -285,11 +194,13 @@ def train(
             labels, answers, losses = train_epoch(run, recipe, train_photos, bar)
             trained = time.perf_counter()
             logits = predict(run.network, val.pixels, recipe)
+            val_loss = F.cross_entropy(logits, torch.from_numpy(val.labels)).item()
+            check_finite(val_loss, run.epoch + 1, recipe)
             rate = run.optimizer.param_groups[0]["lr"]
             rows = {
                 "train": (np.mean(losses), np.array(labels), np.array(answers), trained - start),
                 "val": (
-                    F.cross_entropy(logits, torch.from_numpy(val.labels)).item(),
+                    val_loss,
                     val.labels,
                     logits.argmax(1).numpy(),
                     time.perf_counter() - trained,

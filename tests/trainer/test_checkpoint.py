@@ -11,7 +11,7 @@ from trainer.evaluation import onnx_logits, scores
 from trainer.gradient import is_current
 from trainer.photos import PhotoFolder
 from trainer.recipe import Recipe
-from trainer.training import TrainingError
+from trainer.run import TrainingError
 
 
 @pytest.fixture(scope="module")

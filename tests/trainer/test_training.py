@@ -10,13 +10,10 @@ from trainer import training
 from trainer.norms import NORMS, BatchInstanceNorm
 from trainer.photos import PhotoFolder
 from trainer.recipe import Recipe
+from trainer.run import DivergedError, TrainingError, make_optimizer, new_run
 from trainer.training import (
-    DivergedError,
-    TrainingError,
     epoch_batches,
     learning_rate,
-    make_optimizer,
-    new_run,
     spread,
     train,
     train_step,

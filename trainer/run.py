@@ -1,0 +1,154 @@
+"""A run: its weights and optimizer, kept on disk so that it can be stopped at any moment."""
+
+import io
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from trainer.files import replacing
+from trainer.norms import NORMS
+from trainer.recipe import Recipe
+from trainer.resnet import ResNet
+
+STATE = "state.pt"
+EARLIER_STATE = "earlier.pt"  # of the epoch before, should the other be damaged
+GATE_SPEED = 10  # Nam and Kim 2018 train the gates with ten times the learning rate
+
+
+class TrainingError(Exception):
+    """A run that cannot start or go on; the message says what to do about it."""
+
+
+class DivergedError(TrainingError):
+    """The loss is not a number any more."""
+
+
+@dataclass
+class Run:
+    """What a run is after some epochs: all that is needed to go on, and the best so far.
+
+    Attributes:
+        network: the weights being trained.
+        optimizer: its momenta.
+        epoch: finished epochs.
+        history: one row an epoch and split, as in history.csv.
+        best: weights with the highest accuracy on val.
+        best_epoch: the epoch they are from, counted from 1.
+    """
+
+    network: ResNet
+    optimizer: torch.optim.Optimizer
+    epoch: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best: dict[str, Tensor] = field(default_factory=dict)
+    best_epoch: int = 0
+
+    def save(self, folder: Path, recipe: Recipe) -> None:
+        """Write state.pt and history.csv, each whole or not at all; keep the state before it.
+
+        Raises:
+            TrainingError: they cannot be written, as on a full disk; the last state stays.
+        """
+        state = {
+            "recipe": recipe.as_dict(),
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "epoch": self.epoch,
+            "history": self.history,
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+        }
+        file, whole = folder / STATE, io.BytesIO()
+        torch.save(state, whole)
+        try:
+            if file.exists():  # it stays where it is until the new one takes its place
+                with replacing(folder / EARLIER_STATE) as temporary:
+                    shutil.copyfile(file, temporary)
+            with replacing(file) as temporary:
+                temporary.write_bytes(whole.getbuffer())
+            with replacing(folder / "history.csv") as temporary:
+                pd.DataFrame(self.history).to_csv(temporary, index=False, float_format="%.6g")
+        except OSError as error:
+            raise TrainingError(
+                f"The run could not be saved in {folder} ({error.strerror}): make room there, then "
+                "--resume goes on from the last state that was."
+            ) from error
+
+    def restore(self, folder: Path, recipe: Recipe) -> None:
+        """Go on from the last finished epoch of the run in `folder`, or from the one before it.
+
+        Raises:
+            TrainingError: the run was started with other hyperparameters, or no state can be read.
+        """
+        state = read_state(folder, recipe.device)
+        check_same(recipe, state["recipe"], folder)
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.epoch, self.history = state["epoch"], state["history"]
+        self.best, self.best_epoch = state["best"], state["best_epoch"]
+
+
+def read_state(folder: Path, device: str) -> dict[str, Any]:
+    """The newest state in a run's folder that can be read.
+
+    Raises:
+        TrainingError: none can.
+    """
+    for name in (STATE, EARLIER_STATE):
+        # A file that was cut short or garbled makes torch raise nearly anything.
+        with suppress(Exception):
+            return torch.load(folder / name, map_location=device, weights_only=True)
+    raise TrainingError(
+        f"{folder / STATE} is damaged, and there is no earlier state to go on from: delete "
+        f"{folder} and start anew."
+    )
+
+
+def remove_state(folder: Path) -> None:
+    """Remove what is needed to resume; without state.pt a run counts as finished."""
+    (folder / EARLIER_STATE).unlink(missing_ok=True)
+    (folder / STATE).unlink(missing_ok=True)
+
+
+def check_same(recipe: Recipe, stored: dict[str, Any], folder: Path) -> None:
+    """Raise TrainingError if the run in `folder` was started with other hyperparameters."""
+    if changed := recipe.differences(stored):
+        told = ", ".join(f"--{name.replace('_', '-')}" for name in changed)
+        raise TrainingError(
+            f"The run in {folder} was started with another {told}: resume with the same, or "
+            "start anew with another --output."
+        )
+
+
+def new_run(recipe: Recipe, species: int) -> Run:
+    """A run before its first epoch, its weights drawn from the recipe's seed."""
+    torch.manual_seed(recipe.seed)
+    network = ResNet(NORMS[recipe.norm], n=recipe.n, outputs=species)
+    network = network.to(recipe.device).to(memory_format=torch.channels_last)
+    return Run(network, make_optimizer(network, recipe))
+
+
+def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's optimizer: weight decay on weights of convolutions and linear layers only."""
+    decayed: dict[str, Any] = {"params": [], "weight_decay": recipe.weight_decay, "speed": 1}
+    plain: dict[str, Any] = {"params": [], "weight_decay": 0.0, "speed": 1}
+    gates: dict[str, Any] = {"params": [], "weight_decay": 0.0, "speed": GATE_SPEED}
+    for name, parameter in network.named_parameters():
+        group = gates if name.endswith(".gate") else decayed if parameter.ndim > 1 else plain
+        group["params"].append(parameter)
+    groups = [group for group in (decayed, plain, gates) if group["params"]]
+    if recipe.optimizer == "sgd":
+        nesterov = recipe.nesterov and recipe.momentum > 0
+        return torch.optim.SGD(
+            groups, recipe.learning_rate, momentum=recipe.momentum, nesterov=nesterov
+        )
+    if recipe.optimizer == "rmsprop":
+        return torch.optim.RMSprop(groups, recipe.learning_rate)
+    adam = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
+    return adam(groups, recipe.learning_rate, betas=(recipe.momentum, 0.999))
