@@ -15,7 +15,13 @@ from trainer.checkpoint import CHECKPOINTS
 from trainer.files import replacing
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = (ROOT / "README.md", ROOT / "RESULTS.md", CHECKPOINTS / "README.md")
+BENCHMARKS = ROOT / "benchmarks"
+DOCUMENTS = (
+    ROOT / "README.md",
+    ROOT / "RESULTS.md",
+    CHECKPOINTS / "README.md",
+    BENCHMARKS / "README.md",
+)
 
 
 def performance(folder: Path) -> str:
@@ -24,12 +30,46 @@ def performance(folder: Path) -> str:
     for path in sorted(folder.glob("*.json")):
         measured: dict[str, Any] = json.loads(path.read_text())
         table = pd.DataFrame(measured["rows"]).replace({True: "yes", False: "no"})
+        table = table.astype(object).where(table.notna(), None)
         machine = ", ".join(f"{key} {value}" for key, value in measured["machine"].items())
         parts += [
-            f"**{measured['title']}** (`python -m benchmarks.{path.stem}`; {machine})",
+            f"## {measured['title']}",
+            f"`python -m benchmarks.{path.stem}`: {machine}",
             table.to_markdown(index=False, floatfmt=".2f", missingval=""),
         ]
     return "\n\n".join(parts)
+
+
+def speeds(folder: Path) -> str:
+    """The benchmarks of the norms as one row a norm, then a whole epoch."""
+    measured = {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
+    rows = {name: pd.DataFrame(result["rows"]) for name, result in measured.items()}
+    layers = rows["layers"].query("kernels == 'compiled'").pivot(index="layer", columns="dtype")
+    answers = rows["onnx_norms"].query("pixels == 128").set_index("norm")
+    table = pd.DataFrame(
+        {
+            "layer, float32": layers["mean", "float32"],
+            "layer, bfloat16": layers["mean", "bfloat16"],
+            "training step": rows["step"].query("kernels == 'compiled'").set_index("norm").speed,
+            "answer, times bn's": answers["times bn"],
+            "gradient, times answer": rows["onnx_saliency"].set_index("norm")["times answer"],
+        }
+    ).loc[answers.index]
+    table = table.astype(object).where(table.notna(), None)
+    table.index = pd.Index([f"`{norm}`" for norm in table.index], name="variant")
+    epochs = [f"- {row.speed:.2f} times {row.against}" for row in rows["epoch"].itertuples()]
+    machine = measured["step"]["machine"]
+    return "\n".join(
+        [
+            table.to_markdown(floatfmt=".2f", missingval=""),
+            "",
+            "A whole epoch of `python -m trainer`, data and all, runs at",
+            "",
+            *epochs,
+            "",
+            f"({machine['processor']}, {machine['cores']} cores, torch {machine['torch']}).",
+        ]
+    )
 
 
 TABLES = {
@@ -52,7 +92,11 @@ TABLES = {
 def filled(text: str, checkpoints: Path, benchmarks: Path) -> str:
     """The text with its tables made anew."""
     makers = {name: partial(table, checkpoints) for name, table in TABLES.items()}
-    for name, table in (makers | {"performance": partial(performance, benchmarks)}).items():
+    makers |= {
+        "performance": partial(performance, benchmarks),
+        "speeds": partial(speeds, benchmarks),
+    }
+    for name, table in makers.items():
         start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
         if start not in text:
             continue
@@ -64,7 +108,7 @@ def filled(text: str, checkpoints: Path, benchmarks: Path) -> str:
 
 def up_to_date(document: Path) -> str:
     """What a document of the project should say, given its checkpoints and benchmarks."""
-    return filled(document.read_text(), CHECKPOINTS, ROOT / "benchmarks" / "results")
+    return filled(document.read_text(), CHECKPOINTS, BENCHMARKS / "results")
 
 
 def main() -> None:
