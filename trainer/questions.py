@@ -241,8 +241,8 @@ STUDIES = {
         ],
     ),
     "learning-rate": Study(
-        "Which learning rate suits each norm, by val, at 64 px and in 4 epochs of 6,400 photos?",
-        replace(SHORT, epochs=4, photos_per_species=256),
+        "Which learning rate suits each norm, by val, at 64 px and in 6 epochs?",
+        SHORT,
         [
             {"norm": norm, "learning_rate": rate}
             for rate in PEAK_RATES
