@@ -18,7 +18,7 @@ from trainer.gradient import WEIGHTS, export_saliency
 from trainer.photos import SPLITS, PhotoFolder, PhotoSet
 from trainer.recipe import Recipe
 from trainer.resnet import layer_count
-from trainer.run import STATE, Run, TrainingError, check_same, new_run, remove_state
+from trainer.run import STATE, Run, TrainingError, check_same, open_run, remove_state
 from trainer.training import precision, train
 
 CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
@@ -59,8 +59,8 @@ def make_checkpoint(recipe: Recipe, folder: Path, resume: bool) -> None:
         raise TrainingError(
             f"{folder} already holds a run: --resume goes on with it, or name another --output."
         )
-    state, finished = folder / STATE, folder / "report.json"
-    if finished.exists() and not state.exists():
+    finished = folder / "report.json"
+    if finished.exists() and not (folder / STATE).exists():
         check_same(recipe, json.loads(finished.read_text())["recipe"], folder)
         return
     source = PhotoFolder(Path(recipe.data))
@@ -73,9 +73,7 @@ def make_checkpoint(recipe: Recipe, folder: Path, resume: bool) -> None:
     if skipped := sum(len(p.skipped) for p in photos.values()):
         print(f"{skipped} photos were skipped", file=sys.stderr)
 
-    run = new_run(recipe, len(source.species))
-    if state.exists():
-        run.restore(folder, recipe)
+    run = open_run(recipe, len(source.species), folder)
     train(run, recipe, {"train": to_train, "val": photos["val"]}, folder)
     run.network.load_state_dict(run.best)
     write_checkpoint(run, recipe, photos, folder)

@@ -192,7 +192,7 @@ def feature_quantiles(budget: Recipe, minutes: float) -> Study:
 
 
 def without_norm(norm: str, budget: Recipe) -> float:
-    """The budget's learning rate, or a quarter of it without a norm: more ends in no number."""
+    """The budget's learning rate, or a quarter of it without a norm, which bears no more."""
     return budget.learning_rate / 4 if norm == "nn" else budget.learning_rate
 
 

@@ -90,10 +90,15 @@ def beside_the_report(checkpoints: Path) -> str:
     return markdown(rows)
 
 
-def short_runs(checkpoints: Path) -> pd.DataFrame | None:
-    """The histories of the runs under the shorter budget, if there are any."""
-    path = checkpoints / "studies" / "norms.csv"
+def study_runs(checkpoints: Path, study: str) -> pd.DataFrame | None:
+    """The histories of a study's runs, if there are any."""
+    path = checkpoints / "studies" / f"{study}.csv"
     return pd.read_csv(path) if path.exists() else None
+
+
+def missing_study(study: str) -> str:
+    """The command that makes a study, where its table is not there."""
+    return f"To be made by `python -m trainer.studies {study} --data PHOTOS`."
 
 
 def seeds(runs: pd.DataFrame) -> pd.DataFrame:
@@ -104,9 +109,9 @@ def seeds(runs: pd.DataFrame) -> pd.DataFrame:
 
 def over_seeds(checkpoints: Path) -> str:
     """Mean and spread of each variant's test accuracy under the shorter budget."""
-    runs = short_runs(checkpoints)
+    runs = study_runs(checkpoints, "norms")
     if runs is None:
-        return "To be made by `python -m trainer.studies norms --data PHOTOS`."
+        return missing_study("norms")
     minutes = runs[runs.split == "train"].groupby(["norm", "seed"]).seconds.sum() / 60
     rows = [
         {
@@ -196,10 +201,9 @@ def hardest(checkpoints: Path, count: int = 8) -> str:
 
 def recipe(checkpoints: Path) -> str:
     """The ablation: what each change of the recipe does to val."""
-    path = checkpoints / "studies" / "recipe.csv"
-    if not path.exists():
-        return "To be made by `python -m trainer.studies recipe --data PHOTOS`."
-    runs = pd.read_csv(path)
+    runs = study_runs(checkpoints, "recipe")
+    if runs is None:
+        return missing_study("recipe")
     runs = runs[(runs.split == "val") & (runs.epoch == runs.epoch.max())]
     varied = list(runs)[: list(runs).index("epoch")]
     usual = runs[varied].mode().iloc[0]
@@ -218,10 +222,9 @@ def recipe(checkpoints: Path) -> str:
 
 def learning_rates(checkpoints: Path) -> str:
     """Val accuracy of each norm at each learning rate of the list, its best one in bold."""
-    path = checkpoints / "studies" / "learning-rate.csv"
-    if not path.exists():
-        return "To be made by `python -m trainer.studies learning-rate --data PHOTOS`."
-    runs = pd.read_csv(path)
+    runs = study_runs(checkpoints, "learning-rate")
+    if runs is None:
+        return missing_study("learning-rate")
     ends = runs[(runs.split == "val") & (runs.epoch == runs.epoch.max())]
     table = ends.pivot(index="norm", columns="peak_learning_rate", values="accuracy")
     tried = set(zip(runs.norm, runs.peak_learning_rate, strict=True))
@@ -268,7 +271,7 @@ def conclusion(checkpoints: Path) -> str:
             f"`torch-bn` differ by at most {sanity['largest_difference']:.1g} in "
             f"{sanity['steps']} steps."
         )
-    runs = short_runs(checkpoints)
+    runs = study_runs(checkpoints, "norms")
     if runs is not None and len(over := seeds(runs)) > 1:
         spread = over["std"].max()
         if over["count"].min() > 1:

@@ -134,6 +134,18 @@ def new_run(recipe: Recipe, species: int) -> Run:
     return Run(network, make_optimizer(network, recipe))
 
 
+def open_run(recipe: Recipe, species: int, folder: Path) -> Run:
+    """The run that a folder holds, as it was last saved; where it holds none, a new one.
+
+    Raises:
+        TrainingError: the run was started with other hyperparameters, or no state can be read.
+    """
+    run = new_run(recipe, species)
+    if (folder / STATE).exists():
+        run.restore(folder, recipe)
+    return run
+
+
 def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """The recipe's optimizer: weight decay on weights of convolutions and linear layers only."""
     decayed: dict[str, Any] = {"params": [], "weight_decay": recipe.weight_decay, "speed": 1}

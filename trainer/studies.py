@@ -34,7 +34,7 @@ from trainer.questions import FULL_SIZE, STUDIES, Study, last_features
 from trainer.recipe import Recipe
 from trainer.resnet import ResNet
 from trainer.results_studies import ANSWERS, settings
-from trainer.run import STATE, DivergedError, TrainingError, new_run, remove_state
+from trainer.run import STATE, DivergedError, TrainingError, open_run, remove_state
 from trainer.training import spread, train
 
 TABLES = CHECKPOINTS / "studies"
@@ -148,9 +148,7 @@ def finish(study: Study, folder: Path, recipe: Recipe, source: PhotoFolder) -> N
         "train": loaded(source, "train", recipe.stored_size, cache),
         "val": loaded(source, "val", recipe.image_size, cache),
     }
-    run = new_run(recipe, len(source.species))
-    if (folder / STATE).exists():
-        run.restore(folder, recipe)
+    run = open_run(recipe, len(source.species), folder)
     train(run, recipe, photos, folder, watcher(study, photos["val"], recipe))
     remove_state(folder)
 

@@ -13,7 +13,15 @@ import torch
 
 from trainer import training
 from trainer.photos import SPLITS, PhotoFolder
-from trainer.run import EARLIER_STATE, STATE, DivergedError, TrainingError, new_run, read_state
+from trainer.run import (
+    EARLIER_STATE,
+    STATE,
+    DivergedError,
+    TrainingError,
+    new_run,
+    open_run,
+    read_state,
+)
 from trainer.training import train
 
 KILLS = 10
@@ -84,10 +92,7 @@ def test_a_loss_on_val_that_is_no_number_stops_the_run_with_advice(
 def go_on(recipe, splits, folder):
     """What `--resume` does, up to the last epoch."""
     torch.set_num_threads(1)  # as in conftest.py
-    run = new_run(recipe, 3)
-    if (folder / STATE).exists():
-        run.restore(folder, recipe)
-    train(run, recipe, splits, folder)
+    train(open_run(recipe, 3, folder), recipe, splits, folder)
 
 
 def test_a_run_killed_at_random_moments_ends_with_the_weights_of_an_undisturbed_one(
