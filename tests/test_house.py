@@ -47,6 +47,15 @@ def test_only_pages_main_and_serving_import_streamlit(path: Path) -> None:
     assert shows or "streamlit" not in packages(path)
 
 
+@pytest.mark.parametrize("path", APP + TRAINER, ids=name)
+def test_no_pickle_is_loaded(path: Path) -> None:
+    assert not packages(path) & {"pickle", "dill", "joblib", "cloudpickle", "shelve"}
+    text = path.read_text(encoding="utf-8")
+    named = {ast.unparse(n) for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Attribute)}
+    assert not named & {"torch.load", "torch.hub.load", "pd.read_pickle"}
+    assert "allow_pickle" not in text
+
+
 def test_the_app_imports_only_what_its_requirements_name() -> None:
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     required = {line.split(">")[0].strip() for line in lines if line and line[0] != "#"}

@@ -18,7 +18,7 @@ from trainer.gradient import WEIGHTS, export_saliency
 from trainer.photos import SPLITS, PhotoFolder, PhotoSet
 from trainer.recipe import Recipe
 from trainer.resnet import layer_count
-from trainer.run import STATE, Run, TrainingError, check_same, open_run, remove_state
+from trainer.run import Run, TrainingError, check_same, has_state, open_run, remove_state
 from trainer.training import precision, train
 
 CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
@@ -60,7 +60,7 @@ def make_checkpoint(recipe: Recipe, folder: Path, resume: bool) -> None:
             f"{folder} already holds a run: --resume goes on with it, or name another --output."
         )
     finished = folder / "report.json"
-    if finished.exists() and not (folder / STATE).exists():
+    if finished.exists() and not has_state(folder):
         check_same(recipe, json.loads(finished.read_text())["recipe"], folder)
         return
     source = PhotoFolder(Path(recipe.data))

@@ -1,6 +1,6 @@
 """A run: its weights and optimizer, kept on disk so that it can be stopped at any moment."""
 
-import io
+import json
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 import torch
+from safetensors import safe_open
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from trainer.files import replacing
@@ -16,8 +18,8 @@ from trainer.norms import NORMS
 from trainer.recipe import Recipe
 from trainer.resnet import ResNet
 
-STATE = "state.pt"
-EARLIER_STATE = "earlier.pt"  # of the epoch before, should the other be damaged
+STATE = "state.safetensors"
+EARLIER_STATE = "earlier.safetensors"  # of the epoch before, should the other be damaged
 GATE_SPEED = 10  # Nam and Kim 2018 train the gates with ten times the learning rate
 
 
@@ -50,28 +52,36 @@ class Run:
     best_epoch: int = 0
 
     def save(self, folder: Path, recipe: Recipe) -> None:
-        """Write state.pt and history.csv, each whole or not at all; keep the state before it.
+        """Write the state and history.csv, each whole or not at all; keep the state before it.
+
+        No pickle: tensors are named network/…, best/… and optimizer/PARAMETER/…, and all else is
+        JSON, which keeps every bit of a float, in the file's metadata.
 
         Raises:
             TrainingError: they cannot be written, as on a full disk; the last state stays.
         """
-        state = {
+        optimizer = self.optimizer.state_dict()
+        kept = {"network": self.network.state_dict(), "best": self.best}
+        kept |= {f"optimizer/{number}": momenta for number, momenta in optimizer["state"].items()}
+        tensors = {
+            f"{kind}/{name}": value.contiguous()
+            for kind, values in kept.items()
+            for name, value in values.items()
+        }
+        words = {
             "recipe": recipe.as_dict(),
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "groups": optimizer["param_groups"],
             "epoch": self.epoch,
             "history": self.history,
-            "best": self.best,
             "best_epoch": self.best_epoch,
         }
-        file, whole = folder / STATE, io.BytesIO()
-        torch.save(state, whole)
+        file, whole = folder / STATE, save(tensors, {"state": json.dumps(words)})
         try:
             if file.exists():  # it stays where it is until the new one takes its place
                 with replacing(folder / EARLIER_STATE) as temporary:
                     shutil.copyfile(file, temporary)
             with replacing(file) as temporary:
-                temporary.write_bytes(whole.getbuffer())
+                temporary.write_bytes(whole)
             with replacing(folder / "history.csv") as temporary:
                 pd.DataFrame(self.history).to_csv(temporary, index=False, float_format="%.6g")
         except OSError as error:
@@ -89,7 +99,9 @@ class Run:
         state = read_state(folder, recipe.device)
         check_same(recipe, state["recipe"], folder)
         self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(
+            {"state": state["optimizer"], "param_groups": state["groups"]}
+        )
         self.epoch, self.history = state["epoch"], state["history"]
         self.best, self.best_epoch = state["best"], state["best_epoch"]
 
@@ -97,23 +109,45 @@ class Run:
 def read_state(folder: Path, device: str) -> dict[str, Any]:
     """The newest state in a run's folder that can be read.
 
+    Returns:
+        What `Run.save` put into words, and `network`, `best` and `optimizer`, the tensors.
+
     Raises:
         TrainingError: none can.
     """
     for name in (STATE, EARLIER_STATE):
-        # A file that was cut short or garbled makes torch raise nearly anything.
-        with suppress(Exception):
-            return torch.load(folder / name, map_location=device, weights_only=True)
+        # Whatever is wrong with a file that was cut short or garbled, the other may be whole.
+        with suppress(Exception), safe_open(folder / name, "pt", device) as file:
+            state = json.loads(file.metadata()["state"])
+            state |= {"network": {}, "best": {}, "optimizer": {}}
+            for key in file.offset_keys():
+                kind, *number, tensor = key.split("/")
+                values = state[kind]
+                if number:
+                    values = values.setdefault(int(number[0]), {})
+                values[tensor] = _laid_out(file.get_tensor(key))
+            return state
     raise TrainingError(
         f"{folder / STATE} is damaged, and there is no earlier state to go on from: delete "
         f"{folder} and start anew."
     )
 
 
+def _laid_out(tensor: Tensor) -> Tensor:
+    """A copy with the layout of `new_run`: in another one sums may round otherwise."""
+    layout = torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
+    return tensor.clone(memory_format=layout)
+
+
+def has_state(folder: Path) -> bool:
+    """Whether a run is under way; one whose state is in an earlier format has to start anew."""
+    return any(folder.glob("state.*"))
+
+
 def remove_state(folder: Path) -> None:
-    """Remove what is needed to resume; without state.pt a run counts as finished."""
-    (folder / EARLIER_STATE).unlink(missing_ok=True)
-    (folder / STATE).unlink(missing_ok=True)
+    """Remove what is needed to resume; without a state a run counts as finished."""
+    for file in (*folder.glob("earlier.*"), *folder.glob("state.*")):
+        file.unlink(missing_ok=True)
 
 
 def check_same(recipe: Recipe, stored: dict[str, Any], folder: Path) -> None:

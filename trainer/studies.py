@@ -34,7 +34,7 @@ from trainer.questions import FULL_SIZE, STUDIES, Study, last_features
 from trainer.recipe import Recipe
 from trainer.resnet import ResNet
 from trainer.results_studies import ANSWERS, settings
-from trainer.run import STATE, DivergedError, TrainingError, open_run, remove_state
+from trainer.run import DivergedError, TrainingError, has_state, open_run, remove_state
 from trainer.training import spread, train
 
 TABLES = CHECKPOINTS / "studies"
@@ -138,7 +138,7 @@ def run_if_free(study: Study, folder: Path, recipe: Recipe, source: PhotoFolder)
 
 def finished(folder: Path) -> bool:
     """Whether a run has been trained and measured, or has diverged."""
-    return (folder / "history.csv").exists() and not (folder / STATE).exists()
+    return (folder / "history.csv").exists() and not has_state(folder)
 
 
 def finish(study: Study, folder: Path, recipe: Recipe, source: PhotoFolder) -> None:

@@ -174,7 +174,7 @@ def train(
         run: goes on from where it is; changed in place.
         recipe: how to train.
         photos: train at `recipe.stored_size` and val at `recipe.image_size`.
-        folder: where state.pt, the one before it and history.csv are kept.
+        folder: where the state, the one before it and history.csv are kept.
         watch: what else to measure of the network after each epoch, for the row of val.
 
     Raises:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from trainer import training
 from trainer.photos import SPLITS, PhotoFolder
@@ -60,7 +61,9 @@ def test_where_no_state_can_be_read_the_file_and_the_way_out_are_named(recipe, s
     trained(recipe, splits, tmp_path)
     for name in (STATE, EARLIER_STATE):
         (tmp_path / name).write_bytes(b"PK")
-    with pytest.raises(TrainingError, match=r"state\.pt is damaged.*delete .* and start anew"):
+    with pytest.raises(
+        TrainingError, match=r"state\.safetensors is damaged.*delete .* and start anew"
+    ):
         new_run(recipe, 3).restore(tmp_path, recipe)
 
 
@@ -87,6 +90,27 @@ def test_a_loss_on_val_that_is_no_number_stops_the_run_with_advice(
     with pytest.raises(DivergedError, match=r"not a number in epoch 1: try"):
         trained(recipe, splits, tmp_path)
     assert not (tmp_path / STATE).exists()
+
+
+def test_a_state_holds_no_pickle_and_says_which_tensor_is_which(recipe, splits, tmp_path):
+    run = trained(recipe, splits, tmp_path)
+    state = load_file(tmp_path / STATE)  # raises where the file is anything but safetensors
+    assert torch.equal(state["network/conv.weight"], run.network.state_dict()["conv.weight"])
+    assert len([name for name in state if name.endswith("/momentum_buffer")]) == len(
+        list(run.network.parameters())
+    )
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop"])
+def test_every_optimizer_goes_on_where_it_was_to_the_last_bit(recipe, splits, tmp_path, optimizer):
+    recipe = replace(recipe, optimizer=optimizer, learning_rate=0.01)
+    whole = trained(recipe, splits, tmp_path)
+    (tmp_path / STATE).write_bytes((tmp_path / EARLIER_STATE).read_bytes())
+    resumed = open_run(recipe, 3, tmp_path)
+    assert resumed.epoch == recipe.epochs - 1
+    train(resumed, recipe, splits, tmp_path)
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(value, resumed.network.state_dict()[name]), name
 
 
 def go_on(recipe, splits, folder):
