@@ -69,8 +69,8 @@ def answer_files(
 ) -> Generator[tuple[Row, str]]:
     """Each file's row, and what `draw` makes of its photo, in order, on all cores.
 
-    classifier: answers from several threads at once, so it should use one thread a call. draw:
-    gives a photo's address, as `thumbnail` does; without it, and for unreadable files, it is empty.
+    draw: gives a photo's address, as `thumbnail` does; without it, and for unreadable files, it is
+    empty.
     """
     batches = (files[start : start + AT_ONCE] for start in range(0, len(files), AT_ONCE))
     cores = os.cpu_count() or 1
@@ -251,7 +251,7 @@ def open_variant(name: str | None) -> Classifier:
     if name is not None and name not in folders:
         raise CheckpointError(f"There is no variant {name}: choose from {', '.join(folders)}.")
     chosen = name or next(iter(best_first(folders, checkpoints_folder())))
-    return Classifier(folders[chosen], threads=1)
+    return Classifier(folders[chosen])
 
 
 def fill_table(folder: Path, table: Path, classifier: Classifier) -> str:

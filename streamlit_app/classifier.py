@@ -3,13 +3,14 @@
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from PIL import Image
+
+from streamlit_app.graphs import Graph, GraphError
 
 # The study's seven, in its order.
 NORMS = {
@@ -25,6 +26,11 @@ NO_MODEL = (
     "Plumage can name the bird on a photo once it has a model: make one with "
     "`python -m trainer --norm bn --data PHOTOS`."
 )
+# What a graph takes and gives, by name.
+INPUTS = {"photos": "tensor(uint8)"}
+OUTPUTS = {"logits": "tensor(float)", "heatmaps": "tensor(float)"}
+MOST_PIXELS = 1024  # of a photo's side: as many as the app keeps
+MOST_SPECIES = 1000
 STUDIES = "studies"  # the one folder among the variants that is none: tables of many short runs
 
 
@@ -61,75 +67,63 @@ class Classifier:
     photos are squeezed to. species: their names, in the order of the answers.
     """
 
-    def __init__(self, folder: Path, threads: int | None = None) -> None:
-        """Open and try out `folder`/model.onnx; raises CheckpointError.
-
-        threads: cores that one call of `answer` works on; None for as many as are of use.
-        """
+    def __init__(self, folder: Path) -> None:
+        """Open and try out `folder`/model.onnx; raises CheckpointError."""
         self.name = folder.name
         self._name = f"The checkpoint {folder.name}"
         path = folder / "model.onnx"
         if not path.is_file():
             raise CheckpointError(f"{self._name} has no model.onnx.")
         try:
-            self._session = onnxruntime.InferenceSession(
-                path, session_options(threads), providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime has a class for each way to fail, none documented
-            raise CheckpointError(
-                f"{self._name} cannot be opened: its model.onnx is damaged."
-            ) from error
-        self._check_graph()
-        self._read_metadata()
+            self._graph = Graph(path, INPUTS, OUTPUTS)
+        except GraphError as error:
+            raise CheckpointError(f"{self._name} {error}") from error
+        self._read_metadata(self._graph.metadata)
         self._try_out()
 
     def answer(self, photos: Sequence[Image.Image]) -> Answer:
-        """Classify one or more RGB photos of any shape."""
+        """Classify one or more RGB photos of any shape; raises CheckpointError."""
         pixels = [np.asarray(squeezed(photo, self.image_size)) for photo in photos]
         logits, heatmaps = self._run(np.stack(pixels))
         return Answer(self.species, _softmax(logits / self._temperature), heatmaps)
 
     def _run(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        logits, heatmaps = self._session.run(["logits", "heatmaps"], {"photos": pixels})
+        try:
+            logits, heatmaps = self._graph.run({"photos": pixels})
+        except GraphError as error:
+            raise CheckpointError(f"{self._name} {error}") from error
         return logits, heatmaps
 
-    def _check_graph(self) -> None:
-        inputs = {value.name: value.type for value in self._session.get_inputs()}
-        outputs = {value.name: value.type for value in self._session.get_outputs()}
-        if inputs != {"photos": "tensor(uint8)"}:
-            raise CheckpointError(f"{self._name} takes {inputs}, not photos of uint8.")
-        if outputs != {"logits": "tensor(float)", "heatmaps": "tensor(float)"}:
-            raise CheckpointError(
-                f"{self._name} gives {outputs}, not logits and heatmaps of float."
-            )
-
-    def _read_metadata(self) -> None:
-        metadata = self._session.get_modelmeta().custom_metadata_map
+    def _read_metadata(self, metadata: Mapping[str, str]) -> None:
         try:
             self.norm = metadata["norm"]
             self.image_size = int(metadata["image_size"])
             self._temperature = float(metadata["temperature"])
-            self.species = tuple(json.loads(metadata["species"]))
+            species = json.loads(metadata["species"])
         except KeyError as error:
             raise CheckpointError(f"{self._name} has no {error} in its metadata.") from error
-        except (TypeError, ValueError) as error:
-            raise CheckpointError(f"{self._name} has garbled metadata: {error}.") from error
-        if not all(isinstance(name, str) and name for name in self.species):
-            raise CheckpointError(f"{self._name} names species that are not words.")
-        if len(set(self.species)) != len(self.species) or len(self.species) < 2:
-            raise CheckpointError(f"{self._name} names fewer than two species, or one twice.")
+        except (ValueError, RecursionError) as error:  # the latter for lists in lists in lists
+            raise CheckpointError(f"{self._name} has metadata that cannot be read.") from error
+        if not 1 <= self.image_size <= MOST_PIXELS:
+            raise CheckpointError(
+                f"{self._name} is for photos of {self.image_size} pixels: 1 to {MOST_PIXELS} are "
+                "possible."
+            )
         if not (self._temperature > 0 and math.isfinite(self._temperature)):
             raise CheckpointError(f"{self._name} has a temperature of {self._temperature}.")
+        if not isinstance(species, list) or not all(map(_is_name, species)):
+            raise CheckpointError(f"{self._name} names species that are not words.")
+        if not 2 <= len(species) <= MOST_SPECIES or len(set(species)) != len(species):
+            raise CheckpointError(
+                f"{self._name} names fewer than two species, more than {MOST_SPECIES}, or one "
+                "twice."
+            )
+        self.species = tuple(species)
 
     def _try_out(self) -> None:
         """Whatever the metadata promises, the graph has to keep on a grey batch of two."""
         side, count = self.image_size, len(self.species)
-        try:
-            logits, heatmaps = self._run(np.full((2, side, side, 3), 128, np.uint8))
-        except Exception as error:
-            raise CheckpointError(
-                f"{self._name} cannot answer photos of {side} x {side} pixels."
-            ) from error
+        logits, heatmaps = self._run(np.full((2, side, side, 3), 128, np.uint8))
         if logits.shape != (2, count) or heatmaps.shape[:2] != (2, count) or heatmaps.ndim != 4:
             raise CheckpointError(
                 f"{self._name} names {count} species but answers with logits of shape "
@@ -145,16 +139,14 @@ def squeezed(photo: Image.Image, size: int) -> Image.Image:
     return photo.resize((size, size), Image.Resampling.BICUBIC)
 
 
-def session_options(threads: int | None = None) -> onnxruntime.SessionOptions:
-    """How graphs are run; threads: cores that one call works on, None for as many as are of use."""
-    options = onnxruntime.SessionOptions()
-    # Set, because onnxruntime's own choice pins threads to cores that a container may not have;
-    # photos this small gain nothing from more than four.
-    options.intra_op_num_threads = threads or min(4, os.cpu_count() or 1)
-    # A server waits far longer than it works: idle threads sleep.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 4  # what goes wrong is raised, and said once
-    return options
+def _is_name(value: object) -> bool:
+    """Whether a species may be called this: a few words, without what HTML or Markdown act on."""
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= 100
+        and value.isprintable()
+        and not set(value) & set('<>[]{}*`$:|~#^\\"&')
+    )
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

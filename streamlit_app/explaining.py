@@ -7,11 +7,11 @@ from pathlib import Path
 
 import altair as alt
 import numpy as np
-import onnxruntime
 import pandas as pd
 from PIL import Image
 
-from streamlit_app.classifier import Classifier, session_options, squeezed
+from streamlit_app.classifier import Classifier, squeezed
+from streamlit_app.graphs import MOST_BYTES, Graph, GraphError
 
 GRAD_CAM, GRADIENT, SMOOTH_GRAD = "grad-cam", "gradient", "smoothgrad"
 # Each with the depth it shows: model.onnx gives the last stage, saliency.onnx the pixels.
@@ -20,6 +20,9 @@ METHODS = {
     GRADIENT: "Gradient, pixels",
     SMOOTH_GRAD: "SmoothGrad, pixels",
 }
+# What saliency.onnx takes and gives, by name.
+INPUTS = {"photos": "tensor(uint8)", "target": "tensor(int64)"}
+OUTPUTS = {"saliency": "tensor(float)"}
 COPIES = 8  # of the photo that SmoothGrad averages over
 NOISE = 0.15  # their deviation, of the photo's range of pixels
 STEPS = 20  # in which a photo is erased
@@ -38,28 +41,25 @@ class Saliency:
 
         image_size: the side in pixels that photos are squeezed to.
         """
-        make = f"`python -m trainer.saliency --data PHOTOS` makes one for {folder.name}."
+        self._make = f"`python -m trainer.saliency --data PHOTOS` makes one for {folder.name}."
         path, weights = folder / "saliency.onnx", folder / "weights.safetensors"
         if not (path.is_file() and weights.is_file()):
-            raise SaliencyError(f"The checkpoint {folder.name} has no saliency.onnx: {make}")
+            raise SaliencyError(f"The checkpoint {folder.name} has no saliency.onnx: {self._make}")
+        self._of = f"The saliency.onnx of the checkpoint {folder.name}"
         try:
-            self._session = onnxruntime.InferenceSession(
-                path, session_options(), providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime has a class for each way to fail
-            raise SaliencyError(
-                f"The saliency.onnx of the checkpoint {folder.name} cannot be opened: {make}"
-            ) from error
-        made_of = self._session.get_modelmeta().custom_metadata_map.get("weights")
-        if made_of != hashlib.sha256(weights.read_bytes()).hexdigest():
-            raise SaliencyError(
-                f"The saliency.onnx of the checkpoint {folder.name} is of other weights: {make}"
-            )
+            self._graph = Graph(path, INPUTS, OUTPUTS, beside=folder)
+        except GraphError as error:
+            raise SaliencyError(f"The checkpoint {folder.name} {error} {self._make}") from error
+        with weights.open("rb") as file:
+            kept = file.read(MOST_BYTES)
+        if self._graph.metadata.get("weights") != hashlib.sha256(kept).hexdigest():
+            raise SaliencyError(f"{self._of} is of other weights: {self._make}")
         self._size = image_size
 
     def heatmap(self, photo: Image.Image, target: int, smooth: bool) -> np.ndarray:
         """The gradient's largest magnitude over red, green and blue: (S, S) float32.
 
+        Raises SaliencyError where the graph cannot give it.
         target: index of the species. smooth: the mean gradient over noisy copies instead of that
             of the photo itself (Smilkov et al. 2017, arXiv:1706.03825).
         """
@@ -71,7 +71,15 @@ class Saliency:
         else:
             photos = pixels[None]
         targets = np.full(len(photos), target, np.int64)
-        (gradient,) = self._session.run(["saliency"], {"photos": photos, "target": targets})
+        try:
+            (gradient,) = self._graph.run({"photos": photos, "target": targets})
+        except GraphError as error:
+            raise SaliencyError(f"{self._of} {error} {self._make}") from error
+        if gradient.shape != photos.shape:
+            raise SaliencyError(
+                f"{self._of} gives gradients of shape {gradient.shape} for photos of shape "
+                f"{photos.shape}: {self._make}"
+            )
         return np.abs(gradient.mean(axis=0)).max(axis=-1)
 
 

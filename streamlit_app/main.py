@@ -4,10 +4,14 @@ import sys
 from pathlib import Path
 
 import streamlit as st
+from starlette.formparsers import MultiPartParser
 
 # `streamlit run` puts this file's folder on the path; the package lies one up.
 if (root := str(Path(__file__).parents[1])) not in sys.path:
     sys.path.insert(0, root)
+
+# Photos stay in memory: else the server writes those over 1 MB to a file while they arrive.
+MultiPartParser.spool_max_size = 0
 
 st.set_page_config(page_title="Plumage", page_icon="🪶", layout="wide")
 # Not in a folder named pages: until this file has run once, Streamlit would take each file in one

@@ -57,7 +57,7 @@ def read_comparison(folder: Path) -> dict[str, Any] | None:
         comparison = json.loads(file.read_text(encoding="utf-8"))
         count = len(comparison["species"])
         shapes = {np.shape(scores["confusion"]) for scores in comparison["variants"].values()}
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise damaged from error
     if shapes - {(count, count)} or "pairs" not in comparison:
         raise damaged
@@ -278,7 +278,7 @@ def _report(file: Path) -> dict[str, Any]:
         for split in ("val", "test"):
             _score("", report["metrics"][split]["accuracy"])
         budget({file.parent.name: report})
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ResultsError(
             f"checkpoints/{file.parent.name}/report.json is damaged: train this variant again or "
             "copy the file from where it was trained."

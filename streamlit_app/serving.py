@@ -1,12 +1,18 @@
 """What pages share: what is kept between reruns and in the address, and how charts are shown."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 import altair as alt
 import pandas as pd
 import streamlit as st
 from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.runtime import get_instance
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from streamlit_app.best import best_first
 from streamlit_app.classifier import (
@@ -20,6 +26,7 @@ from streamlit_app.classifier import (
 )
 from streamlit_app.cropping import Box
 from streamlit_app.photos import PhotoError, read_photo
+from streamlit_app.turns import BusyError, Turns
 
 # Widgets rerun the page; what they do not change is kept. `stamp` makes a changed checkpoint count.
 Stamp = tuple[tuple[str, int], ...]
@@ -31,18 +38,60 @@ def variants_at(stamp: Stamp) -> tuple[dict[str, Classifier], list[str]]:
     return open_variants(checkpoints_folder())
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
+# An answer keeps one core busy: on each one at a time, or all would be late. Whoever comes when so
+# many wait would wait for longer than anybody likes.
+TURNS = Turns(at_once=os.cpu_count() or 1, waiting=60)
+TABLES = Turns(at_once=1, waiting=8)  # of many photos: making one keeps every core busy
+
+
+# What is made of a visitor's photo is kept for that visit only.
+@st.cache_resource(max_entries=2, scope="session", show_spinner=False)
 def photo_in(data: bytes) -> Image.Image:
-    """The photo in an uploaded file; raises PhotoError."""
-    return read_photo(data)
+    """The photo in an uploaded file, not to be changed; raises PhotoError, BusyError."""
+    with TURNS.one():
+        return read_photo(data)
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
+@st.cache_resource(max_entries=32, scope="session", show_spinner=False)
 def answer_to(data: bytes, variant: str, stamp: Stamp, box: Box | None = None) -> Answer:
-    """What a variant says about the photo in an uploaded file, or about a box of it."""
+    """What a variant says about the photo in an uploaded file, or a box of it; may be BusyError."""
     variants, _ = variants_at(stamp)
     photo = photo_in(data)
-    return variants[variant].answer([photo.crop(box) if box else photo])
+    with TURNS.one():
+        return variants[variant].answer([photo.crop(box) if box else photo])
+
+
+@contextmanager
+def if_not_busy(place: DeltaGenerator | None = None) -> Iterator[None]:
+    """The page ends at the block where too many wait: `place` says so, with a button to retry."""
+    try:
+        yield
+    except BusyError as error:
+        with place.container() if place else st.container():
+            st.warning(str(error))
+            st.button("Try again", key="again")
+        st.stop()
+
+
+def _end_of_visit(session: str) -> None:
+    """Forget a visit for good unless its browser comes back.
+
+    Streamlit keeps it so long for a phone that lost its connection, and then until somebody else
+    leaves, which in a quiet night may be the morning.
+    """
+    with suppress(RuntimeError):  # no server, no loop: as in tests of a page
+        soon = 0.9 * st.get_option("server.disconnectedSessionTTL")
+        asyncio.get_running_loop().call_later(soon, _forget, session)
+
+
+def _forget(session: str) -> None:
+    if not get_instance().is_active_session(session):
+        get_instance().close_session(session)
+
+
+@st.cache_resource(scope="session", show_spinner=False, on_release=_end_of_visit)
+def _visit(session: str) -> str:
+    return session
 
 
 def photo_given(data: bytes | None, place: DeltaGenerator) -> Image.Image | None:
@@ -50,7 +99,8 @@ def photo_given(data: bytes | None, place: DeltaGenerator) -> Image.Image | None
     if data is None:
         return None
     try:
-        return photo_in(data)
+        with if_not_busy():
+            return photo_in(data)
     except PhotoError as error:
         place.error(str(error))
         return None
@@ -67,14 +117,21 @@ def variants_to_serve() -> tuple[dict[str, Classifier], Stamp]:
 
     What is wrong with the others is said on the page; where none can serve, the page ends there.
     """
+    if context := get_script_run_ctx():
+        _visit(context.session_id)
     stamp = stamps(checkpoints_folder())
     variants, faults = variants_at(stamp)
     for fault in faults:
-        st.warning(fault)
+        st.warning(as_it_is(fault))
     if not variants:
         st.error(NO_MODEL)
         st.stop()
     return variants, stamp
+
+
+def as_it_is(text: str) -> str:
+    """The text for where Markdown is read, without anything in it being read so."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
 
 
 def described(variant: str, norm: str) -> str:

@@ -15,6 +15,7 @@ from streamlit_app.serving import (
     choose_in_address,
     described,
     forget_species,
+    if_not_busy,
     photo_given,
     show_chart,
     variants_to_serve,
@@ -128,5 +129,7 @@ photo = photo_given(data, left)
 if data is None or photo is None:
     show_variants(variants)
     st.stop()
-show_answers(photo, {name: answer_to(data, name, stamp) for name in variants})
+with if_not_busy():
+    answers = {name: answer_to(data, name, stamp) for name in variants}
+show_answers(photo, answers)
 st.session_state.answered = True

@@ -26,12 +26,14 @@ from streamlit_app.explaining import (
 from streamlit_app.heatmaps import LEGEND, overlay
 from streamlit_app.photos import SUFFIXES, shrunk
 from streamlit_app.serving import (
+    TURNS,
     Stamp,
     answer_to,
     choose_in_address,
     choose_variant,
     described,
     forget_species,
+    if_not_busy,
     photo_given,
     photo_in,
     show_chart,
@@ -57,21 +59,23 @@ def saliency_of(variant: str, stamp: Stamp) -> Saliency:
     return Saliency(checkpoints_folder() / variant, size)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@st.cache_resource(max_entries=32, scope="session", show_spinner=False)
 def heatmap_of(data: bytes, variant: str, species: str, method: str, stamp: Stamp) -> np.ndarray:
-    """The map of a species by a method; raises SaliencyError."""
+    """The map of a species by a method; raises SaliencyError, BusyError."""
     answer = answer_to(data, variant, stamp)
     if method == GRAD_CAM:
         return answer.heatmap(0, species)
-    target = answer.species.index(species)
-    return saliency_of(variant, stamp).heatmap(photo_in(data), target, method == SMOOTH_GRAD)
+    photo, target = photo_in(data), answer.species.index(species)
+    with TURNS.one():
+        return saliency_of(variant, stamp).heatmap(photo, target, method == SMOOTH_GRAD)
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
+@st.cache_resource(max_entries=16, scope="session", show_spinner=False)
 def curve_of(data: bytes, variant: str, species: str, method: str, stamp: Stamp) -> pd.DataFrame:
-    """The deletion curve of that map."""
-    heatmap = heatmap_of(data, variant, species, method, stamp)
-    return deletion_curve(variants_at(stamp)[0][variant], photo_in(data), heatmap, species)
+    """The deletion curve of that map; raises SaliencyError, BusyError."""
+    heatmap, photo = heatmap_of(data, variant, species, method, stamp), photo_in(data)
+    with TURNS.one():
+        return deletion_curve(variants_at(stamp)[0][variant], photo, heatmap, species)
 
 
 def caption(exhibit: Exhibit) -> str:
@@ -193,7 +197,8 @@ if data is None or photo is None:
     )
     st.stop()
 
-answer = answer_to(data, variant, stamp)
+with if_not_busy():
+    answer = answer_to(data, variant, stamp)
 best, probability = answer.ranking(0)[0]
 with right:
     species = choose_in_address(
@@ -209,7 +214,8 @@ with right:
     st.markdown(f"`{variant}` says **{common_name(best)}, {percent(probability)}**.")
     st.html(LEGEND)
 try:
-    heatmap = heatmap_of(data, variant, species, method, stamp)
+    with if_not_busy():
+        heatmap = heatmap_of(data, variant, species, method, stamp)
 except SaliencyError as error:
     right.error(str(error))
     st.stop()
@@ -221,7 +227,8 @@ left.image(
 )
 if not heatmap.any():
     right.markdown(f"Nothing on this photo speaks for **{common_name(species)}**.")
-show_cards(photo, data, variants, species, method, stamp)
-curve = curve_of(data, variant, species, method, stamp)
+with if_not_busy():
+    show_cards(photo, data, variants, species, method, stamp)
+    curve = curve_of(data, variant, species, method, stamp)
 show_erasing(photo, heatmap, curve, variant)
 st.session_state.answered = True

@@ -17,6 +17,7 @@ from streamlit_app.serving import (
     answer_to,
     choose_in_address,
     choose_variant,
+    if_not_busy,
     photo_given,
     show_chart,
     variants_to_serve,
@@ -214,7 +215,8 @@ if data is None or photo is None:
 with left:
     facts, chances = st.container(), st.container(key="chances")
 box = chosen_crop(photo.size)
-answer = answer_to(data, variant, stamp, box)
+with if_not_busy():
+    answer = answer_to(data, variant, stamp, box)
 with facts:
     show_answer(answer.ranking(0))
 with right:

@@ -16,7 +16,7 @@ from streamlit_app.batch import (
     write_zip,
 )
 from streamlit_app.photos import SUFFIXES
-from streamlit_app.serving import Stamp, choose_variant, variants_to_serve
+from streamlit_app.serving import TABLES, Stamp, choose_variant, if_not_busy, variants_to_serve
 from streamlit_app.species import common_name
 
 # The server holds the photos in memory, and a ZIP of them once more while it is downloaded.
@@ -68,10 +68,13 @@ def name_birds(uploads: list[UploadedFile], variant: str, stamp: Stamp) -> Rows:
     place = st.empty()
     files = [(upload.name, upload.getvalue) for upload in new]
     answers = answer_files(variants[variant], files, thumbnail)
-    for done, (upload, found) in enumerate(zip(new, answers, strict=True), 1):
-        named[upload.file_id] = found
-        place.progress(done / len(new), f"{done} of {len(new)} photos")
-    place.empty()
+    if new:
+        place.progress(0.0, "Waiting for other visitors' photos")
+        with if_not_busy(place), TABLES.one():
+            for done, (upload, found) in enumerate(zip(new, answers, strict=True), 1):
+                named[upload.file_id] = found
+                place.progress(done / len(new), f"{done} of {len(new)} photos")
+        place.empty()
     st.session_state.named = {(file, asked): found for file, found in named.items()}
     return {upload.file_id: named[upload.file_id] for upload in uploads}
 

@@ -41,7 +41,7 @@ BIRDS = ["red", "lime", "blue", "yellow", "cyan", "magenta"]
 
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
-    return Classifier(colour_checkpoint(tmp_path_factory.mktemp("checkpoints") / "bn"), threads=1)
+    return Classifier(colour_checkpoint(tmp_path_factory.mktemp("checkpoints") / "bn"))
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from streamlit_app.explaining import (
     erased,
     exhibits,
 )
-from tests.conftest import IMAGE_SIZE, draw_bird
+from tests.conftest import IMAGE_SIZE, colour_checkpoint, draw_bird
 from tests.saliency import add_saliency
 
 
@@ -48,12 +48,24 @@ def test_smoothgrad_is_near_the_gradient_and_the_same_each_time(folder: Path) ->
         (lambda folder: (folder / "saliency.onnx").unlink(), "has no saliency.onnx"),
         (lambda folder: (folder / "saliency.onnx").write_bytes(b"?"), "cannot be opened"),
         (lambda folder: (folder / "weights.safetensors").write_bytes(b"!"), "of other weights"),
+        (lambda folder: colour_checkpoint(folder) and swap(folder), "bn takes"),
     ],
 )
 def test_without_gradients_a_sentence_names_the_command(folder: Path, damage, words: str) -> None:
     damage(folder)
     with pytest.raises(SaliencyError, match=f"{words}.*python -m trainer.saliency"):
         Saliency(folder, IMAGE_SIZE)
+
+
+def swap(folder: Path) -> None:
+    (folder / "model.onnx").rename(folder / "saliency.onnx")
+
+
+def test_a_gradient_of_another_size_is_refused_by_name(folder: Path) -> None:
+    saliency = Saliency(folder, IMAGE_SIZE)
+    saliency._graph.run = lambda inputs: [np.zeros((1, 2, 2, 3))]  # type: ignore[method-assign]
+    with pytest.raises(SaliencyError, match=r"checkpoint bn gives gradients of shape \(1, 2"):
+        saliency.heatmap(draw_bird(), 0, smooth=False)
 
 
 def test_the_hottest_share_of_the_photo_turns_grey_and_no_more() -> None:
