@@ -85,8 +85,11 @@ def _end_of_visit(session: str) -> None:
 
 
 def _forget(session: str) -> None:
-    if not get_instance().is_active_session(session):
-        get_instance().close_session(session)
+    server = get_instance()
+    if not server.is_active_session(session):
+        server.close_session(session)
+        # Closing only marks what was there to be downloaded, as a ZIP of the photos.
+        server.media_file_mgr.remove_orphaned_files()
 
 
 @st.cache_resource(scope="session", show_spinner=False, on_release=_end_of_visit)

@@ -3,10 +3,12 @@
 import io
 import re
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from PIL import Image
 
 from tests.conftest import colour_checkpoint, draw_bird, encode
@@ -15,12 +17,16 @@ from tests.visitor import Visit, open_tab, serving
 ROOT = Path(__file__).parents[1]
 
 
+STAYS = 4  # seconds that the server waits for a visitor to come back
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
     """The running app's host:port and process number."""
     folder = tmp_path_factory.mktemp("served")
     colour_checkpoint(folder / "bn")
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app/main.py"]
+    command.append(f"--server.disconnectedSessionTTL={STAYS}")
     with serving(command, ROOT, PLUMAGE_CHECKPOINTS=str(folder)) as running:
         yield running
 
@@ -54,6 +60,34 @@ def test_two_visitors_each_get_their_own_answer(visit: Visit) -> None:
         other.rerun()
         assert "Red Bird, 85%" in other.upload("bird.jpg", encode(draw_bird("red")))
     assert "Blue Bird, 85%" in visit.upload("bird.jpg", encode(draw_bird("blue")))
+
+
+def test_nothing_of_a_visit_is_left_once_it_is_over(server: tuple[str, int]) -> None:
+    host, _ = server
+    wait_until(lambda: kept(host) == (0, 0))
+    with open_tab(host) as socket:
+        visit = Visit(host, socket)
+        visit.rerun()
+        visit.upload("bird.jpg", encode(draw_bird("blue", (640, 480))))
+        wait_until(lambda: all(kept(host)))  # its numbers are some seconds old
+    wait_until(lambda: kept(host) == (0, 0))
+
+
+def kept(host: str) -> tuple[int, int]:
+    """Bytes of uploads, and of pictures to be shown, that the server holds."""
+    text = requests.get(f"http://{host}/_stcore/metrics", timeout=20).text
+    uploads, media = (
+        sum(float(line.split()[-1]) for line in text.splitlines() if f'"{store}"' in line)
+        for store in ("UploadedFileManager", "st_memory_media_file_storage")
+    )
+    return int(uploads), int(media)
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 10 * STAYS
+    while not holds():
+        assert time.monotonic() < give_up
+        time.sleep(0.2)
 
 
 def test_an_upload_from_another_site_is_refused(visit: Visit) -> None:
