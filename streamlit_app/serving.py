@@ -11,6 +11,7 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.elements.lib.mutable_tab_container import TabContainer
 from streamlit.runtime import get_instance
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
@@ -173,6 +174,24 @@ def choose_in_address(
 
     default: what is chosen where the address says nothing; None leaves the choice open.
     """
+    return st.selectbox(
+        label,
+        options,
+        index=None if default is None else 0,
+        key=key,
+        format_func=format_func,
+        placeholder=placeholder,
+        on_change=_kept_in_address(options, key, default),
+    )
+
+
+def tabs_in_address(labels: Sequence[str], key: str) -> Sequence[TabContainer]:
+    """Tabs of which the open one stands in the address as `key`; only that one is to be filled."""
+    return st.tabs(labels, key=key, on_change=_kept_in_address(labels, key, labels[0]))
+
+
+def _kept_in_address(options: Sequence[str], key: str, default: str | None) -> Callable[[], None]:
+    """Choose for the widget `key` what the address says, and return what its change has to call."""
 
     def remember() -> None:
         chosen = st.session_state[key]
@@ -184,15 +203,7 @@ def choose_in_address(
     wanted = st.query_params.get(key)
     # The address decides: after Back it has changed and the widget has not.
     st.session_state[key] = wanted if wanted in options else default
-    return st.selectbox(
-        label,
-        options,
-        index=None if default is None else 0,
-        key=key,
-        format_func=format_func,
-        placeholder=placeholder,
-        on_change=remember,
-    )
+    return remember
 
 
 def choose_variant(variants: dict[str, Classifier]) -> str:

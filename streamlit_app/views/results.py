@@ -9,9 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from streamlit_app import charts, results, studies
+from streamlit_app.best import best_first
 from streamlit_app.classifier import checkpoints_folder
 from streamlit_app.results import CONSENSUS, Comparison, Reports, ResultsError
-from streamlit_app.serving import choose_in_address, described, show_chart
+from streamlit_app.serving import choose_in_address, described, show_chart, tabs_in_address
 from streamlit_app.species import common_name
 
 COMMAND = "`python -m trainer.comparison --data PHOTOS`"
@@ -87,9 +88,7 @@ def show_scores(reports: Reports, short_runs: pd.DataFrame, comparison: Comparis
 def show_pairs(reports: Reports, comparison: Comparison) -> None:
     """Which variants differ by more than chance."""
     pairs = results.pair_tests(comparison)
-    if pairs.empty:
-        return
-    st.header("Which differences are more than chance?")
+    st.header("Which differences are more than chance?", anchor=False)
     st.markdown(
         f"{results.verdict(comparison)} (McNemar's test on the same {comparison['photos']:,} test "
         f"photos, with Holm's correction for {len(pairs)} pairs, at 5%. It judges these trained "
@@ -118,7 +117,7 @@ def show_pairs(reports: Reports, comparison: Comparison) -> None:
 
 def show_learning(histories: pd.DataFrame) -> None:
     """How each variant learned over its full run."""
-    st.header("How they learned")
+    st.header("How they learned", anchor=False)
     measure = st.segmented_control(
         "Measure",
         list(MEASURES),
@@ -144,9 +143,8 @@ def show_learning(histories: pd.DataFrame) -> None:
 
 def show_closely(reports: Reports, comparison: Comparison) -> None:
     """One variant's mistakes, species and calibration."""
-    variants = [name for name in reports if name in comparison["variants"]]
-    if not variants:
-        return
+    compared = {name: report for name, report in reports.items() if name in comparison["variants"]}
+    variants = list(best_first(compared, checkpoints_folder()))
     if len(variants) > 1:
         variants.append(CONSENSUS)
 
@@ -155,7 +153,7 @@ def show_closely(reports: Reports, comparison: Comparison) -> None:
             return "consensus: the mean of all probabilities"
         return described(name, reports[name]["recipe"]["norm"])
 
-    st.header("One variant from close")
+    st.header("One variant from close", anchor=False)
     left, right = st.columns(2, gap="medium")
     with left:
         variant = choose_in_address("Variant", variants, "variant", variants[0], words)
@@ -233,16 +231,17 @@ def show_mistakes(confusion: pd.DataFrame, species: str | None) -> None:
 
 def show_studies(folder: Path) -> None:
     """The report's other questions, a tab each: the answer, and the chart that shows it."""
-    st.header("What else the report asked")
+    st.header("What else the report asked", anchor=False)
     drawings = {
         "optimizers": (studies.by_learning_rate, charts.learning_rates),
         "batch-size": (studies.changes_with_batch, charts.batch_changes),
         "feature-quantiles": (studies.features_over_epochs, charts.feature_curves),
         "depth": (studies.by_depth, charts.depth_curves),
     }
-    for tab, (name, title) in zip(
-        st.tabs(list(studies.TITLES.values())), studies.TITLES.items(), strict=True
-    ):
+    tabs = tabs_in_address(list(studies.TITLES.values()), "study")
+    for tab, (name, title) in zip(tabs, studies.TITLES.items(), strict=True):
+        if not tab.open:
+            continue
         with tab:
             study = attempt(partial(studies.read_study, folder, name))
             if study is None:
@@ -287,16 +286,21 @@ if comparison is not None and (old := results.outdated(reports, comparison)):
         f"The comparison is older than {results.in_words(old)}: {COMMAND} makes it anew. "
         "Until then what stands below about pairs, species and calibration is of other weights."
     )
-show_scores(reports, short_runs, comparison)
 if comparison is None:
     st.info(
         "Which differences are chance, which species are mistaken for which, and how far to "
         f"believe the probabilities, {COMMAND} measures."
     )
-else:
-    show_pairs(reports, comparison)
+sections = {"Scores": partial(show_scores, reports, short_runs, comparison)}
+if comparison is not None and comparison["pairs"]:
+    sections["Differences"] = partial(show_pairs, reports, comparison)
 if histories is not None and len(histories):
-    show_learning(histories)
-if comparison is not None:
-    show_closely(reports, comparison)
-show_studies(folder)
+    sections["Learning"] = partial(show_learning, histories)
+if comparison is not None and not reports.keys().isdisjoint(comparison["variants"]):
+    sections["One variant"] = partial(show_closely, reports, comparison)
+sections["Studies"] = partial(show_studies, folder)
+tabs = tabs_in_address(list(sections), "tab")
+for tab, show in zip(tabs, sections.values(), strict=True):
+    if tab.open:  # the others are made when they are opened
+        with tab:
+            show()

@@ -3,10 +3,11 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from streamlit_app.studies import TITLES
 from tests.measurements import write_report, write_results, write_short_runs, write_study
 
 ROOT = Path(__file__).parents[2]
-ASKED = "What else the report asked"
+TABS = ["Scores", "Differences", "Learning", "One variant", "Studies"]
 
 
 @pytest.fixture
@@ -32,23 +33,22 @@ def text(app: AppTest) -> str:
     return " ".join(element.value for element in [*app.markdown, *app.info, *app.warning])
 
 
-def titles(app: AppTest) -> list[str]:
-    return [element.value for element in app.header]
+def tabs(app: AppTest) -> list[str]:
+    return [tab.label for tab in app.tabs if tab.label in TABS]
+
+
+def closely(**address: str) -> AppTest:
+    return shown(tab="One variant", **address)
 
 
 def test_everything_measured_of_seven_variants_is_shown(folder: Path) -> None:
     write_results(folder)
     app = shown()
-    assert titles(app) == [
-        "Which differences are more than chance?",
-        "How they learned",
-        "One variant from close",
-        ASKED,
-    ]
+    assert tabs(app) == TABS
     assert len(app.dataframe[0].value) == 8  # with the consensus
-    assert "of 21 pairs differ by more than chance" in text(app)
     assert not app.warning
     assert not app.info
+    assert "of 21 pairs differ by more than chance" in text(shown(tab="Differences"))
 
 
 def test_a_number_says_its_split_and_its_budget(folder: Path) -> None:
@@ -61,10 +61,22 @@ def test_a_number_says_its_split_and_its_budget(folder: Path) -> None:
 
 def test_every_chart_has_its_numbers_to_download(folder: Path) -> None:
     write_results(folder)
+    count = 0
+    for tab in TABS:
+        app = shown(tab=tab)
+        drawn = app.get("vega_lite_chart")
+        assert len(drawn) == len(app.get("download_button"))
+        assert all(chart.proto.alt for chart in drawn)
+        count += len(drawn)
+    assert count == 8
+
+
+def test_only_the_open_tab_is_made_and_stands_in_the_address(folder: Path) -> None:
+    write_results(folder)
     app = shown()
-    drawn = app.get("vega_lite_chart")
-    assert len(drawn) == len(app.get("download_button")) == 8
-    assert all(chart.proto.alt for chart in drawn)
+    assert [len(tab.get("vega_lite_chart")) for tab in app.tabs] == [1, 0, 0, 0, 0]
+    app = shown(tab="Learning")
+    assert [len(tab.get("vega_lite_chart")) for tab in app.tabs] == [0, 0, 2, 0, 0]
 
 
 def test_one_variant_without_a_comparison_shows_its_scores_and_the_command_for_the_rest(
@@ -75,15 +87,15 @@ def test_one_variant_without_a_comparison_shows_its_scores_and_the_command_for_t
     assert app.dataframe[0].value["accuracy on test, %"].tolist() == ["87.0 (85.0 to 89.0)"]
     assert "`python -m trainer.comparison --data PHOTOS`" in app.info[0].value
     assert "`python -m trainer.studies norms --data PHOTOS`" in text(app)
-    assert titles(app) == ["How they learned", ASKED]
+    assert tabs(app) == ["Scores", "Learning", "Studies"]
 
 
 def test_one_variant_has_neither_pairs_nor_a_consensus(folder: Path) -> None:
     write_results(folder, ["bn"])
     app = shown()
-    assert titles(app) == ["How they learned", "One variant from close", ASKED]
+    assert tabs(app) == ["Scores", "Learning", "One variant", "Studies"]
     assert app.dataframe[0].value["variant"].tolist() == ["bn"]
-    assert app.selectbox(key="variant").options == ["bn: batch norm"]
+    assert closely().selectbox(key="variant").options == ["bn: batch norm"]
 
 
 def test_a_variant_that_the_comparison_lacks_is_shown_and_named(folder: Path) -> None:
@@ -98,32 +110,41 @@ def test_a_variant_that_the_comparison_lacks_is_shown_and_named(folder: Path) ->
 def test_a_removed_variant_is_not_looked_at_closely(folder: Path) -> None:
     write_results(folder, ["bn", "gn", "nn"])
     (folder / "bn" / "report.json").unlink()
-    options = shown().selectbox(key="variant").options
-    assert options == ["gn: group norm", "nn: no norm", "consensus: the mean of all probabilities"]
+    options = closely().selectbox(key="variant").options
+    assert options[-1] == "consensus: the mean of all probabilities"
+    assert {"gn: group norm", "nn: no norm"} == set(options[:-1])
 
 
 def test_a_link_opens_its_variant_and_species(folder: Path) -> None:
     write_results(folder)
-    app = shown(variant="consensus", species="Blue-Bird")
+    app = closely(variant="consensus", species="Blue-Bird")
     assert app.selectbox(key="variant").value == "consensus"
     assert "Mistakes with Blue Bird" in text(app)
 
 
 def test_a_choice_goes_into_the_address_and_a_default_out_of_it(folder: Path) -> None:
     write_results(folder)
-    app = shown()
-    app.selectbox(key="variant").set_value("gn")
+    app = closely()
+    best = app.selectbox(key="variant").value
+    other = "nn" if best != "nn" else "bn"
+    app.selectbox(key="variant").set_value(other)
     app.selectbox(key="species").set_value("Red-Bird")
     run(app)
-    assert app.query_params == {"variant": "gn", "species": "Red-Bird"}
-    app.selectbox(key="variant").set_value("bn")
+    assert app.query_params == {"tab": "One variant", "variant": other, "species": "Red-Bird"}
+    app.selectbox(key="variant").set_value(best)
     run(app)
-    assert app.query_params == {"species": "Red-Bird"}
+    assert app.query_params == {"tab": "One variant", "species": "Red-Bird"}
+
+
+def test_the_best_variant_on_val_photos_is_looked_at_first(folder: Path) -> None:
+    write_results(folder, ["bn", "gn", "nn"])
+    write_report(folder / "nn", 0.99)
+    assert closely().selectbox(key="variant").value == "nn"
 
 
 def test_going_back_brings_the_choice_of_the_address_back(folder: Path) -> None:
     write_results(folder)
-    app = shown(variant="in")
+    app = closely(variant="in")
     app.selectbox(key="variant").set_value("gn")
     run(app)
     app.query_params["variant"] = "in"  # as Back does
@@ -133,7 +154,7 @@ def test_going_back_brings_the_choice_of_the_address_back(folder: Path) -> None:
 
 def test_a_link_to_what_is_not_there_opens_the_page_all_the_same(folder: Path) -> None:
     write_results(folder, ["bn", "gn"])
-    app = shown(variant="nn", species="Dodo")
+    app = closely(variant="nn", species="Dodo")
     assert app.selectbox(key="variant").value == "bn"
     assert app.selectbox(key="species").value is None
 
@@ -141,11 +162,11 @@ def test_a_link_to_what_is_not_there_opens_the_page_all_the_same(folder: Path) -
 @pytest.mark.parametrize("measure", ["loss", "macro_f1"])
 def test_learning_can_be_seen_in_other_measures(folder: Path, measure: str) -> None:
     write_results(folder)
-    app = shown()
-    before = app.get("vega_lite_chart")[2].proto.spec
+    app = shown(tab="Learning")
+    before = app.get("vega_lite_chart")[0].proto.spec
     app.session_state["measure"] = measure
     run(app)
-    assert app.get("vega_lite_chart")[2].proto.spec != before
+    assert app.get("vega_lite_chart")[0].proto.spec != before
 
 
 @pytest.mark.parametrize("file", ["comparison.json", "studies/norms.csv", "bn/history.csv"])
@@ -169,19 +190,23 @@ def test_no_results_are_explained_with_the_command_that_makes_some(folder: Path)
     assert "python -m trainer --norm bn --data PHOTOS" in error.value
 
 
+def study(name: str) -> AppTest:
+    """Its tab, opened."""
+    return shown(tab="Studies", study=TITLES[name])
+
+
 def test_each_study_has_a_tab_with_its_answer_and_a_chart_or_its_command(folder: Path) -> None:
     write_results(folder, ["bn"])
     write_study(folder, "optimizers")
     write_study(folder, "depth", done=4)
-    app = shown()
-    assert [tab.label for tab in app.tabs] == ["Optimizers", "Batch size", "Features", "Depth"]
-    done, missing, _, partly = app.tabs
+    done, missing, partly = map(study, ("optimizers", "batch-size", "depth"))
+    assert {tab.label for tab in done.tabs} > {"Optimizers", "Batch size", "Features", "Depth"}
     assert done.markdown[0].value == "**What of optimizers?** No difference in optimizers."
     assert "9 of 9 are done." in done.caption[0].value
     assert "4 of 9 are done so far." in partly.caption[0].value
     assert "`python -m trainer.studies batch-size --data PHOTOS`" in missing.markdown[0].value
-    assert [len(tab.get("vega_lite_chart")) for tab in app.tabs] == [1, 0, 0, 1]
-    assert [len(tab.get("download_button")) for tab in app.tabs] == [1, 0, 0, 1]
+    for app, charts in ((done, 1), (missing, 0), (partly, 1)):
+        assert len(app.get("vega_lite_chart")) == len(app.get("download_button")) == charts
 
 
 def test_a_damaged_study_is_named_in_its_tab_and_the_others_are_shown(folder: Path) -> None:
@@ -189,6 +214,6 @@ def test_a_damaged_study_is_named_in_its_tab_and_the_others_are_shown(folder: Pa
     write_study(folder, "batch-size")
     write_study(folder, "feature-quantiles")
     (folder / "studies" / "batch-size.json").write_text("damaged")
-    app = shown()
-    assert "studies/batch-size.csv or batch-size.json is damaged" in app.tabs[1].warning[0].value
-    assert len(app.tabs[2].get("vega_lite_chart")) == 1
+    (warning,) = study("batch-size").warning
+    assert "studies/batch-size.csv or batch-size.json is damaged" in warning.value
+    assert len(study("feature-quantiles").get("vega_lite_chart")) == 1
