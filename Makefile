@@ -3,13 +3,16 @@ BIN := .venv/bin
 DATA ?= ../shared/birds25
 
 .DEFAULT_GOAL := help
-.PHONY: app bench check format help readme screenshots test
+.PHONY: app bench check format help nightly readme screenshots test
 
 app: .venv/app ## Install what the app needs and open it
 	$(BIN)/streamlit run streamlit_app/main.py
 
 test: .venv/all check ## Install everything, check the code and run every test
 	$(BIN)/pytest
+
+nightly: .venv/all ## Feed the app 20,000 damaged files
+	$(BIN)/pytest --hypothesis-profile=nightly -k damaged_file tests/streamlit_app/test_decoding.py
 
 check: .venv/all ## Lint, formatting and types
 	$(BIN)/ruff check

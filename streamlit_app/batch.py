@@ -4,25 +4,23 @@ Started again it goes on where it stopped: photos that the table already has are
 """
 
 import argparse
-import base64
 import contextlib
 import csv
 import io
 import os
 import re
 import sys
-import warnings
 import zipfile
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields
-from datetime import datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path, PurePath
 from typing import IO
 
-from PIL import ExifTags, Image
+import numpy as np
 from tqdm import tqdm
 
 from streamlit_app.best import best_first
@@ -33,7 +31,7 @@ from streamlit_app.classifier import (
     checkpoints_folder,
     variant_folders,
 )
-from streamlit_app.photos import SUFFIXES, PhotoError, read_photo
+from streamlit_app.photos import MOST_BYTES, SUFFIXES, Decoded, PhotoError, read_squeezed
 from streamlit_app.species import common_name
 
 # Photos answered at once, by one thread: enough for onnxruntime's best speed, few in memory.
@@ -65,22 +63,18 @@ File = tuple[str, Callable[[], bytes]]
 
 
 def answer_files(
-    classifier: Classifier, files: Sequence[File], draw: Callable[[Image.Image], str] | None = None
+    classifier: Classifier, files: Sequence[File], thumbnails: bool = False
 ) -> Generator[tuple[Row, str]]:
-    """Each file's row, and what `draw` makes of its photo, in order, on all cores.
-
-    draw: gives a photo's address, as `thumbnail` does; without it, and for unreadable files, it is
-    empty.
-    """
+    """Each file's row, and its photo's thumbnail where these are wanted, in order, on all cores."""
     batches = (files[start : start + AT_ONCE] for start in range(0, len(files), AT_ONCE))
     cores = os.cpu_count() or 1
-    # One thread decodes while another is in onnxruntime: both let go of Python's lock. Only as
-    # many batches wait as keep every thread busy, so a million photos take no more memory.
+    # While one thread waits for its photos to be decoded another is in onnxruntime. Only as many
+    # batches wait as keep every thread busy, so a million photos take no more memory.
     with ThreadPoolExecutor(cores) as pool:
 
         def start(count: int) -> Iterator[Future[list[tuple[Row, str]]]]:
             return (
-                pool.submit(_answer_batch, classifier, batch, draw)
+                pool.submit(_answer_batch, classifier, batch, thumbnails)
                 for batch in islice(batches, count)
             )
 
@@ -94,53 +88,35 @@ def answer_files(
 
 
 def _answer_batch(
-    classifier: Classifier, files: Sequence[File], draw: Callable[[Image.Image], str] | None
+    classifier: Classifier, files: Sequence[File], thumbnails: bool
 ) -> list[tuple[Row, str]]:
-    photos, errors = zip(*(_read(read) for _, read in files), strict=True)
+    side, variant = classifier.image_size, classifier.name
+    photos, faults = zip(*(_read(read, side, thumbnails) for _, read in files), strict=True)
     rankings: Iterator[list[tuple[str, float]]] = iter(())
-    if decoded := [photo for photo in photos if photo is not None]:
-        rankings = map(classifier.answer(decoded).ranking, range(len(decoded)))
+    if pixels := [photo.pixels for photo in photos if photo is not None]:
+        batch = np.frombuffer(b"".join(pixels), np.uint8).reshape(-1, side, side, 3)
+        rankings = map(classifier.answer_squeezed(batch).ranking, range(len(pixels)))
     return [
-        (Row(name, error=error, variant=classifier.name), "")
+        (Row(name, error=fault, variant=variant), "")
         if photo is None
-        else (_row(name, photo, next(rankings), classifier.name), draw(photo) if draw else "")
-        for (name, _), photo, error in zip(files, photos, errors, strict=True)
+        else (_row(name, photo, next(rankings), variant), photo.thumbnail)
+        for (name, _), photo, fault in zip(files, photos, faults, strict=True)
     ]
 
 
-def _read(read: Callable[[], bytes]) -> tuple[Image.Image | None, str]:
+def _read(read: Callable[[], bytes], side: int, thumbnail: bool) -> tuple[Decoded | None, str]:
     try:
-        return read_photo(read()), ""
+        return read_squeezed(read(), side, thumbnail), ""
     except PhotoError as error:
         return None, str(error)
     except OSError as error:
         return None, f"This file cannot be opened: {error.strerror or error}."
 
 
-def _row(name: str, photo: Image.Image, ranking: list[tuple[str, float]], variant: str) -> Row:
+def _row(name: str, photo: Decoded, ranking: list[tuple[str, float]], variant: str) -> Row:
     (species, probability), (second, second_probability), *_ = ranking
     first, other = common_name(species), common_name(second)
-    return Row(name, first, probability, other, second_probability, taken(photo), variant=variant)
-
-
-def taken(photo: Image.Image) -> str:
-    """When the camera says that the photo was taken, in ISO 8601; empty where it does not say."""
-    with contextlib.suppress(Exception):  # a garbled tag says nothing
-        exif = photo.getexif().get_ifd(ExifTags.IFD.Exif)
-        moment = str(exif[ExifTags.Base.DateTimeOriginal]).strip("\0 ")
-        zone = str(exif.get(ExifTags.Base.OffsetTimeOriginal, "")).strip("\0 ")
-        with contextlib.suppress(ValueError):
-            return datetime.strptime(moment + zone, "%Y:%m:%d %H:%M:%S%z").isoformat()
-        return datetime.strptime(moment, "%Y:%m:%d %H:%M:%S").isoformat()
-    return ""
-
-
-def thumbnail(photo: Image.Image) -> str:
-    """The photo as a small JPEG in an address that needs no server."""
-    small, file = photo.copy(), io.BytesIO()
-    small.thumbnail((96, 96))
-    small.save(file, "JPEG", quality=75)
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return Row(name, first, probability, other, second_probability, photo.taken, variant=variant)
 
 
 def photo_files(folder: Path) -> list[str]:
@@ -154,8 +130,19 @@ def photo_files(folder: Path) -> list[str]:
         for path in paths
         if path.suffix.lower()[1:] in SUFFIXES
         and not any(part.startswith(".") for part in path.parts)
-        and not (folder / path).is_dir()
+        # A link to nowhere is a photo that cannot be opened; a pipe would be waited for.
+        and ((folder / path).is_file() or not (folder / path).exists())
     )
+
+
+def photo_bytes(path: Path) -> bytes:
+    """A file's bytes; of one that is too large for a photo hardly more than are refused."""
+    with path.open("rb") as file:
+        return file.read(MOST_BYTES + 1)
+
+
+# Excel takes the full-width forms, too, that a Japanese or Chinese keyboard writes.
+_COMPUTED = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t", "\r", "\n", "'")
 
 
 def harmless(cell: str) -> str:
@@ -163,7 +150,7 @@ def harmless(cell: str) -> str:
 
     Text that starts with an apostrophe gets one too, so that no two texts become one.
     """
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "'")) else cell
+    return f"'{cell}" if cell.startswith(_COMPUTED) else cell
 
 
 def write_row(file: IO[str], cells: Iterable[str | float | None]) -> None:
@@ -232,8 +219,11 @@ def write_zip(file: IO[bytes], photos: Iterable[tuple[str, str, bytes]]) -> None
             archive.writestr(place, data)
 
 
-# What Windows forbids in names, control characters, and what turns the direction of writing.
-_UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]')
+# What Windows forbids in names, control characters, line ends, and what turns the direction of
+# writing. Joiners stay: Indian scripts need them.
+_UNSAFE = re.compile(
+    r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]'
+)
 _RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)\d)?(\..*)?", re.IGNORECASE)
 
 
@@ -263,7 +253,7 @@ def fill_table(folder: Path, table: Path, classifier: Classifier) -> str:
         photos = photo_files(folder)
         new = [name for name in photos if harmless(name) not in known]
         unread = 0
-        files = [(name, (folder / name).read_bytes) for name in new]
+        files = [(name, partial(photo_bytes, folder / name)) for name in new]
         bar = tqdm(total=len(photos), initial=len(photos) - len(new), unit="photo")
         with bar, contextlib.closing(answer_files(classifier, files)) as answers:
             while batch := list(islice(answers, AT_ONCE)):
@@ -289,7 +279,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--variant", help="a folder in checkpoints/ (default: the best on val photos)"
     )
     given = parser.parse_args(arguments)
-    warnings.filterwarnings("ignore", module="PIL")  # what matters of them is in the table
     if not given.folder.is_dir():
         sys.exit(f"{given.folder} is not a folder: name the one that the photos are in.")
     try:

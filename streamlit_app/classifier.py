@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from streamlit_app.graphs import Graph, GraphError
+from streamlit_app.photos import squeezed
 
 # The study's seven, in its order.
 NORMS = {
@@ -84,7 +85,11 @@ class Classifier:
     def answer(self, photos: Sequence[Image.Image]) -> Answer:
         """Classify one or more RGB photos of any shape; raises CheckpointError."""
         pixels = [np.asarray(squeezed(photo, self.image_size)) for photo in photos]
-        logits, heatmaps = self._run(np.stack(pixels))
+        return self.answer_squeezed(np.stack(pixels))
+
+    def answer_squeezed(self, pixels: np.ndarray) -> Answer:
+        """Classify photos that are `squeezed`; pixels: (N, image_size, image_size, 3) uint8."""
+        logits, heatmaps = self._run(pixels)
         return Answer(self.species, _softmax(logits / self._temperature), heatmaps)
 
     def _run(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -131,12 +136,6 @@ class Classifier:
             )
         if not (np.isfinite(logits).all() and np.isfinite(heatmaps).all()):
             raise CheckpointError(f"{self._name} answers with numbers that are not finite.")
-
-
-def squeezed(photo: Image.Image, size: int) -> Image.Image:
-    """The photo as a network sees it, a square of `size` pixels."""
-    # The same filter as in training: another costs points of accuracy.
-    return photo.resize((size, size), Image.Resampling.BICUBIC)
 
 
 def _is_name(value: object) -> bool:

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from streamlit_app.classifier import Classifier, squeezed
+from streamlit_app.classifier import Classifier
 from streamlit_app.graphs import MOST_BYTES, Graph, GraphError
+from streamlit_app.photos import squeezed
 
 GRAD_CAM, GRADIENT, SMOOTH_GRAD = "grad-cam", "gradient", "smoothgrad"
 # Each with the depth it shows: model.onnx gives the last stage, saliency.onnx the pixels.

@@ -1,33 +1,56 @@
-"""Uploaded bytes to an upright RGB photo, or one sentence saying what to do about them."""
+"""Uploaded bytes to an upright RGB photo, or one sentence saying what to do about them.
 
-import contextlib
+Strangers' files are decoded in processes of their own (decoding.py). One that makes a decoder
+crash, or take too much memory or time, costs that process and gets a sentence.
+"""
+
 import ctypes
-import io
-import threading
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from struct import Struct
+from typing import IO
 
-import pillow_heif
-from PIL import Image, ImageOps
+from PIL import Image
 
-FORMATS = ("JPEG", "PNG", "WEBP", "AVIF")  # Pillow's names; HEIC is read by pillow-heif
 SUFFIXES = ("jpg", "jpeg", "png", "webp", "heic", "heif", "avif")
 SMALLEST_SIDE = 32
 LARGEST_SIDE = 1024  # as large as a page shows it; longer photos are shrunk to this
-# What a photo may cost: a phone's pass, a decompression bomb does not. A long JPEG is shrunk while
-# it is decoded (3 bytes a pixel at most); a WebP takes 16 bytes a pixel, an AVIF 11, a PNG 10.
-MOST_PIXELS = 50_000_000
-MOST_PIXELS_DECODED = 5_000_000  # keeps the whole app under 400 MB
-# A phone's HEIC has up to 24.5 million pixels and takes 5 bytes for each, one file at a time.
-MOST_PIXELS_HEIC = 25_000_000
-_HEIC_TURN = threading.Lock()
+MOST_BYTES = 50 * 2**20  # what a page takes, too
+ROOT = Path(__file__).parents[1]
+COMMAND = [sys.executable, "-m", "streamlit_app.decoding"]
+READY = b"ready\n"  # what that says first
+# A file's length, the side to squeeze it to (0: not at all), and whether a thumbnail is wanted.
+REQUEST = Struct("<QI?")
 
-# Have glibc return a decoded photo's memory at once, by way of M_MMAP_THRESHOLD. Left to itself it
-# keeps a share for each thread: 400 MB after a dozen phone photos instead of 280.
-with contextlib.suppress(AttributeError, OSError, TypeError):  # another libc
+# Have glibc return a photo's memory at once, by way of M_MMAP_THRESHOLD. Left to itself it keeps a
+# share for each thread: 400 MB after a dozen phone photos instead of 280.
+with suppress(AttributeError, OSError, TypeError):  # another libc
     ctypes.CDLL(None).mallopt(-3, 2**20)
 
 
 class PhotoError(ValueError):
     """What is wrong with an uploaded file and what to do about it, in one sentence."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A photo and what its file says of it.
+
+    size: (width, height). pixels: the bytes of a (height, width, 3) uint8 array. taken: as
+    `decoding.taken`. thumbnail: as `decoding.thumbnail`; empty where none was asked for.
+    """
+
+    size: tuple[int, int]
+    pixels: bytes
+    taken: str
+    thumbnail: str
 
 
 def read_photo(data: bytes) -> Image.Image:
@@ -37,26 +60,13 @@ def read_photo(data: bytes) -> Image.Image:
         frame where there are several, at most LARGEST_SIDE pixels long.
     Raises: PhotoError when the file is no such photo, damaged, too small or too large.
     """
-    if not data:
-        raise PhotoError("This file is empty: choose another photo.")
-    # A damaged file makes Pillow raise nearly anything, so nearly anything is caught.
-    try:
-        heic = _heic(data)
-        photo = heic or Image.open(io.BytesIO(data), formats=FORMATS)
-    except Image.DecompressionBombError as error:
-        raise _too_large() from error
-    except Exception as error:
-        raise PhotoError(
-            "This file is not a JPEG, PNG, WebP, HEIC or AVIF photo, or a damaged one: "
-            "save it as one of these and try again."
-        ) from error
-    _prepare(photo)
-    try:
-        return _upright(_rgb(_decoded(photo)))
-    except Exception as error:
-        raise PhotoError(
-            "This photo is damaged or was cut short: copy or download it again and retry."
-        ) from error
+    photo = _decoded(data, 0, False)
+    return Image.frombuffer("RGB", photo.size, photo.pixels, "raw", "RGB", 0, 1)
+
+
+def read_squeezed(data: bytes, side: int, thumbnail: bool = False) -> Decoded:
+    """The same photo `squeezed`, for a table that shows at most a thumbnail; raises PhotoError."""
+    return _decoded(data, side, thumbnail)
 
 
 def shrunk(photo: Image.Image, side: int) -> Image.Image:
@@ -66,74 +76,108 @@ def shrunk(photo: Image.Image, side: int) -> Image.Image:
     return small
 
 
-def _heic(data: bytes) -> pillow_heif.HeifImage | None:
-    """The main image of a HEIC file, not yet decoded; None where the file is of another kind."""
-    if pillow_heif.get_file_mimetype(data) not in ("image/heic", "image/heif"):
-        return None
-    file = pillow_heif.open_heif(data)
-    return file[file.primary_index]
+def squeezed(photo: Image.Image, side: int) -> Image.Image:
+    """The photo as a network sees it, a square of `side` pixels."""
+    # The same filter as in training: another costs points of accuracy.
+    return photo.resize((side, side), Image.Resampling.BICUBIC)
 
 
-def _prepare(photo: Image.Image | pillow_heif.HeifImage) -> None:
-    """Judge a photo by its header, and have a long one shrunk, before its pixels are decoded."""
-    width, height = photo.size
-    if min(width, height) < SMALLEST_SIDE:
+def start_decoding() -> None:
+    """Start a process now, so that the first photo need not wait for it."""
+    decoder = _idle.get()
+    decoder.start()
+    _idle.put(decoder)
+
+
+class Decoder:
+    """A process that decodes one file at a time; another takes its place when it has died."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ready = False
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """The process, a new one where there is none alive; it may not be ready yet."""
+        if self._process is None or self._process.poll() is not None:
+            # Not from multiprocessing, which would run the page that is being served in the child.
+            self._process = subprocess.Popen(
+                COMMAND, 2**16, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
+            )
+            self._ready = False
+        return self._process
+
+    def ask(self, data: bytes, side: int, thumbnail: bool) -> Decoded:
+        """Have a file decoded; raises PhotoError, also where it is what ends the process."""
+        process = self.start()
+        request, response = process.stdin, process.stdout
+        assert request is not None
+        assert response is not None
+        try:
+            if not self._ready and response.readline() != READY:
+                raise OSError(f"{' '.join(COMMAND)} does not start.")
+            self._ready = True
+            with suppress(BrokenPipeError):  # then it has died, which is noticed below
+                request.write(REQUEST.pack(len(data), side, thumbnail))
+                request.write(data)
+                request.flush()
+            return _response(response)
+        except EOFError:
+            fault = _fault(process.wait())
+            self._end()
+            self.start()
+            raise fault from None
+        except PhotoError:
+            raise
+        except BaseException:  # half a response is left, which the next file would get
+            self._end()
+            raise
+
+    def _end(self) -> None:
+        if self._process is not None:
+            with suppress(OSError), self._process:
+                self._process.kill()
+            self._process = None
+
+
+_idle: queue.LifoQueue[Decoder] = queue.LifoQueue()
+for _ in range(os.cpu_count() or 1):
+    _idle.put(Decoder())
+
+
+def _decoded(data: bytes, side: int, thumbnail: bool) -> Decoded:
+    if not data:
+        raise PhotoError("This file is empty: choose another photo.")
+    if len(data) > MOST_BYTES:
         raise PhotoError(
-            f"This photo is {width} x {height} pixels, too small to tell a bird: "
-            f"choose one of at least {SMALLEST_SIDE} x {SMALLEST_SIDE}."
+            f"This file has more than {MOST_BYTES // 2**20} MB: save it as a smaller JPEG."
         )
-    if isinstance(photo, pillow_heif.HeifImage):
-        most, decoded = MOST_PIXELS_HEIC, 0
-    else:
-        scale = LARGEST_SIDE / max(width, height)
-        if scale < 1:  # a JPEG is decoded at 1/2, 1/4 or 1/8; other formats take no notice
-            photo.draft(None, (int(width * scale), int(height * scale)))
-        most, decoded = MOST_PIXELS, photo.width * photo.height
-    if width * height > most or decoded > MOST_PIXELS_DECODED:
-        raise _too_large()
+    decoder = _idle.get()
+    try:
+        return decoder.ask(data, side, thumbnail)
+    finally:
+        _idle.put(decoder)
 
 
-def _too_large() -> PhotoError:
-    return PhotoError("This photo has too many pixels: make it smaller or save it as JPEG.")
+def _response(stream: IO[bytes]) -> Decoded:
+    """What a process says: a line of JSON and, where that tells of no fault, the pixels.
 
-
-def _decoded(photo: Image.Image | pillow_heif.HeifImage) -> Image.Image:
-    """A HEIC decoded and shrunk by a whole number, band by band: Pillow's own copy would be large.
-
-    Decoding turns it upright. Other photos are left as they are.
+    Raises: PhotoError with the fault, EOFError where the process has died instead.
     """
-    if isinstance(photo, Image.Image):
-        return photo
-    with _HEIC_TURN:
-        pixels, stride = photo.data, photo.stride
-        width, height = photo.size
-        factor = max(1, max(width, height) // LARGEST_SIDE)
-        whole = Image.new(photo.mode, (-(-width // factor), -(-height // factor)))
-        rows = 64 * factor
-        for top in range(0, height, rows):
-            count = min(rows, height - top)
-            band = pixels[top * stride : (top + count) * stride]
-            image = Image.frombuffer(photo.mode, (width, count), band, "raw", photo.mode, stride, 1)
-            whole.paste(image.reduce(factor), (0, top // factor))
-    return whole
+    if not (line := stream.readline()).endswith(b"\n"):
+        raise EOFError
+    said = json.loads(line)
+    if "fault" in said:
+        raise PhotoError(said["fault"])
+    width, height = said["size"]
+    pixels = stream.read(3 * width * height)
+    if len(pixels) < 3 * width * height:
+        raise EOFError
+    return Decoded((width, height), pixels, said["taken"], said["thumbnail"])
 
 
-def _rgb(photo: Image.Image) -> Image.Image:
-    if photo.mode.startswith("I"):  # 16 bits a pixel, of which convert() would clip all over 255
-        photo = photo.point(lambda value: value / 257).convert("L")
-    mode = "RGBA" if photo.has_transparency_data else "RGB"
-    if photo.mode != mode:
-        photo = photo.convert(mode)
-    photo.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.BICUBIC)
-    photo.load()
-    if mode == "RGBA":
-        white = Image.new("RGBA", photo.size, "white")
-        white.info = photo.info  # keeps the EXIF tag
-        photo = Image.alpha_composite(white, photo).convert("RGB")
-    return photo
-
-
-def _upright(photo: Image.Image) -> Image.Image:
-    with contextlib.suppress(Exception):  # a garbled tag is no reason to refuse the photo
-        return ImageOps.exif_transpose(photo)
-    return photo
+def _fault(status: int) -> PhotoError:
+    """Why a process died, by its exit status."""
+    # Negative: the signal; the first two are those of decoding.py's clocks, where there are any.
+    if -status in (getattr(signal, "SIGPROF", 0), getattr(signal, "SIGALRM", 0)):
+        return PhotoError("This photo takes too long to open: save it anew as JPEG and try again.")
+    return PhotoError("This photo is damaged so that it cannot be opened: save it anew as JPEG.")

@@ -26,7 +26,7 @@ from streamlit_app.classifier import (
     stamps,
 )
 from streamlit_app.cropping import Box
-from streamlit_app.photos import PhotoError, read_photo
+from streamlit_app.photos import PhotoError, read_photo, start_decoding
 from streamlit_app.turns import BusyError, Turns
 
 # Widgets rerun the page; what they do not change is kept. `stamp` makes a changed checkpoint count.
@@ -36,6 +36,7 @@ Stamp = tuple[tuple[str, int], ...]
 @st.cache_resource(max_entries=1, show_spinner=False)
 def variants_at(stamp: Stamp) -> tuple[dict[str, Classifier], list[str]]:
     """Every variant that can serve, and what is wrong with the others."""
+    start_decoding()  # the first visitor is about to choose a photo
     return open_variants(checkpoints_folder())
 
 

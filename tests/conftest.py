@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from hypothesis import settings
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
@@ -20,6 +21,8 @@ COLOURS = {
 }
 SPECIES = tuple(COLOURS)
 IMAGE_SIZE = 32
+
+settings.register_profile("nightly", max_examples=20_000, deadline=None)
 
 
 def colour_checkpoint(folder: Path, **metadata: str | None) -> Path:

@@ -11,7 +11,6 @@ from streamlit_app.batch import (
     Row,
     answer_files,
     cells,
-    thumbnail,
     write_row,
     write_zip,
 )
@@ -67,7 +66,7 @@ def name_birds(uploads: list[UploadedFile], variant: str, stamp: Stamp) -> Rows:
     new = [upload for upload in uploads if upload.file_id not in named]
     place = st.empty()
     files = [(upload.name, upload.getvalue) for upload in new]
-    answers = answer_files(variants[variant], files, thumbnail)
+    answers = answer_files(variants[variant], files, thumbnails=True)
     if new:
         place.progress(0.0, "Waiting for other visitors' photos")
         with if_not_busy(place), TABLES.one():

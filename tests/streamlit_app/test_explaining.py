@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from streamlit_app.classifier import Classifier, squeezed
+from streamlit_app.classifier import Classifier
 from streamlit_app.explaining import (
     GREY,
     STEPS,
@@ -17,6 +17,7 @@ from streamlit_app.explaining import (
     erased,
     exhibits,
 )
+from streamlit_app.photos import squeezed
 from tests.conftest import IMAGE_SIZE, colour_checkpoint, draw_bird
 from tests.saliency import add_saliency
 

@@ -1,0 +1,25 @@
+"""decoding.py with a decoder that some files really break, as their first word says."""
+
+import ctypes
+import time
+
+from streamlit_app import decoding
+
+opened = decoding._opened
+
+
+def break_or_open(data: bytes) -> object:
+    if data.startswith(b"crash"):
+        ctypes.string_at(0)  # a segmentation fault
+    if data.startswith(b"spin"):
+        sum(range(10**12))  # a loop in C that lets no Python run
+    if data.startswith(b"sleep"):
+        time.sleep(100)
+    if data.startswith(b"greedy"):
+        bytearray(2**30)
+    return opened(data)
+
+
+decoding._opened = break_or_open
+decoding.MOST_SECONDS, decoding.MOST_SECONDS_WAITED = 0.5, 3.0
+decoding.main()
