@@ -26,7 +26,8 @@ from PIL import Image, ImageFilter
 from benchmarks.timing import report, speed
 from streamlit_app.batch import AT_ONCE, fill_table, open_variant, photo_files
 from streamlit_app.classifier import checkpoints_folder
-from streamlit_app.photos import read_photo
+from streamlit_app.decoding import decode
+from streamlit_app.photos import squeezed
 from trainer.timing import alternate
 
 PHOTOS = 400
@@ -74,13 +75,9 @@ def time_folder(title: str, folder: Path, repeats: int) -> list[dict[str, Any]]:
     classifier, cores = open_variant(None), os.cpu_count() or 1
     model = checkpoints_folder() / classifier.name / "model.onnx"
     files = [folder / name for name in photo_files(folder)]
-    side = (classifier.image_size, classifier.image_size)
-
-    def squeezed(file: Path) -> np.ndarray:
-        return np.asarray(read_photo(file.read_bytes()).resize(side, Image.Resampling.BICUBIC))
-
     start = time.thread_time()
-    pixels = np.stack([squeezed(file) for file in files])
+    photos = [squeezed(decode(file.read_bytes()), classifier.image_size) for file in files]
+    pixels = np.stack([np.asarray(photo) for photo in photos])
     decoding = (time.thread_time() - start) / len(files)
 
     def table() -> None:

@@ -1,7 +1,9 @@
 """The app as a browser meets it: a server process, a session, a file sent over HTTP."""
 
 import io
+import os
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -15,9 +17,12 @@ from tests.conftest import colour_checkpoint, draw_bird, encode
 from tests.visitor import Visit, open_tab, serving
 
 ROOT = Path(__file__).parents[1]
-
-
+COMMAND = [sys.executable, "-m", "streamlit", "run", "streamlit_app/main.py"]
 STAYS = 4  # seconds that the server waits for a visitor to come back
+
+needs_proc = pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="processes are looked at in /proc"
+)
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]
     """The running app's host:port and process number."""
     folder = tmp_path_factory.mktemp("served")
     colour_checkpoint(folder / "bn")
-    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app/main.py"]
-    command.append(f"--server.disconnectedSessionTTL={STAYS}")
+    command = [*COMMAND, f"--server.disconnectedSessionTTL={STAYS}"]
     with serving(command, ROOT, PLUMAGE_CHECKPOINTS=str(folder)) as running:
         yield running
 
@@ -95,12 +99,46 @@ def test_an_upload_from_another_site_is_refused(visit: Visit) -> None:
     assert response.status_code == 403
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
-def test_after_large_photos_the_server_is_under_400_mb(
+def with_children(process: int) -> list[int]:
+    """The process and those that it started."""
+    children = Path(f"/proc/{process}/task").glob("*/children")
+    return [process, *(int(child) for file in children for child in file.read_text().split())]
+
+
+@needs_proc
+def test_after_large_photos_the_server_and_its_decoders_are_under_400_mb(
     visit: Visit, server: tuple[str, int]
 ) -> None:
     for shade in range(0, 250, 50):
         visit.upload("phone.jpg", encode(Image.new("RGB", (4032, 3024), (shade, 90, 90))))
-    status = Path(f"/proc/{server[1]}/status").read_text()
-    (resident,) = re.findall(r"VmRSS:\s+(\d+) kB", status)
-    assert int(resident) < 400_000
+    resident = 0
+    for process in with_children(server[1]):
+        status = Path(f"/proc/{process}/status").read_text()
+        resident += int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0])
+    assert resident < 400_000
+
+
+@needs_proc
+def test_a_decoder_that_is_killed_costs_no_visitor_an_answer(
+    visit: Visit, server: tuple[str, int]
+) -> None:
+    assert "Blue Bird, 85%" in visit.upload("bird.jpg", encode(draw_bird("blue")))
+    _, *decoders = with_children(server[1])
+    assert decoders
+    for process in decoders:
+        os.kill(process, signal.SIGKILL)
+    assert "Red Bird, 85%" in visit.upload("bird.jpg", encode(draw_bird("red")))
+
+
+@needs_proc
+def test_the_server_ends_when_asked_to_and_leaves_no_decoder_behind(tmp_path: Path) -> None:
+    colour_checkpoint(tmp_path / "bn")
+    with serving(COMMAND, ROOT, PLUMAGE_CHECKPOINTS=str(tmp_path)) as (host, process):
+        with open_tab(host) as socket:
+            Visit(host, socket).rerun()
+        _, *decoders = with_children(process)
+        assert decoders
+    soon = time.monotonic() + 10
+    while any(Path(f"/proc/{decoder}").exists() for decoder in decoders):
+        assert time.monotonic() < soon
+        time.sleep(0.1)
