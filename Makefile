@@ -1,9 +1,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= ../shared/birds25
+FAULTS := https://api.osv.dev/v1/vulns/OSV-2020-111
 
 .DEFAULT_GOAL := help
-.PHONY: app bench check format help nightly readme screenshots test
+.PHONY: app audit bench check format help nightly readme screenshots test
 
 app: .venv/app ## Install what the app needs and open it
 	$(BIN)/streamlit run streamlit_app/main.py
@@ -23,13 +24,20 @@ format: .venv/all ## Put the code in order
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: .venv/all ## Time norms, training step, export, an epoch and a folder in the app (DATA=photos)
+audit: .venv/all ## Ask for known faults of what is installed, where a database can be reached
+	@$(BIN)/pip install --quiet pip-audit
+	@if $(BIN)/python -c "from urllib.request import urlopen; urlopen('$(FAULTS)', timeout=10)" 2>/dev/null; \
+	then $(BIN)/pip-audit --vulnerability-service osv; \
+	else echo "No database of known faults can be reached from here: nothing was audited."; fi
+
+bench: .venv/all ## Time norms, training step, export, an epoch, a folder and 50 visitors (DATA=photos)
 	$(BIN)/python -m benchmarks.layers
 	$(BIN)/python -m benchmarks.step
 	$(BIN)/python -m benchmarks.onnx_norms
 	$(BIN)/python -m benchmarks.onnx_saliency
 	$(BIN)/python -m benchmarks.epoch $(DATA)
 	$(BIN)/python -m benchmarks.batch $(DATA)
+	$(BIN)/python -m benchmarks.load
 
 readme: .venv/all ## Fill the README's tables from checkpoints/ and benchmarks/results/
 	$(BIN)/python -m trainer.readme

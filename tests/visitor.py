@@ -12,6 +12,7 @@ import pytest
 import requests
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.Common_pb2 import FileUploaderState
+from streamlit.proto.Delta_pb2 import Delta
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets import Subprotocol
@@ -50,15 +51,23 @@ def wait_until_healthy(host: str, process: subprocess.Popen[bytes]) -> None:
 class Visit:
     """One browser tab: runs the page, sends files, reads what is shown."""
 
-    def __init__(self, host: str, socket: ClientConnection) -> None:
+    def __init__(
+        self, host: str, socket: ClientConnection, http: requests.Session | None = None
+    ) -> None:
+        """`http`: with the cookies of a browser that came by TLS; None for one that did not."""
         self.host, self.socket = host, socket
-        self.http = requests.Session()
-        self.http.get(f"http://{host}/_stcore/health", timeout=20).raise_for_status()
+        self.address = f"{'https' if http else 'http'}://{host}"
+        self.http = http or requests.Session()
+        self.http.get(f"{self.address}/_stcore/health", timeout=20).raise_for_status()
         self.session_id = ""
         self.widgets: dict[str, str] = {}
 
     def rerun(self, *states: WidgetState) -> str:
         """Run the page; returns everything that it sent, as text."""
+        return "\n".join(map(str, self.run(*states)))
+
+    def run(self, *states: WidgetState) -> list[Delta]:
+        """Run the page; returns everything that it sent."""
         message = BackMsg()
         message.rerun_script.widget_states.widgets.extend(states)
         self.socket.send(message.SerializeToString())
@@ -72,9 +81,9 @@ class Visit:
                 element = answer.delta.new_element
                 if element.WhichOneof("type") == "file_uploader":
                     self.widgets["photo"] = element.file_uploader.id
-                shown.append(str(answer.delta))
+                shown.append(answer.delta)
             elif kind == "script_finished":
-                return "\n".join(shown)
+                return shown
 
     def receive(self) -> ForwardMsg:
         message = ForwardMsg()
@@ -93,7 +102,7 @@ class Visit:
             pass
         (urls,) = answer.file_urls_response.file_urls
         response = self.http.put(
-            f"http://{self.host}{urls.upload_url}",
+            f"{self.address}{urls.upload_url}",
             files={"file": (name, data, "image/jpeg")},
             headers=headers,
             timeout=60,
@@ -104,12 +113,16 @@ class Visit:
         )
         return response, WidgetState(id=self.widgets["photo"], file_uploader_state_value=state)
 
-    def upload(self, name: str, data: bytes) -> str:
-        """Drop a file on the page; returns what the page then shows."""
+    def send(self, name: str, data: bytes) -> WidgetState:
+        """Send a file as the page's own script does; returns the widget that holds it."""
         token = str(self.http.cookies["_streamlit_xsrf"])
         response, state = self.put(name, data, {"X-Xsrftoken": token})
         assert response.ok, response.text
-        return self.rerun(state)
+        return state
+
+    def upload(self, name: str, data: bytes) -> str:
+        """Drop a file on the page; returns what the page then shows."""
+        return self.rerun(self.send(name, data))
 
 
 def open_tab(host: str) -> ClientConnection:
