@@ -127,5 +127,8 @@ class Visit:
 
 def open_tab(host: str) -> ClientConnection:
     return connect(
-        f"ws://{host}/_stcore/stream", subprotocols=[Subprotocol("streamlit")], max_size=None
+        f"ws://{host}/_stcore/stream",
+        subprotocols=[Subprotocol("streamlit")],
+        max_size=None,
+        ping_interval=None,
     )
