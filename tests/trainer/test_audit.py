@@ -1,0 +1,21 @@
+from tests.trainer.faulty import fingerprint
+from trainer.audit import main
+
+
+def test_a_second_copy_into_the_same_folder_is_refused(audited, capsys):
+    assert main([*audited[2], "--fix", str(audited[1])]) == 2
+    assert "not an empty folder" in capsys.readouterr().err
+
+
+def test_a_copy_inside_the_photos_is_refused_before_anything_is_read(faulty, audited, capsys):
+    before = fingerprint(faulty)
+    assert main([*audited[2], "--fix", str(faulty / "clean")]) == 2
+    assert "name a folder outside it" in capsys.readouterr().err
+    assert fingerprint(faulty) == before
+
+
+def test_a_folder_or_checkpoint_that_is_missing_is_named(audited, tmp_path, capsys):
+    assert main([str(tmp_path / "none"), *audited[2][1:]]) == 2
+    assert "none" in capsys.readouterr().err
+    assert main([*audited[2], "--variant", "dodo"]) == 2
+    assert "dodo" in capsys.readouterr().err

@@ -1,0 +1,37 @@
+import numpy as np
+
+from trainer.mislabelled import doubtful_labels, own_probabilities
+
+
+def set_of(noise: float) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(4), 50)
+    logits = 7 * np.eye(4)[labels] + rng.normal(size=(200, 4)) * noise
+    return labels, logits
+
+
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    weights = np.exp(logits)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def test_wrong_labels_are_found_and_right_ones_left_alone():
+    labels, logits = set_of(0.5)
+    assert not len(doubtful_labels(labels, probabilities(logits)))
+    wrong = [3, 60, 120, 199]
+    labels[wrong] = (labels[wrong] + 1) % 4
+    assert sorted(doubtful_labels(labels, probabilities(logits)).tolist()) == wrong
+
+
+def test_a_network_that_knows_little_doubts_nothing():
+    labels, logits = set_of(30.0)
+    assert not len(doubtful_labels(labels, probabilities(logits)))
+
+
+def test_unknown_species_are_judged_by_a_classifier_that_did_not_see_the_photo():
+    labels, logits = set_of(0.5)
+    wrong = labels.copy()
+    wrong[[3, 60]] = 3
+    found = own_probabilities(logits[:, :3].astype(np.float32), wrong, 4)
+    assert found.argmax(axis=1)[3] == 0
+    assert own_probabilities(logits.astype(np.float32), labels, 5) is None

@@ -1,0 +1,103 @@
+"""What is wrong with a photo set, before a network learns it.
+
+    python -m trainer.audit PHOTOS
+    python -m trainer.audit PHOTOS --fix CLEAN
+
+prints a page of text and leaves it in runs/audit, beside a page with examples (audit.html) and a
+table of every finding (audit.csv). --fix writes a clean copy; the photos themselves are only read.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import tyro
+
+from trainer.audit_page import page
+from trainer.audit_text import summary
+from trainer.checkpoint import CHECKPOINTS
+from trainer.files import replacing
+from trainer.findings import Findings, examine
+from trainer.photos import PhotoSetError
+from trainer.recipe import Recipe
+from trainer.repair import MANIFEST, check_target, repair
+from trainer.run import TrainingError
+from trainer.survey import survey
+
+
+@dataclass(frozen=True)
+class Command:
+    """Look for duplicates, borders, shortcuts, wrong labels and poor photos in a photo set."""
+
+    data: tyro.conf.Positional[Path]
+    """Folder with splits inside (train, test, ...), each with one folder of photos a species."""
+    fix: Path | None = None
+    """Write a clean copy into this folder, which is new or empty and outside the photos'."""
+    output: Path = Path(Recipe.output)
+    """Folder in which decoded photos are kept and audit/ is written."""
+    checkpoints: Path = CHECKPOINTS
+    """Folder of the checkpoints."""
+    variant: str = "bin"
+    """The checkpoint that is asked about labels and about which way is up."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; returns the exit status: 0, 2 for what the user can mend, 130 if stopped."""
+    command = tyro.cli(Command, prog="python -m trainer.audit", args=arguments)
+    try:
+        audit(command)
+    except (PhotoSetError, TrainingError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nStopped; nothing was changed.")
+        return 130
+    return 0
+
+
+def audit(command: Command) -> None:
+    """Examine the photos, write what was found, and the clean copy if one is asked for.
+
+    Raises:
+        PhotoSetError: the photos cannot be read, or a result cannot be written.
+        TrainingError: there is no such checkpoint.
+    """
+    model = command.checkpoints / command.variant / "model.onnx"
+    if not model.exists():
+        raise TrainingError(f"{model} is missing: name another --variant or --checkpoints.")
+    if not command.data.is_dir():
+        raise PhotoSetError(f"{command.data} is not a folder.")
+    if command.fix:
+        check_target(command.data, command.fix)
+    findings = examine(survey(command.data, command.output / "cache"), model)
+    home = command.output / "audit"
+    try:
+        write(findings, home)
+    except OSError as error:
+        raise PhotoSetError(
+            f"The audit could not be written to {home} ({error.strerror}): make room there, or "
+            "name another folder with --output."
+        ) from error
+    print(summary(findings))
+    print(f"Examples: {home / 'audit.html'}. Every finding: {home / 'audit.csv'}.")
+    if command.fix:
+        kept = sum(row.new is not None for row in repair(findings, command.fix))
+        print(
+            f"{command.fix} holds {kept:,} clean photos; its {MANIFEST} says what became of each."
+        )
+
+
+def write(findings: Findings, home: Path) -> None:
+    """Write audit.txt, audit.html and audit.csv."""
+    with replacing(home / "audit.txt") as temporary:
+        temporary.write_text(summary(findings), encoding="utf-8")
+    with replacing(home / "audit.html") as temporary:
+        temporary.write_text(page(findings), encoding="utf-8")
+    table = pd.DataFrame(findings.rows(), columns=["file", "finding", "more"])
+    with replacing(home / "audit.csv") as temporary:
+        table.to_csv(temporary, index=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,78 @@
+"""The audit as one HTML file with example photos in it; it needs nothing else to be shown."""
+
+import base64
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+
+from trainer.audit_text import sections
+from trainer.findings import Findings
+
+MOST = 18  # examples of a kind
+SIDE = 128  # pixels of an example
+
+
+def page(findings: Findings) -> str:
+    """The whole page."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=select_autoescape(),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    (title, counts), *rest = sections(findings)
+    examples = dict(_examples(findings))
+    parts = [(name, lines, examples.get(name, [])) for name, lines in rest]
+    template = environment.get_template("audit_page.html")
+    return template.render(title=title, counts=counts, parts=parts)
+
+
+def _examples(findings: Findings) -> Iterator[tuple[str, list[list[dict[str, str]]]]]:
+    """Of each section, groups of photos: those that belong together are one group."""
+    photos = findings.photos
+    pairs = [_figures(findings, group[:6].tolist()) for group in findings.members[:MOST]]
+    yield "Duplicates", pairs
+    yield "Borders", [_figures(findings, _spread(np.flatnonzero(findings.bordered)))]
+    yield "Orientation", [_figures(findings, _spread(np.flatnonzero(findings.turned)))]
+    doubted = findings.doubted[:MOST].tolist()
+    notes = [f"{photos.files[i].parts[1]}? Rather {findings.suggested(i)}" for i in doubted]
+    yield "Labels", [_figures(findings, doubted, notes)]
+    poor = [
+        (i, kind) for kind, found in findings.poor.items() for i in np.flatnonzero(found).tolist()
+    ]
+    shown = poor[:MOST]
+    yield "Poor photos", [_figures(findings, [i for i, _ in shown], [kind for _, kind in shown])]
+
+
+def _spread(indices: np.ndarray) -> list[int]:
+    """MOST of them, from all parts of the set."""
+    places = np.linspace(0, len(indices) - 1, min(MOST, len(indices))).astype(int)
+    return [int(i) for i in indices[places]]
+
+
+def _figures(
+    findings: Findings, indices: Sequence[int], notes: Sequence[str] = ()
+) -> list[dict[str, str]]:
+    """Picture, file and note of each photo."""
+    photos = findings.photos
+    return [
+        {
+            "picture": _picture(photos.pixels[i], photos.headers[i].size),
+            "file": str(photos.files[i]),
+            "species": photos.files[i].parts[1],
+            "note": notes[n] if notes else " ".join(photos.files[i].parts[:2]),
+        }
+        for n, i in enumerate(indices)
+    ]
+
+
+def _picture(photo: np.ndarray, size: tuple[int, int]) -> str:
+    """The squeezed photo (S, S, 3) in its own shape, as the text of a JPEG."""
+    scale = SIDE / max(size)
+    own = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+    small = cv2.resize(photo, own, interpolation=cv2.INTER_AREA)
+    data = cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
+    return base64.b64encode(data.tobytes()).decode()

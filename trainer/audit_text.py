@@ -1,0 +1,138 @@
+"""The audit as a page of plain text: what was found, how sure it is, what to do."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from trainer.findings import Findings
+
+SHOWN = 10  # species that a line names
+
+
+def summary(findings: Findings) -> str:
+    """A page of text."""
+    return "\n\n".join("\n".join([title, *lines]) for title, lines in sections(findings)) + "\n"
+
+
+def sections(findings: Findings) -> Iterator[tuple[str, list[str]]]:
+    """Titles and lines."""
+    photos = findings.photos
+    counts = Counter(photos.splits.tolist())
+    told = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    yield f"{photos.root}", [f"{len(photos):,} photos of {len(photos.species)} species: {told}."]
+    yield "Duplicates", list(_duplicates(findings))
+    yield "Borders", list(_borders(findings))
+    yield "Shortcuts", list(_shortcuts(findings))
+    yield "Orientation", list(_orientation(findings))
+    yield "Labels", list(_labels(findings))
+    yield "Poor photos", list(_poor(findings))
+
+
+def _duplicates(findings: Findings) -> Iterator[str]:
+    photos, members = findings.photos, findings.members
+    if not members:
+        yield "None found."
+        return
+    kinds = Counter(pair.kind for pair in findings.relatives)
+    yield (
+        f"{sum(map(len, members)):,} photos in {len(members):,} groups of the same shot or scene. "
+        f"Pairs: {kinds['same file']:,} of the same file, {kinds['copy']:,} copies (flipped, "
+        f"turned, cropped or recompressed), {kinds['same scene']:,} of the same scene."
+    )
+    across = sum(len(set(photos.splits[group])) > 1 for group in members)
+    mixed = sum(len(set(photos.labels[group])) > 1 for group in members)
+    yield f"Groups across splits: {across:,}. Groups across species: {mixed:,}."
+    splits = list(dict.fromkeys(photos.splits.tolist()))
+    for split in splits:
+        if split != "train" and "train" in splits and across:
+            share = findings.share_with_relative(split, "train")
+            yield f"{share:.1%} of {split} photos have a relative in train."
+    if across:
+        yield "A score on such photos says too much. Keep each group in one split: --fix does."
+    if mixed:
+        yield "A group across species is a wrong label, or two species on one photo: look at them."
+
+
+def _borders(findings: Findings) -> Iterator[str]:
+    shares = _share_of_species(findings, findings.bordered)
+    if not findings.bordered.any():
+        yield "None found."
+        return
+    yield f"{int(findings.bordered.sum()):,} photos have one: {_named(shares)}."
+    yield "They come from turning photos after they were taken: --fix turns them back and cuts."
+
+
+def _shortcuts(findings: Findings) -> Iterator[str]:
+    yield "How well one cue alone tells the species, cross-validated; area 50% is guessing:"
+    for cue in findings.cues:
+        told = f"  {cue.name:12} accuracy {cue.accuracy:6.1%} (guessing {cue.chance:.1%})"
+        yield f"{told}  area {cue.area:4.0%}{'  SHORTCUT' if cue.shortcut else ''}"
+    for cue in findings.cues:
+        if cue.shortcut:
+            yield f"Shortcut: {cue.name}. {_listed(cue.species) or 'No species in particular'}."
+    if any(cue.shortcut for cue in findings.cues):
+        yield "A network learns these instead of the bird. Treat all species' photos alike."
+    else:
+        yield "None says more than it may. Colours and corners tell something by rights."
+
+
+def _orientation(findings: Findings) -> Iterator[str]:
+    named = [row for row in findings.flips if row.named]
+    if not named:
+        yield "No species is flipped upside down more than others."
+        return
+    told = [f"{row.species} ({row.flipped / row.photos:.0%})" for row in named]
+    yield f"Often upside down: {_listed(told)}."
+    yield (
+        "A network judges single photos; about one in ten is judged wrongly, so look before you "
+        "trust one. --fix turns them."
+    )
+
+
+def _labels(findings: Findings) -> Iterator[str]:
+    if findings.probabilities is None:
+        yield "Not looked for: there are too few photos of a species."
+        return
+    right = (findings.probabilities.argmax(axis=1) == findings.photos.labels).mean()
+    yield f"The network agrees with {right:.1%} of the labels."
+    if not len(findings.doubted):
+        yield "It is sure of no other species where it does not, or knows too little to say."
+        return
+    yield f"{len(findings.doubted):,} labels are in doubt: look at these first."
+    for index in findings.doubted[:SHOWN].tolist():
+        yield f"  {findings.photos.files[index]}: rather {findings.suggested(index)}"
+
+
+def _poor(findings: Findings) -> Iterator[str]:
+    unreadable = findings.photos.unreadable
+    counts = {"unreadable": len(unreadable)} | {
+        kind: int(found.sum()) for kind, found in findings.poor.items()
+    }
+    if not any(counts.values()):
+        yield "None found."
+        return
+    yield ", ".join(f"{count:,} {kind}" for kind, count in counts.items() if count) + "."
+    for file, why in list(unreadable.items())[:SHOWN]:
+        yield f"  {file}: {why}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def _share_of_species(findings: Findings, found: np.ndarray) -> dict[str, float]:
+    labels = findings.photos.labels
+    return {
+        name: float(found[labels == index].mean())
+        for index, name in enumerate(findings.photos.species)
+    }
+
+
+def _named(shares: dict[str, float]) -> str:
+    """Species and shares, the highest first, as long as they are not next to nothing."""
+    first = sorted(((share, name) for name, share in shares.items() if share >= 0.02), reverse=True)
+    told = [f"{name} ({share:.0%})" for share, name in first]
+    return _listed(told) or "under 2% of every species"

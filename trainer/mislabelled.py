@@ -1,0 +1,51 @@
+"""Probable label errors: confident learning (Northcutt et al. 2021) on a trained checkpoint."""
+
+import numpy as np
+from cleanlab.filter import find_label_issues
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+SURE = 0.9  # probability of another species from which on a label is doubted
+UNLIKELY = 0.02  # probability of the photo's own species up to which it is
+LEAST_ACCURACY = 0.6  # under it the answers say more of the network than of the labels
+
+
+def own_probabilities(
+    logits: NDArray[np.float32], labels: NDArray[np.int64], species: int
+) -> NDArray[np.float64] | None:
+    """Probabilities (photos, species) for species that the network does not know.
+
+    A linear classifier on the network's logits, each photo judged by one that was not fitted to
+    it; None where there are too few photos of a species.
+    """
+    if np.bincount(labels, minlength=species).min() < 5:
+        return None
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=200))
+    return cross_val_predict(model, logits, labels, cv=5, method="predict_proba")
+
+
+def doubtful_labels(
+    labels: NDArray[np.int64], probabilities: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Photos whose label is probably wrong, the surest first; none if the network knows too little.
+
+    Args:
+        labels: (photos,) the species.
+        probabilities: (photos, species) of a network that did not learn these labels by heart.
+    """
+    accuracy = (probabilities.argmax(axis=1) == labels).mean()
+    if accuracy < LEAST_ACCURACY:
+        return np.array([], dtype=np.int64)
+    ranked = find_label_issues(
+        labels,
+        probabilities,
+        return_indices_ranked_by="self_confidence",
+        filter_by="confident_learning",
+        n_jobs=1,
+    )
+    own = probabilities[ranked, labels[ranked]]
+    sure = (probabilities[ranked].max(axis=1) >= SURE) & (own <= UNLIKELY)
+    return ranked[sure]

@@ -1,0 +1,62 @@
+"""Species whose photos stand upside down more often than photos do."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+USUAL = 0.15  # share of upright photos that a network likes better upside down, at most
+LEAST = 0.3  # share from which on a species is named
+ROUNDING = 0.01  # in a logit: what does not care which way is up differs by less
+SURE = 0.01  # probability of such a share among upright photos
+
+
+@dataclass(frozen=True)
+class Flips:
+    """How many photos of a species seem to stand upside down.
+
+    Attributes:
+        species: its name.
+        photos: how many there are.
+        flipped: how many of them the network knows better upside down.
+        named: whether that is more than upright photos have.
+    """
+
+    species: str
+    photos: int
+    flipped: int
+    named: bool
+
+
+def upside_down(
+    upright: NDArray[np.float32], flipped: NDArray[np.float32], own: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """(photos,) whether a network knows each photo better upside down.
+
+    Args:
+        upright, flipped: (photos, species) logits of the photo and of its upside-down copy.
+        own: (photos,) the photo's species as the network counts, or -1 where it knows none: then
+            the highest logit is compared.
+    """
+    row = np.arange(len(own))
+    known, column = own >= 0, np.maximum(own, 0)
+    as_is = np.where(known, upright[row, column], upright.max(axis=1))
+    turned = np.where(known, flipped[row, column], flipped.max(axis=1))
+    return turned > as_is + ROUNDING
+
+
+def flips(
+    down: NDArray[np.bool_], labels: NDArray[np.int64], species: tuple[str, ...]
+) -> list[Flips]:
+    """How often each species stands upside down, most often first."""
+    rows = []
+    for index, name in enumerate(species):
+        of_it = down[labels == index]
+        if not len(of_it):
+            continue
+        count = int(of_it.sum())
+        chance = stats.binomtest(count, len(of_it), USUAL, "greater").pvalue
+        named = count >= LEAST * len(of_it) and chance < SURE
+        rows.append(Flips(name, len(of_it), count, bool(named)))
+    return sorted(rows, key=lambda row: -row.flipped / row.photos)

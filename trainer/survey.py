@@ -1,0 +1,149 @@
+"""A photo set as the audit sees it: what each file is, and every photo squeezed in the cache."""
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from torchvision.datasets.folder import IMG_EXTENSIONS
+
+from trainer.photos import PhotoFolder, PhotoSetError
+from trainer.recipe import Recipe
+
+SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
+
+
+class AnyFolder(PhotoFolder):
+    """An ImageFolder whose splits have any names and need not hold the same species."""
+
+    @cached_property
+    def files(self) -> dict[str, list[Path]]:
+        """Photo files of each split, sorted, relative to the folder."""
+        found: dict[str, list[Path]] = {}
+        for file in sorted(self.root.glob("*/*/*")):
+            if file.suffix.lower() in IMG_EXTENSIONS:
+                relative = file.relative_to(self.root)
+                found.setdefault(relative.parts[0], []).append(relative)
+        return found
+
+    @cached_property
+    def species(self) -> tuple[str, ...]:
+        """Names of the species folders of all splits, sorted."""
+        return tuple(sorted({f.parts[1] for files in self.files.values() for f in files}))
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says about itself before its pixels are decoded.
+
+    Attributes:
+        digest: of its bytes.
+        size: width and height, upright.
+        tables: a JPEG's quantisation tables, one after the other; else empty.
+        fault: why it cannot be opened, or empty.
+    """
+
+    digest: str
+    size: tuple[int, int]
+    tables: tuple[int, ...]
+    fault: str
+
+
+class Pixels:
+    """Photos of several arrays (n, S, S, 3), one after the other, none of them copied."""
+
+    def __init__(self, arrays: list[NDArray[np.uint8]]) -> None:
+        self.arrays = arrays
+        self.ends = np.cumsum([len(array) for array in arrays])
+
+    def __len__(self) -> int:
+        return int(self.ends[-1])
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        part = int(np.searchsorted(self.ends, index, side="right"))
+        start = self.ends[part - 1] if part else 0
+        return np.ascontiguousarray(self.arrays[part][index - start])
+
+
+@dataclass(frozen=True)
+class Survey:
+    """All readable photos of a set, split after split.
+
+    Attributes:
+        root: the set's folder.
+        files: of the photos, relative to it.
+        headers: of the files.
+        pixels: of the photos, squeezed.
+        species: names, sorted.
+        unreadable: other files, and why they cannot be read.
+    """
+
+    root: Path
+    files: list[Path]
+    headers: list[Header]
+    pixels: Pixels
+    species: tuple[str, ...]
+    unreadable: dict[Path, str]
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    @cached_property
+    def splits(self) -> NDArray[np.str_]:
+        """(photos,) the split of each."""
+        return np.array([file.parts[0] for file in self.files])
+
+    @cached_property
+    def labels(self) -> NDArray[np.int64]:
+        """(photos,) the species of each, as an index."""
+        number = {name: index for index, name in enumerate(self.species)}
+        return np.array([number[file.parts[1]] for file in self.files])
+
+
+def survey(root: Path, cache: Path) -> Survey:
+    """Read a photo set; its squeezed photos are kept below `cache`, as for training.
+
+    Raises:
+        PhotoSetError: there is no photo, or the cache cannot be written.
+    """
+    folder = AnyFolder(root)
+    if not folder.files:
+        raise PhotoSetError(
+            f"{root} holds no photos in folders SPLIT/SPECIES: name a folder with, for example, "
+            "train/Hoopoe/1.jpg and test/Hoopoe/2.jpg inside."
+        )
+    files, arrays, skipped = [], [], []
+    for split, found in folder.files.items():
+        photos = folder.load(split, Recipe.stored_size, cache)
+        unreadable = set(photos.skipped)
+        files += [file for file in found if str(file) not in unreadable]
+        skipped += [file for file in found if str(file) in unreadable]
+        arrays.append(photos.pixels)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        headers = list(pool.map(read_header, [root / file for file in files]))
+        faults = list(pool.map(read_header, [root / file for file in skipped]))
+    why = {file: header.fault for file, header in zip(skipped, faults, strict=True)}
+    return Survey(root, files, headers, Pixels(arrays), folder.species, why)
+
+
+def read_header(path: Path) -> Header:
+    """What a file says about itself; one that cannot be opened has a fault and no size."""
+    data = path.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    if not data:
+        return Header(digest, (0, 0), (), "empty file")
+    try:
+        with Image.open(path) as photo:
+            width, height = photo.size
+            if photo.getexif().get(0x0112) in SIDEWAYS:
+                width, height = height, width
+            tables = getattr(photo, "quantization", None) or {}
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return Header(digest, (0, 0), (), "not a photo that can be read")
+    values = tuple(int(value) for key in sorted(tables) for value in tables[key])
+    return Header(digest, (width, height), values, "cut short or damaged")
