@@ -8,6 +8,7 @@ import pandas as pd
 
 # Marks stand out from a light and from a dark page, and who is blind to red or to green can tell
 # the colours apart. Text has the page's own colour: Streamlit sees to titles, axes and legends.
+FONT = "Source Sans"  # the page's
 _BAR = "#1a8f7a"
 _OTHER = "#d9662b"
 _GREY = "#777777"
@@ -39,7 +40,7 @@ def titled(chart: Any, title: str) -> Any:
 
     It is typed Any since Altair's own types cannot tell a chart in layers from one in facets.
     """
-    return chart.properties(title=alt.Title(title, anchor="start", fontSize=14))
+    return chart.properties(title=alt.Title(title, anchor="start", font=FONT, fontSize=14))
 
 
 def probability_bars(ranking: Sequence[tuple[str, float]]) -> alt.Chart:
@@ -56,9 +57,8 @@ def probability_bars(ranking: Sequence[tuple[str, float]]) -> alt.Chart:
         labelOverlap=False,
         labelPadding=10,
     )
-    title = alt.Title("Most likely species", anchor="start", font="Source Sans", fontSize=14)
-    return (
-        alt.Chart(table, title=title)
+    chart = (
+        alt.Chart(table)
         .mark_bar(color=_BAR, cornerRadius=3)
         .encode(
             y=alt.Y("label", sort=None, axis=axis, scale=alt.Scale(padding=0.3)),
@@ -68,6 +68,7 @@ def probability_bars(ranking: Sequence[tuple[str, float]]) -> alt.Chart:
         .properties(height=32 * len(table))
         .configure_view(strokeWidth=0)
     )
+    return titled(chart, "Most likely species")
 
 
 def accuracy_intervals(

@@ -14,6 +14,11 @@ if (root := str(Path(__file__).parents[1])) not in sys.path:
 MultiPartParser.spool_max_size = 0
 
 st.set_page_config(page_title="Plumage", page_icon="🪶", layout="wide")
+# A column paints nothing itself: hidden, it does not jump when its content is another.
+st.html(
+    "<style>.stColumn:has(> .stVerticalBlock > *) { visibility: hidden; }"
+    ".stColumn > .stVerticalBlock > * { visibility: visible; }</style>"
+)
 # Not in a folder named pages: until this file has run once, Streamlit would take each file in one
 # for a page of its own, and a link to it would open without title and navigation.
 st.navigation(

@@ -25,7 +25,10 @@ from streamlit_app.species import common_name
 STRENGTH = 0.6  # how opaque the hottest colour is
 CARD_SIDE = 512  # pixels of a photo that is shown a quarter as wide as the page
 # Two cards beside each other on a phone, four on a desk.
+# The chart is drawn last: what comes below it keeps its place meanwhile.
 GRID = """<style>
+.st-key-chances { min-height: 13.75rem; }
+.st-key-cards img { aspect-ratio: var(--ratio); }
 .st-key-cards { display: grid; gap: 1rem;
     grid-template-columns: repeat(auto-fill, minmax(max(8rem, 22%), 1fr)); }
 </style>"""
@@ -61,7 +64,7 @@ def show_answers(photo: Image.Image, answers: dict[str, Answer]) -> None:
             best,
             common_name,
         )
-    with right:
+    with right, st.container(key="chances"):
         first_five = [(common_name(name), value) for name, value in table[CONSENSUS].head().items()]
         show_chart(
             charts.probability_bars(first_five),
@@ -76,6 +79,7 @@ def show_answers(photo: Image.Image, answers: dict[str, Answer]) -> None:
 def show_cards(photo: Image.Image, answers: dict[str, Answer], species: str) -> None:
     """The photo, and under each variant its heatmap of the species and its answer."""
     small = shrunk(photo, CARD_SIDE)
+    st.html(f"<style>.st-key-cards {{ --ratio: {small.width} / {small.height} }}</style>")
     with st.container(key="cards"):
         with st.container():
             st.image(small, width="stretch", output_format="JPEG", alt="Your photo")
@@ -126,8 +130,10 @@ with right:
         )
 data = upload.getvalue() if upload else None
 photo = photo_given(data, left)
+welcome = st.empty()  # gone before the answers come
 if data is None or photo is None:
-    show_variants(variants)
+    with welcome.container():
+        show_variants(variants)
     st.stop()
 with if_not_busy():
     answers = {name: answer_to(data, name, stamp) for name in variants}

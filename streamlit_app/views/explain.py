@@ -185,13 +185,13 @@ st.html(GRID)
 st.title("What does it look at?", anchor=False)
 variants, stamp = variants_to_serve()
 left, right = st.columns(2, gap="medium")
-with right:
-    variant = choose_variant(variants)
 with left:
+    variant = choose_variant(variants)  # first, since the others make room for an answer
     data = choose_photo(variant)
 photo = photo_given(data, left)
+welcome = right.empty()  # gone before the answer comes
 if data is None or photo is None:
-    right.markdown(
+    welcome.markdown(
         "Choose a photo to see which parts of it speak for a species, by three methods and in "
         "every variant, and to watch the answer while those parts are erased."
     )
@@ -200,6 +200,11 @@ if data is None or photo is None:
 with if_not_busy():
     answer = answer_to(data, variant, stamp)
 best, probability = answer.ranking(0)[0]
+with left:
+    # Keeps the photo's place until it is there.
+    picture = st.container(key="picture")
+    ratio = f"{photo.width} / {photo.height}"
+    st.html(f"<style>.st-key-picture {{ aspect-ratio: {ratio} }}</style>")
 with right:
     species = choose_in_address(
         "Show what speaks for",
@@ -219,7 +224,7 @@ try:
 except SaliencyError as error:
     right.error(str(error))
     st.stop()
-left.image(
+picture.image(
     overlay(photo, heatmap, STRENGTH),
     width="stretch",
     output_format="JPEG",

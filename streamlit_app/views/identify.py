@@ -25,11 +25,8 @@ from streamlit_app.serving import (
 from streamlit_app.species import FACTS, RED_LIST_YEAR, common_name, lookalikes, sureness
 
 # The guide has as many columns as fit, one on a phone. The chart is drawn last: what comes below
-# it on a phone keeps its place meanwhile, and so does what comes below the photo. A column paints
-# nothing itself: hidden, it is not taken for something that moved when its content is another.
+# it on a phone keeps its place meanwhile, and so does what comes below the photo.
 STYLE = """<style>
-.stColumn:has(> .stVerticalBlock > *) { visibility: hidden; }
-.stColumn > .stVerticalBlock > * { visibility: visible; }
 .st-key-chances { min-height: 13.75rem; }
 ul.guide.guide { display: grid; gap: 1.5rem; margin: 0; padding: 0; list-style: none;
     grid-template-columns: repeat(auto-fill, minmax(min(17rem, 100%), 1fr)); }

@@ -24,6 +24,10 @@ MOST_MEGABYTES = 400
 UNREAD = "Not read"  # the ZIP's folder for files without a species
 # By the upload's id: what the table says of it, and its thumbnail's address.
 Rows = dict[str, tuple[Row, str]]
+# On a phone the filters below the summary, which is filled last, keep their place meanwhile.
+STYLE = """<style>
+@media (max-width: 640px) { .st-key-summary { min-height: 8.75rem; } }
+</style>"""
 SHELL = "python -m streamlit_app.batch FOLDER --out birds.csv"
 
 
@@ -207,6 +211,7 @@ def show_downloads(rows: Rows, uploads: list[UploadedFile]) -> None:
         )
 
 
+st.html(STYLE)
 st.title("Which birds are these?", anchor=False)
 variants, stamp = variants_to_serve()
 st.session_state.setdefault("corrections", {})
@@ -216,15 +221,16 @@ with left:
         "Photos of birds", type=list(SUFFIXES), accept_multiple_files=True, key="photos"
     )
     variant = choose_variant(variants)
+welcome = right.empty()  # gone before the answers come
 if not uploads:
-    with right:
+    with welcome.container():
         introduce()
     st.stop()
 
 uploads = within_limits(uploads)
 rows = name_birds(uploads, variant, stamp)
 with right:
-    summary = st.container()  # filled once the table has taken in the corrections
+    summary = st.container(key="summary")  # filled once the table has taken in the corrections
 species = sorted(map(common_name, variants[variant].species))
 shown = choose_rows(rows, species)
 if shown:

