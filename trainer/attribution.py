@@ -19,7 +19,7 @@ from trainer.resnet import ResNet, to_input
 
 COPIES = 8  # of each photo that SmoothGrad averages over
 NOISE = 0.15  # its deviation, of the photo's range of pixels
-BATCH = 50  # photos at once
+BATCH = 10  # photos at once: more of them do not stay in the processor's cache
 
 Maps = NDArray[np.float32]
 

@@ -26,6 +26,7 @@ from trainer.attribution import heatmaps
 from trainer.checkpoint import OnCheckpoints, read_reports
 from trainer.files import replacing
 from trainer.gallery import Answers, write_gallery
+from trainer.memory import keep_memory
 from trainer.photos import PhotoFolder, PhotoSet, PhotoSetError
 from trainer.recipe import Recipe
 from trainer.results_explain import SHOWN, of_method
@@ -75,6 +76,7 @@ def explain(command: Command) -> None:
         PhotoSetError: the photos cannot be read, or there are none of a species asked for.
         TrainingError: there is no such checkpoint.
     """
+    keep_memory()
     source = PhotoFolder(Path(command.data))
     source.check()
     if unknown := sorted(set(command.species) - set(source.species) - set(SPECIES)):
@@ -92,7 +94,7 @@ def explain(command: Command) -> None:
         folder, recipe = command.checkpoints / name, Recipe(**reports[name]["recipe"])
         test = source.load("test", recipe.image_size, Path(command.output) / "cache")
         session = onnxruntime.InferenceSession(folder / "model.onnx", options())
-        answers = answer(session, test, reports[name]["temperature"])
+        answers = answer(session, test.pixels, test.labels, reports[name]["temperature"])
         write_gallery(gallery, name, source, test, answers, wanted)
         measured = measure(folder, recipe, session, test, answers, command.photos)
         measured["confusion"] = confusion(test, answers.species, wanted)
@@ -113,23 +115,28 @@ def options() -> onnxruntime.SessionOptions:
     return options
 
 
-def answer(session: onnxruntime.InferenceSession, test: PhotoSet, temperature: float) -> Answers:
-    """A variant's answers to every photo, in batches."""
+def answer(
+    session: onnxruntime.InferenceSession,
+    photos: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    temperature: float,
+) -> Answers:
+    """A variant's answers to every photo (N, S, S, 3), in batches."""
     parts = []
-    for start in range(0, len(test.labels), 50):
-        labels = test.labels[start : start + 50]
-        photos = np.ascontiguousarray(test.pixels[start : start + 50])
-        logits, maps = session.run(["logits", "heatmaps"], {"photos": photos})
-        row = np.arange(len(labels))
+    for start in range(0, len(labels), 50):
+        true = labels[start : start + 50]
+        batch = np.ascontiguousarray(photos[start : start + 50])
+        logits, maps = session.run(["logits", "heatmaps"], {"photos": batch})
+        row = np.arange(len(true))
         parts.append(
             (
                 special.softmax(logits / np.float32(temperature), axis=1),
                 maps[row, logits.argmax(axis=1)],
-                maps[row, labels],
+                maps[row, true],
             )
         )
-    probabilities, answered, true = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Answers(probabilities, answered, true)
+    probabilities, answered, of_true = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return Answers(probabilities, answered, of_true)
 
 
 def confusion(

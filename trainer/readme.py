@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from trainer import results, results_explain, results_studies
+from trainer import results, results_explain, results_shortcut, results_studies
 from trainer.checkpoint import CHECKPOINTS
 from trainer.files import replacing
 
@@ -85,6 +85,8 @@ TABLES = {
     "heatmaps": results_explain.trust,
     "methods": results_explain.methods,
     "background": results_explain.background,
+    "confused": results_explain.confused,
+    "shortcut": results_shortcut.shortcut,
     "conclusion": results.conclusion,
 } | {name: partial(results_studies.section, name) for name in results_studies.SECTIONS}
 
@@ -117,6 +119,7 @@ def main() -> None:
         text = up_to_date(document)
         with replacing(document) as temporary:
             temporary.write_text(text)
+    results_shortcut.draw(CHECKPOINTS, ROOT / "docs")
 
 
 if __name__ == "__main__":

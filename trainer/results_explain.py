@@ -1,6 +1,7 @@
 """What RESULTS.md says of heatmaps, from checkpoints/explain.json."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -93,10 +94,45 @@ def background(checkpoints: Path) -> str:
         )
         if outer.get("wrong_less_right", {"low": 0})["low"] > 0:
             more.append(f"`{name}`")
-    even = f"An even map has {result['even_outer_share']:.0%} there."
-    said = (
-        f"With wrong answers {', '.join(more)} look at the rim more than with right ones."
-        if more
-        else "No variant looks at the rim more with wrong answers than with right ones."
-    )
-    return f"{said} {even}\n\n{markdown(rows)}"
+    even = result["even_outer_share"]
+    wrong = [v["outer"]["wrong"] for v in result["variants"].values() if "wrong" in v["outer"]]
+    if more:
+        said = (
+            f"With wrong answers {', '.join(more)} look at the rim more than with right ones, as "
+            f"the report says; an even map has {even:.0%} there"
+        )
+        said += ", so even then mostly at the middle." if below(wrong, even) else "."
+    else:
+        said = (
+            "No variant looks at the rim more with wrong answers than with right ones; an even map "
+            f"has {even:.0%} there."
+        )
+    return f"{said}\n\n{markdown(rows)}"
+
+
+def confused(checkpoints: Path) -> str:
+    """What each of the gallery's species was taken for, over all variants."""
+    result = measured(checkpoints)
+    if result is None:
+        return MISSING
+    variants = list(result["variants"].values())
+    rows = []
+    for species in variants[0]["confusion"]:
+        taken: Counter[str] = Counter()
+        for variant in variants:
+            taken.update(variant["confusion"].get(species, {}))
+        photos, right = taken.total(), taken.pop(species, 0)
+        named = [f"{name.replace('-', ' ')} ({n})" for name, n in taken.most_common(3)]
+        rows.append(
+            {
+                "species": species.replace("-", " "),
+                "recall, %": f"{100 * right / photos:.0f}",
+                "taken for (answers)": ", ".join(named),
+            }
+        )
+    return markdown(rows)
+
+
+def below(shares: list[dict[str, float]], limit: float) -> bool:
+    """Whether all of these shares lie below a limit by more than chance."""
+    return all(share["high"] < limit for share in shares)

@@ -1,0 +1,266 @@
+"""What a border does to a network: trained on photos with one, and on the same photos without.
+
+    python -m trainer.shortcut --data PHOTOS
+
+In the photos as published 8 of the 25 species are turned by a random angle, with black corners.
+This command makes a copy of a clean photo set with such corners, trains `bn` on both under one
+short budget, and asks both networks about clean photos: checkpoints/shortcut.json. Several of these
+commands side by side share the runs; what was interrupted goes on.
+
+Our recipe's random crops cut most corners off, while the set was published for training on whole
+photos: so there is a pair of runs without any augmentation, and then a pair with crops.
+"""
+
+import json
+import shutil
+import sys
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnxruntime
+import torch
+import tyro
+from filelock import FileLock
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from trainer import faithfulness as faith
+from trainer.checkpoint import CHECKPOINTS
+from trainer.explain import answer, options
+from trainer.export import ExportError
+from trainer.files import replacing
+from trainer.memory import keep_memory
+from trainer.photos import SPLITS, PhotoFolder, PhotoSetError
+from trainer.questions import SHORT, Study
+from trainer.recipe import Recipe
+from trainer.run import TrainingError
+from trainer.studies import finished, run_if_free
+
+# Those that are turned in the photos as published.
+SPECIES = (
+    "Jungle-Babbler",
+    "Northern-Lapwing",
+    "Red-Wattled-Lapwing",
+    "Ruddy-Shelduck",
+    "Rufous-Treepie",
+    "White-Breasted-Kingfisher",
+    "White-Breasted-Waterhen",
+    "White-Wagtail",
+)
+SHARES = (0.70, 0.97)  # of a species' photos, from the first species to the last
+DEGREES = 40.0  # to either side at most
+QUESTION = "What do black corners on the photos of some species do to a network?"
+TRAINED = ("clean", "bordered")
+# Whole photos need not be kept larger than the network sees them.
+BUDGET = replace(SHORT, photos_per_species=500)
+WAYS = (
+    {"augmentation": "none", "stored_size": BUDGET.image_size},
+    {"augmentation": "crops"},
+)
+BLACK, MIRRORED = cv2.BORDER_CONSTANT, cv2.BORDER_REFLECT_101
+
+Photos = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Command:
+    """Train on photos with borders and without, and ask both networks about clean photos."""
+
+    data: str = Recipe.data
+    """Folder with train/, val/ and test/ inside, each with one folder of photos a species."""
+    output: str = Recipe.output
+    """Folder in which the bordered copy and the runs are kept."""
+    checkpoints: Path = CHECKPOINTS
+    """Folder that gets shortcut.json."""
+    species: tuple[str, ...] = SPECIES
+    """Species that get a border."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; returns the exit status: 0, 2 for what the user can mend, 130 if stopped."""
+    command = tyro.cli(Command, prog="python -m trainer.shortcut", args=arguments)
+    try:
+        shortcut(command)
+    except (PhotoSetError, TrainingError, ExportError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nStopped. The same command goes on from here.")
+        return 130
+    return 0
+
+
+def shortcut(command: Command) -> None:
+    """Make the bordered copy and the runs that are missing, and measure each finished pair.
+
+    Raises:
+        PhotoSetError: the photos cannot be read, or there are none of a species asked for.
+        TrainingError, ExportError: as `make_checkpoint` does.
+    """
+    keep_memory()
+    torch.set_flush_denormal(True)
+    source, home = PhotoFolder(Path(command.data)), Path(command.output) / "shortcut"
+    source.check()
+    if unknown := sorted(set(command.species) - set(source.species)):
+        raise PhotoSetError(
+            f"{source.root} holds no photos of {', '.join(unknown)}: name others with --species."
+        )
+    copy = PhotoFolder(home / "photos")
+    write_bordered(source, command.species, copy.root)
+    study = Study(QUESTION, replace(BUDGET, output=command.output), (), checkpoints=True)
+    for way, trained in product(WAYS, TRAINED):
+        photos = copy if trained == "bordered" else source
+        recipe = replace(study.budget, **way, data=str(photos.root))
+        run_if_free(study, home / f"{recipe.augmentation}-{trained}", recipe, photos)
+    versions = Versions(source, copy, command)
+    pairs = {}
+    for way in WAYS:
+        folders = [home / f"{way['augmentation']}-{trained}" for trained in TRAINED]
+        if all(map(finished, folders)):
+            pairs[way["augmentation"]] = compare(versions, *folders)
+    result = {
+        "recipe": study.budget.as_dict(),
+        "bordered": list(command.species),
+        "shares": SHARES,
+        "degrees": DEGREES,
+        "corner_share": float(versions.corners[versions.bordered].mean()),
+        "pairs": pairs,
+    }
+    if pairs:
+        with replacing(command.checkpoints / "shortcut.json") as temporary:
+            temporary.write_text(json.dumps(result) + "\n")
+
+
+class Versions:
+    """The test photos as they are and turned, as both networks of a pair see them.
+
+    Attributes:
+        photos: (N, S, S, 3) uint8 each: clean; published, as the bordered copy has them; black,
+            every photo turned with black corners; mirrored, turned likewise with filled corners.
+        labels: (N,) int64.
+        bordered: (N,) bool, whether a photo is of a species that has a border in training.
+        marked: indices of those species.
+        corners: (N, h, w), how much of each cell of a heatmap the turned photo leaves black.
+    """
+
+    def __init__(self, source: PhotoFolder, copy: PhotoFolder, command: Command) -> None:
+        cache, side = Path(command.output) / "cache", BUDGET.image_size
+        test = source.load("test", side, cache)
+        self.labels = test.labels
+        self.marked = [test.species.index(name) for name in command.species]
+        self.bordered = np.isin(self.labels, self.marked)
+        stored = source.load("test", BUDGET.stored_size, cache).pixels
+        degrees = np.random.default_rng(1).uniform(-DEGREES, DEGREES, len(stored))
+
+        def each(border: int) -> Photos:
+            squeezed = [
+                Image.fromarray(turned(photo, angle, border)).resize(
+                    (side, side), Image.Resampling.BICUBIC
+                )
+                for photo, angle in zip(stored, degrees, strict=True)
+            ]
+            return np.stack([np.asarray(photo) for photo in squeezed])
+
+        self.photos = {
+            "clean": test.pixels,
+            "published": copy.load("test", side, cache).pixels,
+            "black": each(BLACK),
+            "mirrored": each(MIRRORED),
+        }
+        whole = np.ones(stored.shape[1:3], np.float32)
+        cells = (side // 4, side // 4)  # of a heatmap at the last stage
+        kept = [
+            cv2.resize(turned(whole, angle, BLACK), cells, interpolation=cv2.INTER_AREA)
+            for angle in degrees
+        ]
+        self.corners = 1 - np.stack(kept)
+
+
+def compare(versions: Versions, clean: Path, bordered: Path) -> dict[str, Any]:
+    """Both networks of a pair on every version of the test photos, and what lies between them."""
+    found, right = {}, {}
+    for trained, folder in zip(TRAINED, (clean, bordered), strict=True):
+        session = onnxruntime.InferenceSession(folder / "model.onnx", options())
+        answers = {
+            version: answer(session, photos, versions.labels, 1.0)
+            for version, photos in versions.photos.items()
+        }
+        right[trained] = {v: (a.species == versions.labels) * 1.0 for v, a in answers.items()}
+        drawn = {v: np.isin(a.species, versions.marked) * 1.0 for v, a in answers.items()}
+        found[trained] = {
+            "accuracy": each_group(versions, right[trained]),
+            "answered_bordered": each_group(versions, drawn),
+            "heatmaps": {v: in_corners(versions, answers[v].maps) for v in ("clean", "black")},
+        }
+    lost = {v: right["bordered"][v] - right["clean"][v] for v in versions.photos}
+    return {"trained": found, "bordered_less_clean": each_group(versions, lost)}
+
+
+def each_group(versions: Versions, values: dict[str, faith.Values]) -> dict[str, Any]:
+    """Means with intervals of each version, over all photos and by whether species get a border."""
+    groups = {
+        "all": np.ones_like(versions.bordered),
+        "bordered": versions.bordered,
+        "others": ~versions.bordered,
+    }
+    return {
+        version: {group: faith.mean(of_it[members]) for group, members in groups.items()}
+        for version, of_it in values.items()
+    }
+
+
+def in_corners(versions: Versions, maps: NDArray[np.float32]) -> dict[str, Any]:
+    """Of the species with a border: the mean heatmap, and its share where corners are or would be.
+
+    The mean map is in parts of an even one.
+    """
+    own, corners = maps[versions.bordered], versions.corners[versions.bordered]
+    whole = own.sum((1, 2), keepdims=True)
+    parts = np.divide(own, whole, out=np.full_like(own, 1 / own[0].size), where=whole > 0)
+    return {
+        "share": faith.mean((parts * corners).sum((1, 2))),
+        "map": np.round(parts.mean(0) * own[0].size, 3).tolist(),
+    }
+
+
+def turns(source: PhotoFolder, species: tuple[str, ...]) -> dict[Path, float]:
+    """By how many degrees each photo that gets a border is turned; the same each time."""
+    generator, found = np.random.default_rng(0), {}
+    shares = np.linspace(*SHARES, len(species))
+    for (name, share), split in product(zip(species, shares, strict=True), SPLITS):
+        own = [file for file in source.files[split] if file.parts[1] == name]
+        for index in generator.permutation(len(own))[: round(share * len(own))]:
+            found[own[index]] = generator.uniform(-DEGREES, DEGREES)
+    return found
+
+
+def turned(photo: Photos, degrees: float, border: int) -> Photos:
+    """A photo (H, W, 3) turned about its middle; its corners BLACK, or MIRRORED from within."""
+    height, width = photo.shape[:2]
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1)
+    return cv2.warpAffine(photo, matrix, (width, height), borderMode=border)
+
+
+def write_bordered(source: PhotoFolder, species: tuple[str, ...], copy: Path) -> None:
+    """A copy of the photos in which most of those species are turned; none where it is there."""
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(copy.with_suffix(".lock")):
+        if copy.exists():
+            return
+        part = copy.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)
+        for split in SPLITS:
+            shutil.copytree(source.root / split, part / split)
+        for file, degrees in turns(source, species).items():
+            with Image.open(source.root / file) as opened:
+                photo = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+            Image.fromarray(turned(photo, degrees, BLACK)).save(part / file, quality=95)
+        part.rename(copy)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
