@@ -23,6 +23,7 @@ def variant(gain: float, wrong: float, trusted: bool) -> dict:
         "road": around(0.3),
         "outer": outer,
         "trusted": trusted,
+        "confusion": {"Ruddy-Shelduck": {"Ruddy-Shelduck": 50, "Cattle-Egret": 10}},
     }
 
 
@@ -59,6 +60,20 @@ def test_only_variants_whose_wrong_answers_look_at_the_rim_more_are_said_to(chec
     assert "30.0 (29.0 to 31.0)" in text
 
 
+def test_an_even_map_tells_whether_wrong_answers_look_at_the_rim_at_all(tmp_path):
+    for wrong, said in ((0.3, True), (0.4, False)):
+        result = {"even_outer_share": 0.36, "variants": {"bn": variant(0.1, wrong, True)}}
+        (tmp_path / "explain.json").write_text(json.dumps(result))
+        assert ("mostly at the middle" in results_explain.background(tmp_path)) == said
+
+
+def test_mistakes_are_added_up_over_variants(checkpoints):
+    *_, row = results_explain.confused(checkpoints).splitlines()
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells == ["Ruddy Shelduck", "83", "Cattle Egret (20)"]
+
+
 def test_without_measures_the_text_says_which_command_makes_them(tmp_path):
-    for table in (results_explain.trust, results_explain.methods, results_explain.background):
+    tables = (results_explain.trust, results_explain.methods, results_explain.background)
+    for table in (*tables, results_explain.confused):
         assert "python -m trainer.explain" in table(tmp_path)
