@@ -57,7 +57,7 @@ QUESTION = "What do black corners on the photos of some species do to a network?
 TRAINED = ("clean", "bordered")
 # Whole photos need not be kept larger than the network sees them.
 BUDGET = replace(SHORT, photos_per_species=500)
-WAYS = (
+WAYS: tuple[dict[str, Any], ...] = (
     {"augmentation": "none", "stored_size": BUDGET.image_size},
     {"augmentation": "crops"},
 )
@@ -238,7 +238,7 @@ def turns(source: PhotoFolder, species: tuple[str, ...]) -> dict[Path, float]:
     return found
 
 
-def turned(photo: Photos, degrees: float, border: int) -> Photos:
+def turned(photo: NDArray[Any], degrees: float, border: int) -> NDArray[Any]:
     """A photo (H, W, 3) turned about its middle; its corners BLACK, or MIRRORED from within."""
     height, width = photo.shape[:2]
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1)
