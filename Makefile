@@ -30,7 +30,7 @@ audit: .venv/all ## Ask for known faults of what is installed, where a database 
 	then $(BIN)/pip-audit --vulnerability-service osv; \
 	else echo "No database of known faults can be reached from here: nothing was audited."; fi
 
-bench: .venv/all ## Time norms, training step, export, an epoch, a folder and 50 visitors (DATA=photos)
+bench: .venv/all ## Time norms, training step, export, an epoch, a folder, 50 visitors, a browser (DATA=photos)
 	$(BIN)/python -m benchmarks.layers
 	$(BIN)/python -m benchmarks.step
 	$(BIN)/python -m benchmarks.onnx_norms
@@ -38,6 +38,7 @@ bench: .venv/all ## Time norms, training step, export, an epoch, a folder and 50
 	$(BIN)/python -m benchmarks.epoch $(DATA)
 	$(BIN)/python -m benchmarks.batch $(DATA)
 	$(BIN)/python -m benchmarks.load
+	$(BIN)/python -m benchmarks.browser
 
 readme: .venv/all ## Fill the README's tables from checkpoints/ and benchmarks/results/
 	$(BIN)/python -m trainer.readme
