@@ -23,6 +23,7 @@ import torch
 from benchmarks.timing import report, speed
 from trainer.export import export
 from trainer.norms import NORMS
+from trainer.novelty import fit_novelty
 from trainer.resnet import ResNet
 from trainer.timing import alternate
 
@@ -49,7 +50,10 @@ def export_random(folder: Path, photos: np.ndarray, norm: str) -> None:
     """A norm's random network as <norm>.onnx in a folder, checked with photos, (N, S, S, 3)."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     size, path = photos.shape[1], folder / f"{norm}.onnx"
-    export(random_network(norm), path, norm=norm, image_size=size, species=SPECIES, photos=photos)
+    network = random_network(norm)
+    noise = np.random.default_rng(0).integers(0, 256, (8, size, size, 3), dtype=np.uint8)
+    novelty = fit_novelty(network, noise, np.arange(8) % 2)
+    export(network, novelty, path, norm=norm, image_size=size, species=SPECIES, photos=photos)
 
 
 def for_every_norm(task: Callable[[str], None]) -> None:

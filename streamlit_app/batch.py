@@ -14,7 +14,7 @@ import zipfile
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path, PurePath
@@ -26,9 +26,11 @@ from tqdm import tqdm
 from streamlit_app.best import best_first
 from streamlit_app.classifier import (
     NO_MODEL,
+    Answer,
     CheckpointError,
     Classifier,
     checkpoints_folder,
+    none_of,
     variant_folders,
 )
 from streamlit_app.photos import MOST_BYTES, SUFFIXES, Decoded, PhotoError, read_squeezed
@@ -42,8 +44,10 @@ AT_ONCE = 4
 class Row:
     """What the table says about one file; its fields are the columns.
 
-    probability, second_probability: 0 to 1, None without an answer. taken: ISO 8601 or empty.
-    error: why the file could not be read, or empty. variant: the one that was asked.
+    species: or that it shows none of them; then the second one is what comes nearest.
+    probability, second_probability: 0 to 1, None without an answer. one_of: the species among which
+    the bird's is 95 times in 100, likeliest first. taken: ISO 8601 or empty. error: why the file
+    could not be read, or empty. variant: the one that was asked.
     """
 
     file: str
@@ -51,6 +55,7 @@ class Row:
     probability: float | None = None
     second_species: str = ""
     second_probability: float | None = None
+    one_of: str = ""
     taken: str = ""
     error: str = ""
     variant: str = ""
@@ -92,14 +97,18 @@ def _answer_batch(
 ) -> list[tuple[Row, str]]:
     side, variant = classifier.image_size, classifier.name
     photos, faults = zip(*(_read(read, side, thumbnails) for _, read in files), strict=True)
-    rankings: Iterator[list[tuple[str, float]]] = iter(())
+    answered: Iterator[Row] = iter(())
     if pixels := [photo.pixels for photo in photos if photo is not None]:
         batch = np.frombuffer(b"".join(pixels), np.uint8).reshape(-1, side, side, 3)
-        rankings = map(classifier.answer_squeezed(batch).ranking, range(len(pixels)))
+        answer = classifier.answer_squeezed(batch)
+        answered = (_row(answer, index) for index in range(len(pixels)))
     return [
         (Row(name, error=fault, variant=variant), "")
         if photo is None
-        else (_row(name, photo, next(rankings), variant), photo.thumbnail)
+        else (
+            replace(next(answered), file=name, taken=photo.taken, variant=variant),
+            photo.thumbnail,
+        )
         for (name, _), photo, fault in zip(files, photos, faults, strict=True)
     ]
 
@@ -113,10 +122,13 @@ def _read(read: Callable[[], bytes], side: int, thumbnail: bool) -> tuple[Decode
         return None, f"This file cannot be opened: {error.strerror or error}."
 
 
-def _row(name: str, photo: Decoded, ranking: list[tuple[str, float]], variant: str) -> Row:
-    (species, probability), (second, second_probability), *_ = ranking
-    first, other = common_name(species), common_name(second)
-    return Row(name, first, probability, other, second_probability, photo.taken, variant=variant)
+def _row(answer: Answer, index: int) -> Row:
+    """What the table says about the photo of that number, but for where it came from."""
+    ranking = [(common_name(name), share) for name, share in answer.ranking(index)]
+    if answer.novel[index]:
+        return Row("", none_of(answer.species), None, *ranking[0])
+    among = "; ".join(common_name(name) for name in answer.among(index))
+    return Row("", *ranking[0], *ranking[1], among)
 
 
 def photo_files(folder: Path) -> list[str]:

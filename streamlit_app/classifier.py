@@ -29,9 +29,11 @@ NO_MODEL = (
 )
 # What a graph takes and gives, by name.
 INPUTS = {"photos": "tensor(uint8)"}
-OUTPUTS = {"logits": "tensor(float)", "heatmaps": "tensor(float)"}
+OUTPUTS = dict.fromkeys(("logits", "heatmaps", "novelty"), "tensor(float)")
 MOST_PIXELS = 1024  # of a photo's side: as many as the app keeps
 MOST_SPECIES = 1000
+LEVELS = (0.9, 0.95)  # how often a set of species holds the bird's
+PROMISED = 0.95  # the level of the sets that people are shown
 STUDIES = "studies"  # the one folder among the variants that is none: tables of many short runs
 
 
@@ -43,18 +45,27 @@ class CheckpointError(ValueError):
 class Answer:
     """What a checkpoint says about N photos.
 
-    species: in the order of the other two. probabilities: (N, species) float32, rows sum to 1.
+    species: in the order of the others. probabilities: (N, species) float32, rows sum to 1.
     heatmaps: (N, species, h, w) float32, each species' Grad-CAM map: non-negative, unscaled.
+    novel: (N,) bool, whether the photo probably shows none of the species. sets: for each level of
+    LEVELS (N, species) bool, the species among which the photo's is that often.
     """
 
     species: tuple[str, ...]
     probabilities: np.ndarray
     heatmaps: np.ndarray
+    novel: np.ndarray
+    sets: Mapping[float, np.ndarray]
 
     def ranking(self, photo: int) -> list[tuple[str, float]]:
         """Every species with its probability for the photo of that number, likeliest first."""
         row = self.probabilities[photo]
         return [(self.species[index], float(row[index])) for index in np.argsort(-row)]
+
+    def among(self, photo: int, level: float = PROMISED) -> list[str]:
+        """The species among which the photo's is with that level's frequency, likeliest first."""
+        held = self.sets[level][photo]
+        return [self.species[i] for i in np.argsort(-self.probabilities[photo]) if held[i]]
 
     def heatmap(self, photo: int, species: str) -> np.ndarray:
         """(h, w) float32: that species' map for the photo of that number."""
@@ -89,15 +100,24 @@ class Classifier:
 
     def answer_squeezed(self, pixels: np.ndarray) -> Answer:
         """Classify photos that are `squeezed`; pixels: (N, image_size, image_size, 3) uint8."""
-        logits, heatmaps = self._run(pixels)
-        return Answer(self.species, _softmax(logits / self._temperature), heatmaps)
+        logits, heatmaps, novelty = self._run(pixels)
+        # Sets are of raw probabilities: the temperature was fitted on the photos that promise them.
+        raw = _softmax(logits)
+        likeliest = np.arange(len(self.species)) == raw.argmax(axis=1, keepdims=True)
+        return Answer(
+            self.species,
+            _softmax(logits / self._temperature),
+            heatmaps,
+            novelty > self._novelty_threshold,
+            {level: (raw >= least) | likeliest for level, least in self._set_thresholds.items()},
+        )
 
-    def _run(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _run(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         try:
-            logits, heatmaps = self._graph.run({"photos": pixels})
+            logits, heatmaps, novelty = self._graph.run({"photos": pixels})
         except GraphError as error:
             raise CheckpointError(f"{self._name} {error}") from error
-        return logits, heatmaps
+        return logits, heatmaps, novelty
 
     def _read_metadata(self, metadata: Mapping[str, str]) -> None:
         try:
@@ -105,9 +125,16 @@ class Classifier:
             self.image_size = int(metadata["image_size"])
             self._temperature = float(metadata["temperature"])
             species = json.loads(metadata["species"])
+            self._novelty_threshold = float(metadata["novelty_threshold"])
+            thresholds = json.loads(metadata["set_thresholds"])
+            self._set_thresholds = {level: float(thresholds[str(level)]) for level in LEVELS}
         except KeyError as error:
             raise CheckpointError(f"{self._name} has no {error} in its metadata.") from error
-        except (ValueError, RecursionError) as error:  # the latter for lists in lists in lists
+        except (
+            TypeError,
+            ValueError,
+            RecursionError,
+        ) as error:
             raise CheckpointError(f"{self._name} has metadata that cannot be read.") from error
         if not 1 <= self.image_size <= MOST_PIXELS:
             raise CheckpointError(
@@ -124,17 +151,27 @@ class Classifier:
                 "twice."
             )
         self.species = tuple(species)
+        if not math.isfinite(self._novelty_threshold):
+            raise CheckpointError(
+                f"{self._name} has a novelty threshold of {self._novelty_threshold}."
+            )
+        if not all(0 <= least <= 1 for least in self._set_thresholds.values()):
+            raise CheckpointError(f"{self._name} has set thresholds of {thresholds}.")
 
     def _try_out(self) -> None:
         """Whatever the metadata promises, the graph has to keep on a grey batch of two."""
         side, count = self.image_size, len(self.species)
-        logits, heatmaps = self._run(np.full((2, side, side, 3), 128, np.uint8))
+        logits, heatmaps, novelty = self._run(np.full((2, side, side, 3), 128, np.uint8))
         if logits.shape != (2, count) or heatmaps.shape[:2] != (2, count) or heatmaps.ndim != 4:
             raise CheckpointError(
                 f"{self._name} names {count} species but answers with logits of shape "
                 f"{logits.shape} and heatmaps of shape {heatmaps.shape}."
             )
-        if not (np.isfinite(logits).all() and np.isfinite(heatmaps).all()):
+        if novelty.shape != (2,):
+            raise CheckpointError(
+                f"{self._name} answers with a novelty of shape {novelty.shape}, not one a photo."
+            )
+        if not all(np.isfinite(values).all() for values in (logits, heatmaps, novelty)):
             raise CheckpointError(f"{self._name} answers with numbers that are not finite.")
 
 
@@ -151,6 +188,11 @@ def _is_name(value: object) -> bool:
 def _softmax(logits: np.ndarray) -> np.ndarray:
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
+
+
+def none_of(species: Sequence[str]) -> str:
+    """What is said of a photo that shows none of the species."""
+    return f"No bird of these {len(species)}"
 
 
 def readable(species: str) -> str:

@@ -21,6 +21,7 @@ COLOURS = {
 }
 SPECIES = tuple(COLOURS)
 IMAGE_SIZE = 32
+NOVEL = 240.0  # a photo brighter than that shows no bird
 
 settings.register_profile("nightly", max_examples=20_000, deadline=None)
 
@@ -30,7 +31,8 @@ def colour_checkpoint(folder: Path, **metadata: str | None) -> Path:
 
     A species' heatmap is how much more of its colour than of the others a place has; its logit is
     the mean of that map, as in a network that ends in pooling and a linear layer. `metadata`
-    replaces values, or leaves them out where None.
+    replaces values, or leaves them out where None. Its novelty is the mean brightness, 0 to 255:
+    more than NOVEL is no bird. Species of 20% and more are in the sets shown.
     """
     weights = np.array(list(COLOURS.values()), np.float32)
     weights -= weights.mean(axis=1, keepdims=True)  # grey speaks for nothing
@@ -45,6 +47,7 @@ def colour_checkpoint(folder: Path, **metadata: str | None) -> Path:
         helper.make_node("Conv", ["pooled", "weights"], ["maps"]),
         helper.make_node("Relu", ["maps"], ["heatmaps"]),
         helper.make_node("ReduceMean", ["maps", "axes"], ["logits"], keepdims=0),
+        helper.make_node("ReduceMean", ["float", "all_axes"], ["novelty"], keepdims=0),
     ]
     size, count = IMAGE_SIZE, len(SPECIES)
     model = helper.make_model(
@@ -57,11 +60,13 @@ def colour_checkpoint(folder: Path, **metadata: str | None) -> Path:
                 helper.make_tensor_value_info(
                     "heatmaps", TensorProto.FLOAT, ["N", count, size // 4, size // 4]
                 ),
+                helper.make_tensor_value_info("novelty", TensorProto.FLOAT, ["N"]),
             ],
             [
                 numpy_helper.from_array(np.array(32 / 255, np.float32), "scale"),
                 numpy_helper.from_array(weights[:, :, None, None], "weights"),
                 numpy_helper.from_array(np.array([2, 3]), "axes"),
+                numpy_helper.from_array(np.array([1, 2, 3]), "all_axes"),
             ],
         ),
         opset_imports=[helper.make_opsetid("", 18)],
@@ -72,6 +77,8 @@ def colour_checkpoint(folder: Path, **metadata: str | None) -> Path:
         "image_size": str(size),
         "species": json.dumps(SPECIES),
         "temperature": "1.0",
+        "novelty_threshold": str(NOVEL),
+        "set_thresholds": json.dumps({"0.9": 0.3, "0.95": 0.2}),
     } | metadata
     helper.set_model_props(model, {k: v for k, v in promised.items() if v is not None})
     folder.mkdir(parents=True, exist_ok=True)

@@ -7,17 +7,21 @@ import sys
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import safetensors.torch
+from numpy.typing import NDArray
 
-from trainer.evaluation import fit_temperature, onnx_logits, scores_with_intervals
-from trainer.export import export, set_temperature
+from trainer import conformal
+from trainer.evaluation import fit_temperature, onnx_outputs, scores_with_intervals
+from trainer.export import calibrate, export
 from trainer.files import replacing
 from trainer.gradient import WEIGHTS, export_saliency
+from trainer.novelty import ACCEPTED, fit_novelty
 from trainer.photos import SPLITS, PhotoFolder, PhotoSet
 from trainer.recipe import Recipe
-from trainer.resnet import layer_count
+from trainer.resnet import ResNet, layer_count
 from trainer.run import Run, TrainingError, check_same, has_state, open_run, remove_state
 from trainer.training import precision, train
 
@@ -34,6 +38,13 @@ class OnCheckpoints:
     """Folder in which decoded photos are kept."""
     checkpoints: Path = CHECKPOINTS
     """Folder of the checkpoints."""
+
+
+class Answers(NamedTuple):
+    """What a model says about N photos: logits (N, species) and novelty (N,), both float32."""
+
+    logits: NDArray[np.float32]
+    novelty: NDArray[np.float32]
 
 
 def read_reports(checkpoints: Path) -> dict[str, dict[str, Any]]:
@@ -85,23 +96,15 @@ def write_checkpoint(
 ) -> dict[str, Any]:
     """Export the best weights, measure the exported file on every split and write the report."""
     network, model = run.network, folder / "model.onnx"
-    to_check_with = photos["val"].pixels[:: max(1, len(photos["val"].labels) // 16)]
-    differences = export(
-        network,
-        model,
-        norm=recipe.norm,
-        image_size=recipe.image_size,
-        species=photos["val"].species,
-        photos=to_check_with,
-    )
+    differences = write_model(network, recipe, photos, model)
     # The file that is shipped is the one that is measured.
-    logits = {split: onnx_logits(model, photos[split].pixels) for split in SPLITS}
-    temperature = fit_temperature(logits["val"], photos["val"].labels)
-    set_temperature(model, temperature)
+    answers = {split: answers_of(model, photos[split]) for split in SPLITS}
+    temperature = fit_temperature(answers["val"].logits, photos["val"].labels)
+    calibrated = calibrate_model(model, temperature, photos, answers)
     with replacing(folder / WEIGHTS) as temporary:
         weights = {name: value.contiguous() for name, value in network.state_dict().items()}
         temporary.write_bytes(safetensors.torch.save(weights))
-    differences["saliency"] = export_saliency(network, folder, to_check_with)
+    differences["saliency"] = export_saliency(network, folder, to_check_with(photos))
     trained = [row for row in run.history if row["split"] == "train"]
     seconds = sum(row["seconds"] for row in trained)
     report = {
@@ -114,10 +117,8 @@ def write_checkpoint(
         "seconds": round(seconds, 1),
         "photos_per_second": round(len(photos["train"].labels) * len(trained) / seconds, 1),
         "precision": str(precision(recipe)).removeprefix("torch."),
-        "metrics": {
-            split: scores_with_intervals(photos[split].labels, logits[split].argmax(axis=1))
-            for split in SPLITS
-        },
+        "metrics": {split: scored(photos[split], answers[split]) for split in SPLITS},
+        **calibrated,
         "export_differences": differences,
         "photos": {
             split: {
@@ -136,6 +137,65 @@ def write_checkpoint(
         values = {name: f"{score['value']:.3f}" for name, score in report["metrics"][split].items()}
         print(f"{split:5}", *(f"{name} {value}" for name, value in values.items()), sep="  ")
     return report
+
+
+def write_model(
+    network: ResNet, recipe: Recipe, photos: dict[str, PhotoSet], path: Path
+) -> dict[str, float]:
+    """Export the network with its novelty, fitted on training photos; returns the differences."""
+    return export(
+        network,
+        fit_novelty(network, photos["train"].pixels, photos["train"].labels),
+        path,
+        norm=recipe.norm,
+        image_size=recipe.image_size,
+        species=photos["val"].species,
+        photos=to_check_with(photos),
+    )
+
+
+def to_check_with(photos: dict[str, PhotoSet]) -> NDArray[np.uint8]:
+    """Some val photos, (N, S, S, 3), on which an export is held against torch."""
+    return photos["val"].pixels[:: max(1, len(photos["val"].labels) // 16)]
+
+
+def answers_of(model: Path, photos: PhotoSet) -> Answers:
+    """What an exported model says about photos."""
+    return Answers(*onnx_outputs(model, photos.pixels, "logits", "novelty"))
+
+
+def scored(photos: PhotoSet, answers: Answers) -> dict[str, Any]:
+    """The scores of answers to photos, with intervals."""
+    return scores_with_intervals(photos.labels, answers.logits.argmax(axis=1))
+
+
+def calibrate_model(
+    model: Path, temperature: float, photos: dict[str, PhotoSet], answers: dict[str, Answers]
+) -> dict[str, Any]:
+    """Give a model.onnx the thresholds that its answers to val photos call for.
+
+    Returns:
+        For report.json: the thresholds, and how they do on test photos.
+    """
+    val, test = answers["val"], answers["test"]
+    novelty_threshold = float(np.quantile(val.novelty, ACCEPTED, method="higher"))
+    thresholds = conformal.set_thresholds(val.logits, photos["val"].labels)
+    calibrate(
+        model,
+        temperature=temperature,
+        novelty_threshold=novelty_threshold,
+        set_thresholds=thresholds,
+    )
+    return {
+        "novelty": {
+            "threshold": novelty_threshold,
+            "accepted": {
+                split: float((answers[split].novelty <= novelty_threshold).mean())
+                for split in ("val", "test")
+            },
+        },
+        "prediction_sets": conformal.measured(test.logits, photos["test"].labels, thresholds),
+    }
 
 
 def processor() -> str:

@@ -62,11 +62,21 @@ def fit_temperature(logits: Logits, labels: Labels) -> float:
     return float(np.exp(best.x))
 
 
-def onnx_logits(model: Path, photos: NDArray[np.uint8], batch_size: int = 32) -> Logits:
+def onnx_logits(model: Path, photos: NDArray[np.uint8]) -> Logits:
     """Logits (N, species) of photos (N, S, S, 3) uint8, computed by an exported model."""
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    return onnx_outputs(model, photos, "logits")[0]
+
+
+def onnx_outputs(
+    model: Path, photos: NDArray[np.uint8], *names: str, batch_size: int = 32
+) -> list[NDArray[np.float32]]:
+    """What an exported model gives for photos (N, S, S, 3) uint8, an array for each output."""
+    options = onnxruntime.SessionOptions()
+    # Threads that wait by spinning hold up whatever else runs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     batches = [
-        session.run(["logits"], {"photos": np.ascontiguousarray(photos[i : i + batch_size])})[0]
+        session.run(list(names), {"photos": np.ascontiguousarray(photos[i : i + batch_size])})
         for i in range(0, len(photos), batch_size)
     ]
-    return np.concatenate(batches)
+    return [np.concatenate(parts) for parts in zip(*batches, strict=True)]

@@ -14,9 +14,11 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 
 from trainer.files import replacing
+from trainer.novelty import Novelty, statistics
 from trainer.resnet import ResNet, to_input
 
 TOLERANCE = 1e-4
+OUTPUTS = ("logits", "heatmaps", "novelty")
 
 
 class ExportError(Exception):
@@ -24,29 +26,33 @@ class ExportError(Exception):
 
 
 class Exported(nn.Module):
-    """What model.onnx computes: logits and the Grad-CAM map of every species at once.
+    """What model.onnx computes: logits, the Grad-CAM map of every species at once, and novelty.
 
     Grad-CAM (Selvaraju et al. 2017) weighs the last feature map's channels with the mean gradient
     of a species' logit. Behind mean pooling and one linear layer that gradient is the layer's
     weight over the number of positions, so every species' map is one matrix product.
     """
 
-    def __init__(self, network: ResNet) -> None:
+    def __init__(self, network: ResNet, novelty: Novelty) -> None:
         super().__init__()
         self.network = network
+        self.novelty = novelty
 
-    def forward(self, photos: Tensor) -> tuple[Tensor, Tensor]:
-        """photos: (N, S, S, 3) uint8 -> logits (N, species), heatmaps (N, species, S/4, S/4)."""
-        features = self.network.features(to_input(photos))
+    def forward(self, photos: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """photos: (N, S, S, 3) uint8 -> logits (N, species), heatmaps (N, species, S/4, S/4),
+        novelty (N,)."""
+        maps = self.network.maps(to_input(photos))
+        features = maps[-1]
         logits = self.network.linear(features.mean(dim=(2, 3)))
         positions = features.shape[2] * features.shape[3]
         weights = self.network.linear.weight / positions
         heatmaps = torch.relu(nn.functional.conv2d(features, weights[:, :, None, None]))
-        return logits, heatmaps
+        return logits, heatmaps, self.novelty(statistics(maps), logits)
 
 
 def export(
     network: ResNet,
+    novelty: Novelty,
     path: Path,
     *,
     norm: str,
@@ -54,10 +60,13 @@ def export(
     species: tuple[str, ...],
     photos: NDArray[np.uint8],
 ) -> dict[str, float]:
-    """Write model.onnx, temperature 1, and return its largest differences from torch.
+    """Write model.onnx and return its largest differences from torch.
+
+    What is fitted on its answers is missing from its metadata: `calibrate` adds it.
 
     Args:
         network: changed to eval mode, float32, on the CPU.
+        novelty: fitted on this network.
         path: where model.onnx goes; nothing is kept there if a check fails.
         norm: key in `trainer.norms.NORMS`.
         image_size: S, the side that photos are squeezed to.
@@ -65,9 +74,9 @@ def export(
         photos: (N, S, S, 3) uint8, real ones, to check with.
 
     Raises:
-        ExportError: logits or heatmaps differ by more than 1e-4.
+        ExportError: logits, heatmaps or novelty differ by more than 1e-4.
     """
-    module = Exported(network.float().cpu()).eval()
+    module = Exported(network.float().cpu(), novelty).eval()
     batch = torch.export.Dim("photos", min=1)
     program = torch.onnx.export(
         module,
@@ -75,7 +84,7 @@ def export(
         dynamo=True,
         dynamic_shapes=({0: batch},),
         input_names=["photos"],
-        output_names=["logits", "heatmaps"],
+        output_names=list(OUTPUTS),
         external_data=False,
         verbose=False,
     )
@@ -83,7 +92,6 @@ def export(
         "norm": norm,
         "image_size": str(image_size),
         "species": json.dumps(species),
-        "temperature": "1.0",
     }
     assert program is not None  # it is None only where torch writes the file itself
     with replacing(path) as temporary:
@@ -97,12 +105,26 @@ def export(
     return differences
 
 
-def set_temperature(path: Path, temperature: float) -> None:
-    """Store the softmax temperature in the metadata of a model.onnx."""
+def calibrate(
+    path: Path, *, temperature: float, novelty_threshold: float, set_thresholds: dict[str, float]
+) -> None:
+    """Store in the metadata of a model.onnx what was fitted on its answers to val photos.
+
+    Args:
+        path: of model.onnx.
+        temperature: of the softmax.
+        novelty_threshold: above it, a photo probably shows none of the species.
+        set_thresholds: the least probability at temperature 1 of a species in a set, by how often
+            the set holds the bird's.
+    """
     model = onnx.load(path)
-    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    metadata = {entry.key: entry.value for entry in model.metadata_props} | {
+        "temperature": str(temperature),
+        "novelty_threshold": str(novelty_threshold),
+        "set_thresholds": json.dumps(set_thresholds),
+    }
     with replacing(path) as temporary:
-        onnx.save(_with_metadata(model, metadata | {"temperature": str(temperature)}), temporary)
+        onnx.save(_with_metadata(model, metadata), temporary)
 
 
 def _with_metadata(model: onnx.ModelProto, metadata: dict[str, str]) -> onnx.ModelProto:
@@ -128,12 +150,14 @@ def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
 def compare(module: Exported, path: Path, photos: NDArray[np.uint8]) -> dict[str, float]:
     """Largest differences of an ONNX file from torch, and of its maps from pytorch-grad-cam.
 
-    Heatmaps' differences are in parts of the largest value in any map of the photo.
+    Heatmaps' differences are in parts of the largest value in any map of the photo, novelty's in
+    parts of the largest of any photo, where that is above 1.
     """
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    logits, heatmaps = session.run(["logits", "heatmaps"], {"photos": photos})
+    logits, heatmaps, novelty = session.run(list(OUTPUTS), {"photos": photos})
     with torch.no_grad():
-        torch_logits, torch_heatmaps = (t.numpy() for t in module(torch.from_numpy(photos.copy())))
+        expected = (t.numpy() for t in module(torch.from_numpy(photos.copy())))
+        torch_logits, torch_heatmaps, torch_novelty = expected
     answers = logits.argmax(axis=1)
     answered = heatmaps[np.arange(len(photos)), answers]
     peaks = heatmaps.max(axis=(1, 2, 3))
@@ -146,6 +170,7 @@ def compare(module: Exported, path: Path, photos: NDArray[np.uint8]) -> dict[str
         "logits": float(np.abs(logits - torch_logits).max()),
         "heatmaps": float((from_torch.max(axis=(1, 2, 3)) / peaks).max()),
         "heatmaps_from_grad_cam": float((from_grad_cam.max(axis=(1, 2)) * stretch).max()),
+        "novelty": float(np.abs(novelty - torch_novelty).max() / np.abs(novelty).max().clip(1)),
     }
 
 

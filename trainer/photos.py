@@ -145,10 +145,7 @@ class PhotoFolder:
             path = self.root / file
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
             try:
-                with Image.open(path) as opened:
-                    photo = ImageOps.exif_transpose(opened).convert("RGB")
-                # The app squeezes with the same filter: another one costs 1 to 3 points.
-                return np.asarray(photo.resize((size, size), Image.Resampling.BICUBIC)), digest
+                return read_squeezed(path, size), digest
             except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
                 return None, digest
 
@@ -179,6 +176,14 @@ class PhotoFolder:
             }
             with replacing(index) as temporary_index:
                 temporary_index.write_text(json.dumps(summary))
+
+
+def read_squeezed(path: Path, size: int) -> NDArray[np.uint8]:
+    """A photo's file -> (size, size, 3) uint8 RGB, upright; raises what Pillow does."""
+    with Image.open(path) as opened:
+        photo = ImageOps.exif_transpose(opened).convert("RGB")
+    # The app squeezes with the same filter: another one costs 1 to 3 points.
+    return np.asarray(photo.resize((size, size), Image.Resampling.BICUBIC))
 
 
 def _allocate(path: Path, shape: tuple[int, ...]) -> np.memmap:

@@ -10,7 +10,13 @@ from typing import Any
 
 import pandas as pd
 
-from trainer import results, results_explain, results_shortcut, results_studies
+from trainer import (
+    results,
+    results_explain,
+    results_novelty,
+    results_shortcut,
+    results_studies,
+)
 from trainer.checkpoint import CHECKPOINTS
 from trainer.files import replacing
 
@@ -87,6 +93,8 @@ TABLES = {
     "background": results_explain.background,
     "confused": results_explain.confused,
     "shortcut": results_shortcut.shortcut,
+    "strangers": results_novelty.strangers,
+    "prediction sets": results_novelty.prediction_sets,
     "conclusion": results.conclusion,
 } | {name: partial(results_studies.section, name) for name in results_studies.SECTIONS}
 

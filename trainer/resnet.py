@@ -84,6 +84,14 @@ class ResNet(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """x: (N, 3, H, W) float -> the feature map that goes into each block, and the last one."""
+        found = [F.relu(self.norm(self.conv(x)))]
+        for stage in self.stages.children():
+            for block in stage.children():
+                found.append(block(found[-1]))
+        return found
+
     def features(self, x: Tensor) -> Tensor:
         """x: (N, 3, H, W) float -> the last feature map, (N, widths[-1], H / 4, W / 4)."""
         return self.stages(F.relu(self.norm(self.conv(x))))

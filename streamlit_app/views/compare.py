@@ -5,11 +5,11 @@ from PIL import Image
 
 from streamlit_app import charts, results
 from streamlit_app.charts import percent
-from streamlit_app.classifier import Answer, Classifier, checkpoints_folder
+from streamlit_app.classifier import Answer, Classifier, checkpoints_folder, none_of
 from streamlit_app.consensus import agreement, probabilities
 from streamlit_app.heatmaps import LEGEND, overlay
 from streamlit_app.photos import SUFFIXES, shrunk
-from streamlit_app.results import CONSENSUS
+from streamlit_app.results import CONSENSUS, in_words
 from streamlit_app.serving import (
     answer_to,
     choose_in_address,
@@ -53,10 +53,18 @@ def show_answers(photo: Image.Image, answers: dict[str, Answer]) -> None:
     best = str(table.index[0])
     left, right = st.columns(2, gap="medium")
     with left:
-        st.header(f"{common_name(best)}, {percent(table[CONSENSUS].iloc[0])}", anchor=False)
-        st.markdown(agreement(table))
-        if len(answers) > 1:
-            st.markdown(":small[In large letters: the consensus, the mean of all probabilities.]")
+        strange = [name for name, answer in answers.items() if answer.novel[0]]
+        if 2 * len(strange) > len(answers):
+            st.header(none_of(table.index), anchor=False)
+            st.markdown(f"So say {in_words([f'`{name}`' for name in strange])}. If it is one:")
+            st.markdown(agreement(table))
+        else:
+            st.header(f"{common_name(best)}, {percent(table[CONSENSUS].iloc[0])}", anchor=False)
+            st.markdown(agreement(table))
+            if len(answers) > 1:
+                st.markdown(
+                    ":small[In large letters: the consensus, the mean of all probabilities.]"
+                )
         species = choose_in_address(
             "Show what speaks for",
             sorted(table.index, key=common_name),
@@ -99,7 +107,10 @@ def show_card(photo: Image.Image, name: str, answer: Answer, species: str) -> No
         output_format="JPEG",
         alt=f"Your photo; bright colours mark what speaks for {common_name(species)} in {name}",
     )
-    lines = [f"`{name}`", f"**{common_name(best)}, {percent(probability)}**"]
+    said = f"{common_name(best)}, {percent(probability)}"
+    lines = [f"`{name}`", f"**{said}**"]
+    if answer.novel[0]:
+        lines = [f"`{name}`", f"**{none_of(answer.species)}**", f":small[{said}]"]
     if not known:
         lines.append(f":small[does not know {common_name(species)}]")
     elif best != species:

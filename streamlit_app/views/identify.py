@@ -8,7 +8,7 @@ import streamlit as st
 from PIL import Image
 
 from streamlit_app.charts import percent, probability_bars
-from streamlit_app.classifier import Answer, checkpoints_folder
+from streamlit_app.classifier import PROMISED, Answer, checkpoints_folder, none_of
 from streamlit_app.cropping import Box, crop_box, marked
 from streamlit_app.heatmaps import LEGEND, overlay
 from streamlit_app.photos import SUFFIXES
@@ -120,9 +120,12 @@ def show_facts(species: str, expanded: bool = False) -> None:
             st.markdown(f"**{common_name(other)}**  \n{line}")
 
 
-def show_answer(ranking: list[tuple[str, float]]) -> None:
+def show_answer(answer: Answer) -> None:
     """The likeliest species in large letters, how sure that is, and who it is."""
-    (best, probability), (second, its_probability), *_ = ranking
+    (best, probability), (second, its_probability), *_ = answer.ranking(0)
+    if answer.novel[0]:
+        show_stranger(answer.species, best, probability)
+        return
     st.header(f"{common_name(best)}, {percent(probability)}", anchor=False)
     runner_up = f"{common_name(second)}, {percent(its_probability)}"
     rest = {
@@ -131,8 +134,24 @@ def show_answer(ranking: list[tuple[str, float]]) -> None:
         "a guess": f"It may as well be {runner_up}. A crop closer to the bird may help.",
     }
     words = sureness(probability)
+    among = answer.among(0)
+    if len(among) > 1:
+        names = ", ".join(common_name(species) for species in among)
+        often = f"{100 * PROMISED:.0f} times in 100"
+        rest["probably"] = f"One of: {names} ({often} the bird is among these)."
+        rest["a guess"] = f"{rest['probably']} A crop closer to the bird may help."
     st.markdown(f"**{words.capitalize()}.** {rest[words]}")
     show_facts(best)
+
+
+def show_stranger(species: tuple[str, ...], nearest: str, probability: float) -> None:
+    """That the photo shows none of the species, and which comes nearest all the same."""
+    st.header(none_of(species), anchor=False)
+    st.markdown(
+        "The photo is unlike those that it was trained on. So are 5 in 100 photos of its own "
+        f"birds: if this is one, {common_name(nearest)} comes nearest, {percent(probability)}. "
+        "A crop closer to the bird may help."
+    )
 
 
 def show_chances(ranking: list[tuple[str, float]]) -> None:
@@ -215,7 +234,7 @@ box = chosen_crop(photo.size)
 with if_not_busy():
     answer = answer_to(data, variant, stamp, box)
 with facts:
-    show_answer(answer.ranking(0))
+    show_answer(answer)
 with right:
     show_heatmap(photo, box, answer)
     show_crop(whole=box is None)

@@ -14,6 +14,7 @@ from streamlit_app.batch import (
     write_row,
     write_zip,
 )
+from streamlit_app.classifier import none_of
 from streamlit_app.photos import SUFFIXES
 from streamlit_app.serving import TABLES, Stamp, choose_variant, if_not_busy, variants_to_serve
 from streamlit_app.species import common_name
@@ -127,6 +128,9 @@ def show_table(rows: Rows, shown: list[str], species: list[str]) -> None:
                 width=114, format="%.1f%%", min_value=0, max_value=100
             ),
             "Second guess": st.column_config.TextColumn(width=170),
+            "One of": st.column_config.TextColumn(
+                width=240, help="95 times in 100 the bird is among these"
+            ),
             "Taken": st.column_config.DatetimeColumn(width=150, format="YYYY-MM-DD HH:mm"),
             "File": st.column_config.TextColumn(width=180),
             "What is wrong": st.column_config.TextColumn(width=600),
@@ -149,6 +153,7 @@ def table_of(rows: Rows, shown: list[str]) -> pd.DataFrame:
                 # Never rounded to certainty.
                 "Sure": None if row.probability is None else min(100 * row.probability, 99.9),
                 "Second guess": row.second_species,
+                "One of": row.one_of,
                 # Without its zone: what the clock in the camera showed.
                 "Taken": pd.to_datetime(row.taken[:19] or None),
                 "File": row.file,
@@ -231,7 +236,8 @@ uploads = within_limits(uploads)
 rows = name_birds(uploads, variant, stamp)
 with right:
     summary = st.container(key="summary")  # filled once the table has taken in the corrections
-species = sorted(map(common_name, variants[variant].species))
+known = variants[variant].species
+species = [*sorted(map(common_name, known)), none_of(known)]
 shown = choose_rows(rows, species)
 if shown:
     show_table(rows, shown, species)

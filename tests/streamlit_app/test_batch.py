@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from streamlit_app import batch, photos
 from streamlit_app.batch import (
@@ -63,8 +64,8 @@ def test_each_photo_of_a_folder_is_one_row_with_its_first_two_species(
     said = fill_table(folder, tmp_path / "birds.csv", classifier)
     found = rows(tmp_path / "birds.csv")
     assert list(found[0]) == COLUMNS == [
-        "file", "species", "probability", "second species", "second probability", "taken", "error",
-        "variant",
+        "file", "species", "probability", "second species", "second probability", "one of", "taken",
+        "error", "variant",
     ]  # fmt: skip
     assert [row["file"] for row in found] == photo_files(folder)
     colours = dict(zip(BIRDS, COLOURS, strict=True))
@@ -76,6 +77,7 @@ def test_each_photo_of_a_folder_is_one_row_with_its_first_two_species(
         assert row["second species"] == second.replace("-", " ")
         assert float(row["probability"]) == pytest.approx(probability, abs=1e-4)
         assert float(row["second probability"]) == pytest.approx(second_probability, abs=1e-4)
+        assert row["one of"] == "; ".join(name.replace("-", " ") for name in answer.among(0))
         assert row["taken"] == row["error"] == ""
     assert "6 photos named, 0 could not be read, 0 were there already" in said
 
@@ -121,6 +123,20 @@ def test_of_a_huge_file_little_is_read(tmp_path: Path, classifier: Classifier) -
     fill_table(tmp_path, tmp_path / "birds.csv", classifier)
     (row,) = rows(tmp_path / "birds.csv")
     assert "more than 50 MB" in row["error"]
+
+
+def test_a_photo_of_no_bird_says_so_and_what_comes_nearest(
+    tmp_path: Path, classifier: Classifier
+) -> None:
+    photo = Image.new("RGB", (60, 60), "white")
+    (tmp_path / "wall.png").write_bytes(encode(photo, "PNG"))
+    fill_table(tmp_path, tmp_path / "birds.csv", classifier)
+    (row,) = rows(tmp_path / "birds.csv")
+    (nearest, probability), *_ = classifier.answer([photo]).ranking(0)
+    assert row["species"] == "No bird of these 6"
+    assert row["probability"] == row["one of"] == ""
+    assert row["second species"] == nearest.replace("-", " ")
+    assert float(row["second probability"]) == pytest.approx(probability, abs=1e-4)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs links")

@@ -43,8 +43,15 @@ def changed(folder: Path, change: str) -> Path:
         del graph.output[1]
     elif change == "one photo at a time":
         graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    elif change == "no novelty":
+        del graph.output[2], graph.node[-1]
+    elif change == "one novelty for all photos":
+        graph.initializer[-1].CopyFrom(
+            onnx.numpy_helper.from_array(np.array([0, 1, 2, 3]), graph.initializer[-1].name)
+        )
+        graph.output[2].type.tensor_type.ClearField("shape")
     elif change == "logits of four dimensions":
-        next(iter(graph.node[-1].attribute)).i = 1
+        next(iter(graph.node[-2].attribute)).i = 1
         del graph.output[0].type.tensor_type.shape.dim[:]
         graph.output[0].type.tensor_type.ClearField("shape")
     onnx.save(model, folder / "model.onnx")
@@ -105,6 +112,26 @@ def test_a_temperature_softens_the_probabilities(tmp_path: Path) -> None:
     np.testing.assert_allclose(calm.probabilities, expected, rtol=1e-5)
 
 
+def test_a_photo_above_the_novelty_threshold_is_novel_and_no_other(classifier: Classifier) -> None:
+    bright = Image.new("RGB", (50, 50), "white")
+    assert classifier.answer([draw_bird(), bright, draw_bird("blue")]).novel.tolist() == [
+        False, True, False,
+    ]  # fmt: skip
+
+
+def test_a_set_holds_the_species_that_reach_its_threshold_likeliest_first(tmp_path: Path) -> None:
+    photo = [draw_bird("red")]
+    raw = Classifier(colour_checkpoint(tmp_path / "bn")).answer(photo)
+    ranking = raw.ranking(0)
+    between = (ranking[2][1] + ranking[3][1]) / 2
+    thresholds = json.dumps({"0.9": 1.0, "0.95": between})
+    # The sets are of the raw probabilities, whatever the temperature.
+    folder = colour_checkpoint(tmp_path / "gn", set_thresholds=thresholds, temperature="3.0")
+    answer = Classifier(folder).answer(photo)
+    assert answer.among(0, 0.95) == answer.among(0) == [species for species, _ in ranking[:3]]
+    assert answer.among(0, 0.9) == [ranking[0][0]]  # never empty
+
+
 def test_threads_share_one_classifier(classifier: Classifier) -> None:
     wrong = []
 
@@ -134,7 +161,10 @@ def test_a_truncated_model_is_named(tmp_path: Path, part: float) -> None:
     fault(tmp_path / "bn")
 
 
-@pytest.mark.parametrize("key", ["norm", "image_size", "species", "temperature"])
+@pytest.mark.parametrize(
+    "key",
+    ["norm", "image_size", "species", "temperature", "novelty_threshold", "set_thresholds"],
+)
 def test_missing_metadata_is_named(tmp_path: Path, key: str) -> None:
     assert key in fault(colour_checkpoint(tmp_path / "bn", **{key: None}))
 
@@ -150,6 +180,11 @@ def test_missing_metadata_is_named(tmp_path: Path, key: str) -> None:
         {"temperature": "0"},
         {"temperature": "nan"},
         {"temperature": "warm"},
+        {"novelty_threshold": "inf"},
+        {"novelty_threshold": "high"},
+        {"set_thresholds": "[0.1, 0.05]"},
+        {"set_thresholds": json.dumps({"0.9": 0.1})},
+        {"set_thresholds": json.dumps({"0.9": 0.1, "0.95": -0.1})},
         {"species": "Hoopoe, House-Crow"},
         {"species": "7"},
         {"species": '"abcdef"'},
@@ -178,6 +213,8 @@ def test_metadata_that_the_graph_contradicts_is_named(
         "input renamed",
         "heatmaps not an output",
         "one photo at a time",
+        "no novelty",
+        "one novelty for all photos",
         "logits of four dimensions",
     ],
 )

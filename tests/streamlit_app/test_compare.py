@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from streamlit_app.classifier import Classifier
@@ -59,6 +60,12 @@ def test_every_variant_answers_and_the_consensus_is_their_mean(app: AppTest) -> 
     assert of_nn.startswith("`nn`  \n**Blue Bird, 85%**")
     assert app.header[0].value.startswith("Red Bird, ")
     assert "**2 of 3 say Red Bird.** `nn` says Blue Bird." in [text.value for text in app.markdown]
+
+
+def test_a_photo_of_no_bird_is_told_so_by_all_and_each(app: AppTest) -> None:
+    upload(run(app), encode(Image.new("RGB", (60, 60), "white")))
+    assert [header.value for header in app.header] == ["No bird of these 6"]
+    assert all("**No bird of these 6**" in card for card in cards(app))
 
 
 def test_all_pictures_show_one_species_which_can_be_chosen(app: AppTest) -> None:

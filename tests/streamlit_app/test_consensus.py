@@ -8,7 +8,8 @@ BIRDS = ("Hoopoe", "House-Crow", "Indian-Pitta")
 
 
 def answer(*shares: float, species: tuple[str, ...] = BIRDS) -> Answer:
-    return Answer(species, np.array([shares]), np.zeros((1, len(species), 2, 2)))
+    maps = np.zeros((1, len(species), 2, 2))
+    return Answer(species, np.array([shares]), maps, np.array([False]), {})
 
 
 HOOPOE, CROW, PITTA = answer(0.8, 0.1, 0.1), answer(0.2, 0.7, 0.1), answer(0.1, 0.3, 0.6)

@@ -178,6 +178,29 @@ def test_an_unsure_answer_says_so_and_names_the_runner_up(app: AppTest, checkpoi
     assert "**Very likely.**" in shown(app)
 
 
+def test_species_that_are_as_likely_are_named_together_with_how_often_they_hold_the_bird(
+    app: AppTest, checkpoints: Path
+) -> None:
+    thresholds = json.dumps({"0.9": 0.5, "0.95": 0.1})
+    colour_checkpoint(checkpoints / "bn", set_thresholds=thresholds)
+    both = Image.new("RGB", (80, 80), (128, 128, 128))
+    both.paste((160, 128, 128), (0, 0, 39, 80))
+    both.paste((128, 128, 160), (40, 0, 80, 80))
+    upload(run(app), encode(both, "PNG"))
+    among = Classifier(checkpoints / "bn").answer([both]).among(0)
+    assert len(among) > 1
+    names = ", ".join(name.replace("-", " ") for name in among)
+    assert f"One of: {names} (95 times in 100 the bird is among these)" in shown(app)
+
+
+def test_a_photo_of_no_bird_is_told_so_without_a_species_in_large_letters(app: AppTest) -> None:
+    upload(run(app), encode(Image.new("RGB", (60, 60), "white")))
+    assert [header.value for header in app.header] == ["No bird of these 6"]
+    assert "comes nearest" in shown(app)
+    upload(run(app), encode(draw_bird("blue")))
+    assert app.header[0].value.startswith("Blue Bird")
+
+
 def crop(app: AppTest, zoom: float, across: int, down: int) -> None:
     app.slider(key="zoom").set_value(zoom)
     run(app)  # the other two can be moved only then

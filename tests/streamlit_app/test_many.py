@@ -89,7 +89,8 @@ def test_each_photo_is_a_row_with_its_thumbnail_species_and_second_guess(page: P
     assert page.table["Second guess"].str.endswith("Bird").all()
     data = base64.b64decode(page.table["Photo"][0].partition(",")[2])
     assert Image.open(io.BytesIO(data)).convert("RGB").getpixel((30, 30))[0] > 200
-    assert page.options == sorted(name.replace("-", " ") for name in SPECIES)
+    birds = sorted(name.replace("-", " ") for name in SPECIES)
+    assert page.options == [*birds, "No bird of these 6"]
     assert "3 photos named." in page.words()
 
 
@@ -100,6 +101,12 @@ def test_a_bad_file_is_one_row_that_says_why_before_the_others(page: Page) -> No
     assert pd.isna(page.table["Species"][0])
     assert "3 photos named, 1 could not be read." in page.words()
     assert "Not read/bad.jpg" in page.zip().namelist()
+
+
+def test_a_photo_of_no_bird_says_so_and_has_a_folder_of_its_own(page: Page) -> None:
+    page.drop({**BIRDS, "wall.jpg": encode(Image.new("RGB", (60, 60), "white"))})
+    assert page.species()["wall.jpg"] == "No bird of these 6"
+    assert "No bird of these 6/wall.jpg" in page.zip().namelist()
 
 
 def test_when_a_photo_was_taken_stands_in_its_row(page: Page) -> None:

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from trainer.attribution import METHODS, Guided, gradients, heatmaps, smooth
 from trainer.export import Exported
 from trainer.norms import NORMS
+from trainer.novelty import fit_novelty
 from trainer.resnet import ResNet, to_input
 
 SIZE = 24
@@ -39,7 +40,9 @@ def test_grad_cam_at_the_last_stage_is_the_map_that_is_shipped_and_hirescam_is_t
     asked, found
 ):
     network, photos, species = asked
-    _, shipped = Exported(network)(torch.from_numpy(photos))
+    noise = np.random.default_rng(1).integers(0, 256, (8, SIZE, SIZE, 3), dtype=np.uint8)
+    novelty = fit_novelty(network, noise, np.arange(8) % 2)
+    _, shipped, _ = Exported(network, novelty)(torch.from_numpy(photos))
     maps = shipped[[0, 1], species].detach().numpy()
     expected = scale_cam_image(maps, (SIZE, SIZE))
     np.testing.assert_allclose(found["Grad-CAM", 3], expected, atol=1e-3)

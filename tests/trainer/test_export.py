@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 
 from trainer import export as module
-from trainer.export import ExportError, export, set_temperature
+from trainer.export import OUTPUTS, ExportError, calibrate, export
 from trainer.norms import NORMS
+from trainer.novelty import fit_novelty
 from trainer.resnet import ResNet, to_input
 
 BIRDS = Path(__file__).parents[3] / "shared" / "birds25" / "val"
@@ -43,13 +44,15 @@ def network(norm: str) -> ResNet:
 
 def write(path: Path, norm: str = "bn") -> dict[str, float]:
     species = ("Dodo", "Moa", "Roc")
-    return export(network(norm), path, norm=norm, image_size=32, species=species, photos=photos())
+    made = network(norm)
+    novelty = fit_novelty(made, photos(12), np.arange(12) % 3)
+    return export(made, novelty, path, norm=norm, image_size=32, species=species, photos=photos())
 
 
 @pytest.mark.parametrize("norm", list(NORMS))
 def test_the_graph_equals_torch_and_its_maps_pytorch_grad_cams(norm, tmp_path):
     differences = write(tmp_path / "model.onnx", norm)
-    assert set(differences) == {"logits", "heatmaps", "heatmaps_from_grad_cam"}
+    assert set(differences) == {"logits", "heatmaps", "heatmaps_from_grad_cam", "novelty"}
     assert max(differences.values()) <= 1e-4
 
 
@@ -62,7 +65,8 @@ def test_the_graph_keeps_the_contract(tmp_path):
     assert photo_input.shape[1:] == [32, 32, 3]
     for count in (1, 5):
         batch = np.zeros((count, 32, 32, 3), np.uint8)
-        logits, heatmaps = session.run(["logits", "heatmaps"], {"photos": batch})
+        logits, heatmaps, novelty = session.run(list(OUTPUTS), {"photos": batch})
+        assert (novelty.dtype, novelty.shape) == (np.float32, (count,))
         assert (logits.dtype, logits.shape) == (np.float32, (count, 3))
         assert (heatmaps.dtype, heatmaps.shape) == (np.float32, (count, 3, 8, 8))
         assert heatmaps.min() >= 0
@@ -79,15 +83,17 @@ def test_the_graph_says_nothing_of_the_machine_that_made_it(tmp_path):
         assert trace not in content
 
 
-def test_a_new_temperature_changes_the_metadata_alone(tmp_path):
+def test_what_is_fitted_on_answers_changes_the_metadata_alone(tmp_path):
     path = tmp_path / "model.onnx"
     write(path)
     before = onnx.load(path)
-    set_temperature(path, 1.75)
+    calibrate(path, temperature=1.75, novelty_threshold=2.5, set_thresholds={"0.9": 0.25})
     after = onnx.load(path)
     assert before.graph == after.graph
     metadata = {entry.key: entry.value for entry in after.metadata_props}
     assert float(metadata["temperature"]) == 1.75
+    assert float(metadata["novelty_threshold"]) == 2.5
+    assert json.loads(metadata["set_thresholds"]) == {"0.9": 0.25}
     assert json.loads(metadata["species"]) == ["Dodo", "Moa", "Roc"]
 
 

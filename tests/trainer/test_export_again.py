@@ -1,0 +1,29 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from trainer.checkpoint import make_checkpoint
+from trainer.export_again import main
+from trainer.recipe import Recipe
+
+
+def test_a_model_written_again_says_the_same(
+    tiny_recipe: Recipe, drawn_photos: Path, tmp_path: Path
+):
+    recipe = replace(tiny_recipe, data=str(drawn_photos), output=str(tmp_path))
+    make_checkpoint(recipe, tmp_path / "kept" / "gn", resume=False)
+    report = tmp_path / "kept" / "gn" / "report.json"
+    before = json.loads(report.read_text())
+    given = ["--data", str(drawn_photos), "--output", str(tmp_path)]
+    assert main([*given, "--checkpoints", str(tmp_path / "kept")]) == 0
+    after = json.loads(report.read_text())
+    for same in ("recipe", "temperature", "metrics", "prediction_sets"):
+        assert after[same] == before[same]
+    assert after["novelty"]["threshold"] == pytest.approx(before["novelty"]["threshold"], rel=1e-4)
+
+
+def test_an_unknown_variant_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["--checkpoints", str(tmp_path), "--variant", "bn"]) == 2
+    assert "holds no such checkpoint" in capsys.readouterr().err

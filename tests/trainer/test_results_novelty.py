@@ -1,0 +1,48 @@
+import json
+from pathlib import Path
+
+from trainer.results_novelty import matters, prediction_sets, strangers
+
+
+def score(value: float) -> dict:
+    auroc = {"value": value, "low": value - 0.02, "high": value + 0.02}
+    return {"no bird": {"auroc": auroc, "falsely_accepted": 0.4}}
+
+
+def write(folder: Path) -> None:
+    held = {"coverage": 0.951, "size": 1.25, "single": 0.8, "species_coverage": [0.98, 0.9]}
+    report = {
+        "species": ["House-Crow", "Sarus-Crane"],
+        "novelty": {"threshold": 1.0, "accepted": {"val": 0.95, "test": 0.944}},
+        "prediction_sets": {"0.95": held},
+    }
+    (folder / "bn").mkdir()
+    (folder / "bn" / "report.json").write_text(json.dumps(report))
+    found = {"photos": {"no bird": 235}, "variants": {"bn": score(0.9)}}
+    (folder / "strangers.json").write_text(json.dumps(found))
+
+
+def test_the_table_says_what_is_let_through(tmp_path: Path):
+    write(tmp_path)
+    table = strangers(tmp_path)
+    assert "235 of no bird" in table
+    for cell in ("94.4", "90.0 (88.0 to 92.0)", "40.0"):
+        assert cell in table
+
+
+def test_where_nothing_was_measured_the_command_is_named(tmp_path: Path):
+    assert "trainer.strangers" in strangers(tmp_path)
+
+
+def test_a_difference_is_claimed_only_where_intervals_do_not_meet():
+    unlike = matters({"bn": score(0.8), "in": score(0.9)}, "no bird")
+    assert "`in` is best" in unlike
+    assert "differ by more than chance" in unlike
+    assert "no difference is shown" in matters({"bn": score(0.88), "in": score(0.9)}, "no bird")
+
+
+def test_sets_are_told_with_the_species_that_they_hold_least(tmp_path: Path):
+    write(tmp_path)
+    table = prediction_sets(tmp_path)
+    for cell in ("95.1%", "1.25", "Sarus Crane, 90%"):
+        assert cell in table
