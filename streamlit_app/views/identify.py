@@ -27,6 +27,7 @@ from streamlit_app.species import FACTS, RED_LIST_YEAR, common_name, lookalikes,
 # The guide has as many columns as fit, one on a phone. The chart is drawn last: what comes below
 # it on a phone keeps its place meanwhile, and so does what comes below the photo.
 STYLE = """<style>
+.st-key-ahead { display: none; }
 .st-key-chances { min-height: 13.75rem; }
 ul.guide.guide { display: grid; gap: 1.5rem; margin: 0; padding: 0; list-style: none;
     grid-template-columns: repeat(auto-fill, minmax(min(17rem, 100%), 1fr)); }
@@ -86,6 +87,15 @@ def introduce(species: tuple[str, ...]) -> None:
     )
     if chosen:
         show_facts(chosen, expanded=True)
+    load_ahead()
+
+
+def load_ahead() -> None:
+    """Have the browser load what shows the picture while that is being chosen."""
+    # Streamlit loads the script of each kind of element when it first shows one.
+    with st.container(key="ahead"):
+        st.image(Image.new("RGB", (1, 1)), alt="Nothing yet")
+        st.slider("Nothing yet", 0, 1, key="nothing")
 
 
 def show_guide(species: tuple[str, ...]) -> None:
