@@ -93,6 +93,7 @@ def take(page: Page, photos: Sequence[Path], heading: str | None, path: Path) ->
         give(page, *photos)
     if heading:
         page.get_by_role("heading", name=heading).evaluate("heading => heading.scrollIntoView()")
+    page.wait_for_timeout(1000)  # a table paints its thumbnails, and nothing tells when
     page.screenshot(path=path)
     shrink(path)
 

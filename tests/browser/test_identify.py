@@ -92,7 +92,6 @@ def test_the_variant_stands_in_the_address_and_a_link_opens_it(
     page = open_page("identify")
     choose(page, "Model", f"{VARIANTS[1].name}:")
     expect(page).to_have_url(re.compile(f"variant={VARIANTS[1].name}"))
-    page.close()
     linked = open_page("identify", f"variant={VARIANTS[2].name}&species=House-Crow")
     expect(linked.get_by_text("Corvus splendens").first).to_be_visible()
     give(linked, kingfisher)
