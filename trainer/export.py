@@ -18,6 +18,8 @@ from trainer.novelty import Novelty, statistics
 from trainer.resnet import ResNet, to_input
 
 TOLERANCE = 1e-4
+# Distances divide by small deviations, which magnifies the rounding of what they are taken of.
+NOVELTY_TOLERANCE = 1e-3
 OUTPUTS = ("logits", "heatmaps", "novelty")
 
 
@@ -74,7 +76,7 @@ def export(
         photos: (N, S, S, 3) uint8, real ones, to check with.
 
     Raises:
-        ExportError: logits, heatmaps or novelty differ by more than 1e-4.
+        ExportError: logits or heatmaps differ by more than 1e-4, or novelty by more than 1e-3.
     """
     module = Exported(network.float().cpu(), novelty).eval()
     batch = torch.export.Dim("photos", min=1)
@@ -97,7 +99,8 @@ def export(
     with replacing(path) as temporary:
         onnx.save(_with_metadata(program.model_proto, metadata), temporary)
         differences = compare(module, temporary, photos)
-        if not max(differences.values()) <= TOLERANCE:
+        limits = dict.fromkeys(differences, TOLERANCE) | {"novelty": NOVELTY_TOLERANCE}
+        if not all(differences[name] <= limit for name, limit in limits.items()):
             raise ExportError(
                 f"The exported graph differs from the network ({differences}): {path} was not "
                 "written; please report this with the versions of torch, onnx and onnxruntime."
