@@ -57,7 +57,7 @@ def test_the_image_has_no_torch(image: Path) -> None:
 
 
 def test_the_images_command_answers_a_photo_where_nothing_can_be_written(image: Path) -> None:
-    """As the image's user, with no home, on files that are root's."""
+    """Without privileges, with no home, on files that nobody may write."""
     subprocess.run(["chmod", "--recursive", "a-w,a+rX", image], check=True)
     for parent in (image, *image.parents[:2]):
         parent.chmod(parent.stat().st_mode | 0o055)  # pytest's folders are for their owner only
@@ -66,7 +66,8 @@ def test_the_images_command_answers_a_photo_where_nothing_can_be_written(image: 
     program, *arguments = json.loads(start)
     command = [str(image / ".venv" / "bin" / program), *arguments]
     if os.geteuid() == 0:
-        command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command]
+        # Still root by name: the interpreter, which decoders start as well, may lie in its home.
+        command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *command]
     settings = dict(re.findall(r"(PYTHON\w+)=(\w+)", " ".join(lines("ENV"))))
     with serving(command, image, HOME="/nonexistent", **settings) as (host, _):
         (health,) = re.findall(r"urlopen\('http://localhost:8501(\S+)'\)", DOCKERFILE)
