@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import Open
-from tests.browser.window import PAGES, SIZES, give, settle
+from tests.browser.window import PAGES, SIZES, give, settle, tab_to
 
 TITLES = {
     "identify": "Identify",
@@ -123,22 +123,23 @@ def test_nothing_jumps_while_answering(
 
 def test_the_pages_are_reached_by_keyboard_and_back_returns(open_page: Open) -> None:
     page = open_page("identify")
+    heading = page.get_by_role("heading", level=1)
+    headings = {}
     for name in [name for name in TITLES if name != "identify"]:
-        link = page.get_by_role("link", name=TITLES[name], exact=True)
-        for _ in range(20):
-            page.keyboard.press("Tab")
-            if link.evaluate("link => link === document.activeElement"):
-                break
-        expect(link).to_be_focused()
+        before = heading.inner_text()
+        tab_to(page, page.get_by_role("link", name=TITLES[name], exact=True))
         page.keyboard.press("Enter")
         page.wait_for_url(f"**/{name}")
+        expect(heading).not_to_have_text(before)
         settle(page)
+        headings[name] = heading.inner_text()
         page.locator("body").press("Shift+Tab")
         page.evaluate("document.activeElement.blur()")
-    for name in reversed(list(TITLES)[1:-1]):
+    for name in reversed(list(headings)[:-1]):
         page.go_back()
         page.wait_for_url(f"**/{name}")
-        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        expect(heading).to_have_text(headings[name])
+        settle(page)
 
 
 def test_the_pages_are_reached_on_a_phone(open_page: Open) -> None:

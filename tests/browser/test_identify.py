@@ -11,7 +11,7 @@ from streamlit_app.classifier import Classifier, checkpoints_folder, variant_fol
 from streamlit_app.cropping import Box, crop_box
 from streamlit_app.species import common_name
 from tests.browser.conftest import Open
-from tests.browser.window import choose, give
+from tests.browser.window import choose, give, tab_to
 
 
 def accuracy(variant: Path) -> float:
@@ -119,11 +119,7 @@ def test_a_photo_is_given_by_keyboard_alone(open_page: Open, kingfisher: Path) -
     # Asked to listen for a chooser, Playwright goes on before it does: one that is opened at once
     # is missed. So it is asked long before the key that opens it.
     with page.expect_file_chooser() as chooser:
-        for _ in range(20):
-            page.keyboard.press("Tab")
-            if upload.evaluate("button => button === document.activeElement"):
-                break
-        expect(upload).to_be_focused()
+        tab_to(page, upload)
         page.keyboard.press("Enter")
     chooser.value.set_files(kingfisher)
     expect(page.get_by_role("heading", level=2)).to_have_text(answered(kingfisher))

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from tests.visitor import serving
 
@@ -51,6 +51,15 @@ def chromium() -> Iterator[Browser]:
 def settle(page: Page) -> None:
     """Return once the page has come to rest."""
     page.wait_for_function(_SETTLED)
+
+
+def tab_to(page: Page, target: Locator) -> None:
+    """Press Tab until this has the focus."""
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if target.evaluate("target => target === document.activeElement"):
+            break
+    expect(target).to_be_focused()
 
 
 def choose(page: Page, label: str, name: str) -> None:

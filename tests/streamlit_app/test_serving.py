@@ -1,4 +1,5 @@
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,9 @@ def test_an_upload_is_never_written_to_a_file(checkpoints: Path) -> None:
         yield body
 
     headers = Headers({"content-type": "multipart/form-data; boundary=x"})
-    form = asyncio.run(MultiPartParser(headers, stream()).parse())
+    # In a thread of its own, since Playwright keeps a loop running in this one.
+    with ThreadPoolExecutor() as pool:
+        form = pool.submit(asyncio.run, MultiPartParser(headers, stream()).parse()).result()
     assert not form["f"].file._rolled  # type: ignore[union-attr]
 
 
