@@ -5,10 +5,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from tests.trainer.faulty import audited, faulty
 from trainer.recipe import Recipe
-
-__all__ = ["audited", "faulty"]  # fixtures of the audit
 
 # Networks this small gain nothing from threads, and lose much where other work keeps cores busy.
 torch.set_num_threads(1)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import special
 
-from trainer.survey import Pixels
+from trainer.audit.survey import Pixels
 
 BATCH = 32
 

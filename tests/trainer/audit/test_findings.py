@@ -1,6 +1,6 @@
 import pytest
 
-from tests.trainer.faulty import rows
+from tests.trainer.audit.faulty import rows
 
 FAULTS = ("copy", "border", "tiny", "empty", "unreadable")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from trainer.borders import find_border, without_border
-from trainer.findings import Findings
+from trainer.audit.borders import find_border, without_border
+from trainer.audit.findings import Findings
 from trainer.photos import PhotoSetError
 
 MANIFEST = "manifest.csv"

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from trainer.quality import blurred, empty, measure, tiny
+from trainer.audit.quality import blurred, empty, measure, tiny
 
-VAL = Path(__file__).parents[3] / "shared" / "birds25" / "val"
+VAL = Path(__file__).parents[4] / "shared" / "birds25" / "val"
 
 
 def measured(photo: Image.Image):

@@ -13,9 +13,9 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
 
-from trainer.borders import Border
-from trainer.quality import Measures
-from trainer.survey import Header
+from trainer.audit.borders import Border
+from trainer.audit.quality import Measures
+from trainer.audit.survey import Header
 
 FOLDS = 3
 BIRD = ("corners", "mean colour", "sharpness")  # cues that say something by rights

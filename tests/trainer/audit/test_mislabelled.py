@@ -1,6 +1,6 @@
 import numpy as np
 
-from trainer.mislabelled import doubtful_labels, own_probabilities
+from trainer.audit.mislabelled import doubtful_labels, own_probabilities
 
 
 def set_of(noise: float) -> tuple[np.ndarray, np.ndarray]:

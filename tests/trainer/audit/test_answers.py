@@ -1,8 +1,8 @@
 import numpy as np
 
 from tests.conftest import SPECIES, colour_checkpoint, draw_bird
-from trainer.answers import answer
-from trainer.survey import Pixels
+from trainer.audit.answers import answer
+from trainer.audit.survey import Pixels
 
 
 def test_every_photo_is_answered_upright_and_upside_down(tmp_path):

@@ -11,14 +11,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.answers import answer
-from trainer.borders import Border, find_border
-from trainer.duplicates import Relatives, find_relatives, groups
-from trainer.mislabelled import doubtful_labels, own_probabilities
-from trainer.orientation import Flips, flips, upside_down
-from trainer.quality import Measures, blurred, empty, measure, tiny
-from trainer.shortcuts import Cue, cues, judge
-from trainer.survey import Survey
+from trainer.audit.answers import answer
+from trainer.audit.borders import Border, find_border
+from trainer.audit.duplicates import Relatives, find_relatives, groups
+from trainer.audit.mislabelled import doubtful_labels, own_probabilities
+from trainer.audit.orientation import Flips, flips, upside_down
+from trainer.audit.quality import Measures, blurred, empty, measure, tiny
+from trainer.audit.shortcuts import Cue, cues, judge
+from trainer.audit.survey import Survey
 
 
 @dataclass(frozen=True)

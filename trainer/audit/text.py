@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from trainer.findings import Findings
+from trainer.audit.findings import Findings
 
 SHOWN = 10  # species that a line names
 

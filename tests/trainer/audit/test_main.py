@@ -1,5 +1,5 @@
-from tests.trainer.faulty import fingerprint
-from trainer.audit import main
+from tests.trainer.audit.faulty import fingerprint
+from trainer.audit.__main__ import main
 
 
 def test_a_second_copy_into_the_same_folder_is_refused(audited, capsys):

@@ -1,6 +1,6 @@
 import numpy as np
 
-from trainer.shortcuts import judge
+from trainer.audit.shortcuts import judge
 
 SPECIES = ("A", "B", "C", "D", "E")
 LABELS = np.repeat(np.arange(5), 40)

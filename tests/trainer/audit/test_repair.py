@@ -1,7 +1,7 @@
 import numpy as np
 from PIL import Image
 
-from tests.trainer.faulty import rows
+from tests.trainer.audit.faulty import rows
 
 
 def test_the_clean_copy_has_one_photo_a_group_in_as_large_splits_without_borders(audited):

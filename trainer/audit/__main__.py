@@ -14,16 +14,16 @@ from pathlib import Path
 import pandas as pd
 import tyro
 
-from trainer.audit_page import page
-from trainer.audit_text import summary
+from trainer.audit.findings import Findings, examine
+from trainer.audit.page import page
+from trainer.audit.repair import MANIFEST, check_target, repair
+from trainer.audit.survey import survey
+from trainer.audit.text import summary
 from trainer.checkpoint import CHECKPOINTS
 from trainer.files import replacing
-from trainer.findings import Findings, examine
 from trainer.photos import PhotoSetError
 from trainer.recipe import Recipe
-from trainer.repair import MANIFEST, check_target, repair
 from trainer.run import TrainingError
-from trainer.survey import survey
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from scipy import fft, sparse
 from sklearn.decomposition import TruncatedSVD
 from torch import Tensor
 
-from trainer.borders import Border, inside
-from trainer.survey import Pixels
+from trainer.audit.borders import Border, inside
+from trainer.audit.survey import Pixels
 
 LONG_SIDE = 128  # pixels in which keypoints are looked for
 KEYPOINTS = 100

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import colour_checkpoint
-from trainer.audit import main
+from trainer.audit.__main__ import main
 
 
 def draw(seed: int, colour: tuple[int, int, int]) -> Image.Image:

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from trainer.audit.survey import AnyFolder, Pixels, read_header, survey
 from trainer.photos import PhotoSetError
-from trainer.survey import AnyFolder, Pixels, read_header, survey
 
 
 def test_splits_have_any_names_and_need_not_hold_the_same_species(photo_folder):

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
-from trainer.audit_text import sections
-from trainer.findings import Findings
+from trainer.audit.findings import Findings
+from trainer.audit.text import sections
 
 MOST = 18  # examples of a kind
 SIDE = 128  # pixels of an example
@@ -26,7 +26,7 @@ def page(findings: Findings) -> str:
     (title, counts), *rest = sections(findings)
     examples = dict(_examples(findings))
     parts = [(name, lines, examples.get(name, [])) for name, lines in rest]
-    template = environment.get_template("audit_page.html")
+    template = environment.get_template("page.html")
     return template.render(title=title, counts=counts, parts=parts)
 
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainer.borders import find_border
-from trainer.duplicates import Relatives, find_relatives, groups
+from trainer.audit.borders import find_border
+from trainer.audit.duplicates import Relatives, find_relatives, groups
 
-SHARED = Path(__file__).parents[3] / "shared"
+SHARED = Path(__file__).parents[4] / "shared"
 RAW = SHARED / "birds25_raw_sample"
 VAL = SHARED / "birds25" / "val"
 RELATIVES = """\
