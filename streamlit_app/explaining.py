@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,15 +16,28 @@ from streamlit_app.graphs import MOST_BYTES, Graph, GraphError
 from streamlit_app.photos import squeezed
 
 GRAD_CAM, GRADIENT, SMOOTH_GRAD = "grad-cam", "gradient", "smoothgrad"
-# Each with the depth it shows: model.onnx gives the last stage, saliency.onnx the pixels.
 METHODS = {
-    GRAD_CAM: "Grad-CAM, last stage",
-    GRADIENT: "Gradient, pixels",
-    SMOOTH_GRAD: "SmoothGrad, pixels",
+    GRAD_CAM: "Grad-CAM",
+    "hirescam": "HiResCAM",
+    "layercam": "LayerCAM",
+    GRADIENT: "Gradient of the pixels",
+    SMOOTH_GRAD: "SmoothGrad of the pixels",
 }
+# A stage's map by the methods that have one, from its features and the logit's gradient at them,
+# each (C, h, w), before what speaks against the species is cut off.
+CAMS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    # Selvaraju et al. 2017, arXiv:1610.02391
+    GRAD_CAM: lambda features, gradient: features * gradient.mean(axis=(1, 2), keepdims=True),
+    # Draelos and Carin 2020, arXiv:2011.08891
+    "hirescam": lambda features, gradient: features * gradient,
+    # Jiang et al. 2021, 10.1109/TIP.2021.3089943
+    "layercam": lambda features, gradient: features * np.maximum(gradient, 0),
+}
+STAGES = {"1": "First stage, fine", "2": "Second stage", "3": "Last stage, coarse"}
+LAST = "3"  # the stage whose Grad-CAM model.onnx has
 # What saliency.onnx takes and gives, by name.
 INPUTS = {"photos": "tensor(uint8)", "target": "tensor(int64)"}
-OUTPUTS = {"saliency": "tensor(float)"}
+OUTPUTS = ["saliency", *(f"features_{s}" for s in STAGES), *(f"gradients_{s}" for s in STAGES)]
 COPIES = 8  # of the photo that SmoothGrad averages over
 NOISE = 0.15  # their deviation, of the photo's range of pixels
 STEPS = 20  # in which a photo is erased
@@ -35,7 +49,7 @@ class SaliencyError(ValueError):
 
 
 class Saliency:
-    """A checkpoint's saliency.onnx: the gradient of a species' logit at the photo's pixels."""
+    """A checkpoint's saliency.onnx: gradients of a species' logit, at the pixels and each stage."""
 
     def __init__(self, folder: Path, image_size: int) -> None:
         """Open `folder`/saliency.onnx; raises SaliencyError.
@@ -48,7 +62,8 @@ class Saliency:
             raise SaliencyError(f"The checkpoint {folder.name} has no saliency.onnx: {self._make}")
         self._of = f"The saliency.onnx of the checkpoint {folder.name}"
         try:
-            self._graph = Graph(path, INPUTS, OUTPUTS, beside=folder)
+            outputs = dict.fromkeys(OUTPUTS, "tensor(float)")
+            self._graph = Graph(path, INPUTS, outputs, beside=folder)
         except GraphError as error:
             raise SaliencyError(f"The checkpoint {folder.name} {error} {self._make}") from error
         with weights.open("rb") as file:
@@ -71,17 +86,38 @@ class Saliency:
             photos = np.rint(pixels + noise).clip(0, 255).astype(np.uint8)
         else:
             photos = pixels[None]
+        gradient = self._run(photos, target)["saliency"]
+        return np.abs(gradient.mean(axis=0)).max(axis=-1)
+
+    def stage_map(self, photo: Image.Image, target: int, method: str, stage: str) -> np.ndarray:
+        """The map of one of CAMS at one of STAGES: (h, w) float32, not negative.
+
+        Raises SaliencyError where the graph cannot give it. target: index of the species.
+        """
+        found = self._run(np.asarray(squeezed(photo, self._size))[None], target)
+        features, gradient = found[f"features_{stage}"][0], found[f"gradients_{stage}"][0]
+        return np.maximum(CAMS[method](features, gradient).sum(axis=0), 0)
+
+    def _run(self, photos: np.ndarray, target: int) -> dict[str, np.ndarray]:
+        """What OUTPUTS names, for photos (N, S, S, 3) uint8 and one species."""
         targets = np.full(len(photos), target, np.int64)
         try:
-            (gradient,) = self._graph.run({"photos": photos, "target": targets})
+            found = self._graph.run({"photos": photos, "target": targets})
         except GraphError as error:
             raise SaliencyError(f"{self._of} {error} {self._make}") from error
-        if gradient.shape != photos.shape:
+        saliency, *of_stages = found
+        features, gradients = of_stages[: len(STAGES)], of_stages[len(STAGES) :]
+        if (
+            saliency.shape != photos.shape
+            or any(map.ndim != 4 or len(map) != len(photos) for map in of_stages)
+            or [map.shape for map in features] != [map.shape for map in gradients]
+        ):
+            shapes = ", ".join(str(values.shape) for values in found)
             raise SaliencyError(
-                f"{self._of} gives gradients of shape {gradient.shape} for photos of shape "
+                f"{self._of} gives gradients of shapes {shapes} for photos of shape "
                 f"{photos.shape}: {self._make}"
             )
-        return np.abs(gradient.mean(axis=0)).max(axis=-1)
+        return dict(zip(OUTPUTS, found, strict=True))
 
 
 def erased(photo: Image.Image, heatmap: np.ndarray, share: float) -> Image.Image:

@@ -10,7 +10,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from streamlit_app.classifier import Classifier
-from trainer.gradient import difference_from, gradient, is_current
+from trainer.gradient import difference_from, gradients, is_current
 from trainer.recipe import Recipe
 from trainer.saliency import open_network
 
@@ -63,7 +63,7 @@ def test_the_shipped_gradient_is_torchs_of_the_shipped_weights(folder: Path) -> 
     side = recipe.image_size // 8
     patches = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
     photos = patches.repeat(side, axis=1).repeat(side, axis=2)
-    function = gradient(open_network(folder, recipe, species).requires_grad_(False))
+    function = gradients(open_network(folder, recipe, species).requires_grad_(False))
     assert difference_from(function, folder / "saliency.onnx", photos) < 1e-4
 
 

@@ -10,9 +10,12 @@ from PIL import Image
 from streamlit_app.charts import percent, titled
 from streamlit_app.classifier import Classifier, checkpoints_folder
 from streamlit_app.explaining import (
+    CAMS,
     GRAD_CAM,
+    LAST,
     METHODS,
     SMOOTH_GRAD,
+    STAGES,
     STEPS,
     Exhibit,
     Saliency,
@@ -60,20 +63,28 @@ def saliency_of(variant: str, stamp: Stamp) -> Saliency:
 
 
 @st.cache_resource(max_entries=32, scope="session", show_spinner=False)
-def heatmap_of(data: bytes, variant: str, species: str, method: str, stamp: Stamp) -> np.ndarray:
-    """The map of a species by a method; raises SaliencyError, BusyError."""
+def heatmap_of(
+    data: bytes, variant: str, species: str, method: str, stage: str, stamp: Stamp
+) -> np.ndarray:
+    """The map of a species by a method at a stage; raises SaliencyError, BusyError."""
     answer = answer_to(data, variant, stamp)
-    if method == GRAD_CAM:
+    if (method, stage) == (GRAD_CAM, LAST):
         return answer.heatmap(0, species)
     photo, target = photo_in(data), answer.species.index(species)
     with TURNS.one():
-        return saliency_of(variant, stamp).heatmap(photo, target, method == SMOOTH_GRAD)
+        saliency = saliency_of(variant, stamp)
+        if method in CAMS:
+            return saliency.stage_map(photo, target, method, stage)
+        return saliency.heatmap(photo, target, method == SMOOTH_GRAD)
 
 
 @st.cache_resource(max_entries=16, scope="session", show_spinner=False)
-def curve_of(data: bytes, variant: str, species: str, method: str, stamp: Stamp) -> pd.DataFrame:
+def curve_of(
+    data: bytes, variant: str, species: str, method: str, stage: str, stamp: Stamp
+) -> pd.DataFrame:
     """The deletion curve of that map; raises SaliencyError, BusyError."""
-    heatmap, photo = heatmap_of(data, variant, species, method, stamp), photo_in(data)
+    heatmap = heatmap_of(data, variant, species, method, stage, stamp)
+    photo = photo_in(data)
     with TURNS.one():
         return deletion_curve(variants_at(stamp)[0][variant], photo, heatmap, species)
 
@@ -120,6 +131,7 @@ def show_cards(
     variants: dict[str, Classifier],
     species: str,
     method: str,
+    stage: str,
     stamp: Stamp,
 ) -> None:
     """Every variant's map of the species, with the probability that it gives."""
@@ -133,7 +145,7 @@ def show_cards(
                     st.markdown(f"{label}  \ndoes not know {common_name(species)}")
                     continue
                 try:
-                    heatmap = heatmap_of(data, name, species, method, stamp)
+                    heatmap = heatmap_of(data, name, species, method, stage, stamp)
                 except SaliencyError as error:
                     st.markdown(label)
                     st.warning(str(error))
@@ -192,7 +204,7 @@ photo = photo_given(data, left)
 welcome = right.empty()  # gone before the answer comes
 if data is None or photo is None:
     welcome.markdown(
-        "Choose a photo to see which parts of it speak for a species, by three methods and in "
+        "Choose a photo to see which parts of it speak for a species, by five methods and in "
         "every variant, and to watch the answer while those parts are erased."
     )
     st.stop()
@@ -216,11 +228,15 @@ with right:
     method = choose_in_address("Method", list(METHODS), "method", GRAD_CAM, METHODS.__getitem__)
     assert species is not None  # there is a default
     assert method is not None
+    stage: str | None = LAST
+    if method in CAMS:
+        stage = choose_in_address("Stage", list(STAGES), "stage", LAST, STAGES.__getitem__)
+    assert stage is not None
     st.markdown(f"`{variant}` says **{common_name(best)}, {percent(probability)}**.")
     st.html(LEGEND)
 try:
     with if_not_busy():
-        heatmap = heatmap_of(data, variant, species, method, stamp)
+        heatmap = heatmap_of(data, variant, species, method, stage, stamp)
 except SaliencyError as error:
     right.error(str(error))
     st.stop()
@@ -233,7 +249,7 @@ picture.image(
 if not heatmap.any():
     right.markdown(f"Nothing on this photo speaks for **{common_name(species)}**.")
 with if_not_busy():
-    show_cards(photo, data, variants, species, method, stamp)
-    curve = curve_of(data, variant, species, method, stamp)
+    show_cards(photo, data, variants, species, method, stage, stamp)
+    curve = curve_of(data, variant, species, method, stage, stamp)
 show_erasing(photo, heatmap, curve, variant)
 st.session_state.answered = True

@@ -67,6 +67,22 @@ def test_species_and_method_change_the_map_and_stand_in_the_address(app: AppTest
     assert "gn has no saliency.onnx" in app.warning[0].value
 
 
+def test_a_stage_is_chosen_where_the_method_has_them(app: AppTest) -> None:
+    app.query_params["stage"] = "2"
+    upload(run(app), encode(draw_bird("red"), "PNG"))
+    second = pictures(app)
+    app.selectbox(key="stage").set_value("3")
+    run(app)
+    assert pictures(app)[0] != second[0]
+    assert "stage" not in app.query_params
+    app.selectbox(key="method").set_value("layercam")
+    run(app)
+    assert app.selectbox(key="stage").value == "3"
+    app.selectbox(key="method").set_value("smoothgrad")
+    run(app)
+    assert "stage" not in [box.key for box in app.selectbox]
+
+
 def test_the_chosen_variant_without_gradients_says_what_makes_them(app: AppTest) -> None:
     app.query_params["variant"] = "gn"
     app.query_params["method"] = "smoothgrad"

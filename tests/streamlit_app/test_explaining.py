@@ -7,7 +7,9 @@ from PIL import Image
 
 from streamlit_app.classifier import Classifier
 from streamlit_app.explaining import (
+    CAMS,
     GREY,
+    STAGES,
     STEPS,
     Saliency,
     SaliencyError,
@@ -32,6 +34,30 @@ def test_the_gradient_is_the_targets_and_the_largest_of_the_three_colours(folder
     pixels = np.asarray(squeezed(photo, IMAGE_SIZE))
     heatmap = Saliency(folder, IMAGE_SIZE).heatmap(photo, 2, smooth=False)
     np.testing.assert_allclose(heatmap, 3.0 * pixels.max(axis=-1))
+
+
+def test_a_stages_map_is_that_of_its_paper(folder: Path) -> None:
+    photo, saliency = draw_bird("red"), Saliency(folder, IMAGE_SIZE)
+    features = np.asarray(squeezed(photo, IMAGE_SIZE)).transpose(2, 0, 1).astype(np.float64)
+    gradient = 2 * features  # of the species whose index is 1
+    expected = {
+        "grad-cam": (gradient.mean(axis=(1, 2), keepdims=True) * features).sum(axis=0),
+        "hirescam": (gradient * features).sum(axis=0),
+        "layercam": (gradient * features).sum(axis=0),  # no gradient here is negative
+    }
+    for method, heatmap in expected.items():
+        for stage in STAGES:
+            ours = saliency.stage_map(photo, 1, method, stage)
+            np.testing.assert_allclose(ours, float(stage) * heatmap, rtol=1e-5)
+
+
+def test_what_speaks_against_a_species_is_cut_off_each_value_or_their_sum() -> None:
+    features = np.array([[[1.0, 2.0]], [[3.0, 4.0]]])  # two channels of one row
+    gradient = np.array([[[1.0, -3.0]], [[-1.0, 1.0]]])
+    maps = {method: cam(features, gradient).sum(axis=0) for method, cam in CAMS.items()}
+    np.testing.assert_array_equal(maps["grad-cam"], [[-1.0, -2.0]])
+    np.testing.assert_array_equal(maps["hirescam"], [[-2.0, -2.0]])
+    np.testing.assert_array_equal(maps["layercam"], [[1.0, 4.0]])
 
 
 def test_smoothgrad_is_near_the_gradient_and_the_same_each_time(folder: Path) -> None:
@@ -64,8 +90,8 @@ def swap(folder: Path) -> None:
 
 def test_a_gradient_of_another_size_is_refused_by_name(folder: Path) -> None:
     saliency = Saliency(folder, IMAGE_SIZE)
-    saliency._graph.run = lambda inputs: [np.zeros((1, 2, 2, 3))]  # type: ignore[method-assign]
-    with pytest.raises(SaliencyError, match=r"checkpoint bn gives gradients of shape \(1, 2"):
+    saliency._graph.run = lambda inputs: [np.zeros((1, 2, 2, 3))] * 7  # type: ignore[method-assign]
+    with pytest.raises(SaliencyError, match=r"checkpoint bn gives gradients of shapes \(1, 2"):
         saliency.heatmap(draw_bird(), 0, smooth=False)
 
 

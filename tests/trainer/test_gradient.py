@@ -7,7 +7,8 @@ import pytest
 import safetensors.torch
 import torch
 
-from trainer.gradient import export_saliency, is_current
+from trainer import attribution
+from trainer.gradient import OUTPUTS, STAGES, export_saliency, is_current
 from trainer.norms import NORMS
 from trainer.resnet import ResNet, to_input
 
@@ -40,10 +41,19 @@ def test_onnxruntime_gives_torchs_gradient_of_the_target_for_any_number_of_photo
     pixels = photos.float().requires_grad_()
     network(to_input(pixels)).gather(1, target[:, None]).sum().backward()
     session = onnxruntime.InferenceSession(folder / "saliency.onnx")
-    (saliency,) = session.run(None, {"photos": photos.numpy(), "target": target.numpy()})
+    asked = {"photos": photos.numpy(), "target": target.numpy()}
+    (saliency,) = session.run(["saliency"], asked)
     assert saliency.dtype == np.float32
     scale = float(pixels.grad.abs().max())
     np.testing.assert_allclose(saliency, pixels.grad.numpy(), rtol=0, atol=1e-4 * scale)
+    of_stages = dict(zip(OUTPUTS, session.run(OUTPUTS, asked), strict=True))
+    expected = attribution.gradients(network, to_input(photos), target)
+    for stage, theirs in zip(STAGES, expected, strict=True):
+        ours = of_stages[f"gradients_{stage}"]
+        scale = float(theirs.abs().max())
+        np.testing.assert_allclose(ours, theirs.numpy(), rtol=0, atol=1e-4 * scale)
+    features = network.features(to_input(photos)).detach().numpy()
+    np.testing.assert_allclose(of_stages["features_3"], features, rtol=1e-3, atol=1e-4)
 
 
 def test_the_weights_are_stored_once(exported):
