@@ -5,6 +5,7 @@ command makes it.
 """
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -237,7 +238,35 @@ def learning_rates(checkpoints: Path) -> str:
                 text = "diverged" if (norm, rate) in tried else ""
             row[f"{rate:g}"] = f"**{text}**" if accuracy == accuracies.max() else text
         rows.append(row)
-    return f"Val accuracy, %, by highest learning rate:\n\n{markdown(rows)}"
+    return (
+        f"Val accuracy, %, by highest learning rate:\n\n{markdown(rows)}\n\n"
+        f"{better_rates(table, checkpoints)}"
+    )
+
+
+def better_rates(accuracies: pd.DataFrame, checkpoints: Path) -> str:
+    """Which variants another learning rate than theirs suits better, and by more than chance.
+
+    accuracies: on val, a row a norm, a column a rate.
+    """
+    found = []
+    for norm, report in read_reports(checkpoints).items():
+        own = report["recipe"]["learning_rate"]
+        if norm not in accuracies.index or own not in accuracies:
+            continue
+        of_norm, count = accuracies.loc[norm], report["photos"]["val"]["count"]
+        best, kept = of_norm.max(), of_norm[own]
+        # Of the difference of two shares, each of as many photos.
+        error = math.sqrt((best * (1 - best) + kept * (1 - kept)) / count)
+        if best - kept > error:
+            found.append(
+                f"`{norm}` at {of_norm.idxmax():g} instead of {own:g} "
+                f"({100 * (best - kept):+.1f} points, standard error {100 * error:.1f})"
+            )
+    rule = "by more than a standard error of the difference"
+    if not found:
+        return f"No variant does better at another rate than the shipped one's {rule}."
+    return f"Better at another rate than the shipped one's {rule}: {', '.join(found)}."
 
 
 def conclusion(checkpoints: Path) -> str:

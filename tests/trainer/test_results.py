@@ -142,13 +142,31 @@ def test_each_norms_best_learning_rate_is_bold_and_a_diverged_run_said(tmp_path)
         "gn,0.2,2,val,0.3\n"
     )
     table = results.learning_rates(tmp_path).splitlines()
-    rows = {line.split("|")[1].strip(): line.split("|")[2:-1] for line in table[4:]}
+    rows = {line.split("|")[1].strip(): line.split("|")[2:-1] for line in table[4:7]}
     cells = {name: [cell.strip() for cell in row] for name, row in rows.items()}
     assert cells == {
         "`bn`": ["50.0", "**62.0**"],
         "`gn`": ["", "**30.0**"],
         "`nn`": ["**40.0**", "diverged"],
     }
+
+
+@pytest.mark.parametrize(("photos", "found"), [(1000, True), (10, False)])
+def test_another_learning_rate_is_named_where_it_is_better_by_more_than_chance(
+    tmp_path, photos, found
+):
+    accuracies = pd.DataFrame({0.1: {"bn": 0.8, "gn": 0.7}, 0.2: {"bn": 0.75, "gn": 0.69}})
+    for norm in ("bn", "gn", "mine"):
+        (tmp_path / norm).mkdir()
+        report = {
+            "recipe": {"norm": norm, "learning_rate": 0.2},
+            "photos": {"val": {"count": photos}},
+        }
+        (tmp_path / norm / "report.json").write_text(json.dumps(report))
+    sentence = results.better_rates(accuracies, tmp_path)
+    assert ("`bn` at 0.1 instead of 0.2 (+5.0 points, standard error 1.9)" in sentence) == found
+    assert "gn" not in sentence
+    assert sentence.startswith("No variant") == (not found)
 
 
 def test_a_table_that_is_missing_is_named_with_its_command(tmp_path):
