@@ -38,6 +38,7 @@ bench: .venv/all ## Time norms, training step, export, an epoch, a folder, 50 vi
 	$(BIN)/python -m benchmarks.epoch $(DATA)
 	$(BIN)/python -m benchmarks.batch $(DATA)
 	$(BIN)/python -m benchmarks.load
+	$(BIN)/python -m benchmarks.maps
 	$(BIN)/python -m benchmarks.browser
 
 readme: .venv/all ## Fill the README's tables from checkpoints/ and benchmarks/results/
