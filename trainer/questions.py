@@ -192,8 +192,8 @@ def feature_quantiles(budget: Recipe, minutes: float) -> Study:
 
 
 def without_norm(norm: str, budget: Recipe) -> float:
-    """The budget's learning rate, or a quarter of it without a norm, which bears no more."""
-    return budget.learning_rate / 4 if norm == "nn" else budget.learning_rate
+    """The budget's learning rate, or half of it without a norm: the best for each on val."""
+    return budget.learning_rate / 2 if norm == "nn" else budget.learning_rate
 
 
 def depths(budget: Recipe, minutes: float) -> Study:
