@@ -1,6 +1,7 @@
 """What pages share: what is kept between reruns and in the address, and how charts are shown."""
 
 import asyncio
+import gc
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -37,7 +38,11 @@ Stamp = tuple[tuple[str, int], ...]
 def variants_at(stamp: Stamp) -> tuple[dict[str, Classifier], list[str]]:
     """Every variant that can serve, and what is wrong with the others."""
     start_decoding()  # the first visitor is about to choose a photo
-    return open_variants(checkpoints_folder())
+    opened = open_variants(checkpoints_folder())
+    # Streamlit looks for garbage after each run of a page, and all threads wait for it meanwhile.
+    # Nearly all that it would look through is there by now, and is none.
+    gc.freeze()
+    return opened
 
 
 # An answer keeps one core busy: on each one at a time, or all would be late. Whoever comes when so
@@ -54,7 +59,7 @@ def photo_in(data: bytes) -> Image.Image:
         return read_photo(data)
 
 
-@st.cache_resource(max_entries=32, scope="session", show_spinner=False)
+@st.cache_resource(max_entries=16, scope="session", show_spinner=False)
 def answer_to(data: bytes, variant: str, stamp: Stamp, box: Box | None = None) -> Answer:
     """What a variant says about the photo in an uploaded file, or a box of it; may be BusyError."""
     variants, _ = variants_at(stamp)

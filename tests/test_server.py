@@ -77,6 +77,14 @@ def test_nothing_of_a_visit_is_left_once_it_is_over(server: tuple[str, int]) -> 
     wait_until(lambda: kept(host) == (0, 0))
 
 
+def test_of_a_photo_that_another_takes_the_place_of_nothing_is_left(visit: Visit) -> None:
+    first, second = (encode(draw_bird(colour, (640, 480)), "PNG") for colour in ("red", "blue"))
+    visit.upload("bird.png", first)
+    wait_until(lambda: kept(visit.host)[0] == len(first))
+    visit.upload("bird.png", second)
+    wait_until(lambda: kept(visit.host)[0] == len(second))
+
+
 def kept(host: str) -> tuple[int, int]:
     """Bytes of uploads, and of pictures to be shown, that the server holds."""
     text = requests.get(f"http://{host}/_stcore/metrics", timeout=20).text

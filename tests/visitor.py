@@ -61,6 +61,7 @@ class Visit:
         self.http.get(f"{self.address}/_stcore/health", timeout=20).raise_for_status()
         self.session_id = ""
         self.widgets: dict[str, str] = {}
+        self.held = ""  # the address of the file that the page's widget holds
 
     def rerun(self, *states: WidgetState) -> str:
         """Run the page; returns everything that it sent, as text."""
@@ -93,7 +94,10 @@ class Visit:
     def put(
         self, name: str, data: bytes, headers: dict[str, str]
     ) -> tuple[requests.Response, WidgetState]:
-        """Send a file to the address that the server names; returns its answer and the widget."""
+        """Send a file to the address that the server names; returns its answer and the widget.
+
+        As in a browser the file that it takes the place of is deleted first.
+        """
         message = BackMsg()
         message.file_urls_request.file_names.append(name)
         message.file_urls_request.session_id = self.session_id
@@ -101,12 +105,20 @@ class Visit:
         while (answer := self.receive()).WhichOneof("type") != "file_urls_response":
             pass
         (urls,) = answer.file_urls_response.file_urls
+        if self.held:
+            self.http.delete(
+                f"{self.address}{self.held}",
+                json={"sessionId": self.session_id},
+                headers=headers,
+                timeout=60,
+            ).raise_for_status()
         response = self.http.put(
             f"{self.address}{urls.upload_url}",
             files={"file": (name, data, "image/jpeg")},
             headers=headers,
             timeout=60,
         )
+        self.held = urls.delete_url if response.ok else ""
         state = FileUploaderState()
         state.uploaded_file_info.add(
             file_id=urls.file_id, name=name, size=len(data), file_urls=urls
