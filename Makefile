@@ -55,6 +55,6 @@ help: ## List these targets
 	$(BIN)/pip install --quiet --requirement requirements.txt
 	@touch $@
 
-.venv/all: .venv/app trainer/requirements.txt tests/requirements.txt
+.venv/all: .venv/app trainer/requirements.txt cluster-requirements.txt tests/requirements.txt
 	$(BIN)/pip install --quiet --requirement tests/requirements.txt
 	@touch $@

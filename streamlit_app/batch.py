@@ -1,6 +1,7 @@
 """A folder of photos to a table: `python -m streamlit_app.batch FOLDER --out birds.csv`.
 
-Started again it goes on where it stopped: photos that the table already has are skipped.
+Started again it goes on where it stopped: photos that the table already has are skipped. With
+--cluster the machines of a Ray cluster share the photos (cluster.py).
 """
 
 import argparse
@@ -79,7 +80,7 @@ def answer_files(
 
         def start(count: int) -> Iterator[Future[list[tuple[Row, str]]]]:
             return (
-                pool.submit(_answer_batch, classifier, batch, thumbnails)
+                pool.submit(answer_batch, classifier, batch, thumbnails)
                 for batch in islice(batches, count)
             )
 
@@ -92,9 +93,10 @@ def answer_files(
             pool.shutdown(cancel_futures=True)
 
 
-def _answer_batch(
-    classifier: Classifier, files: Sequence[File], thumbnails: bool
+def answer_batch(
+    classifier: Classifier, files: Sequence[File], thumbnails: bool = False
 ) -> list[tuple[Row, str]]:
+    """What `answer_files` gives for a few files, all at once and in this thread."""
     side, variant = classifier.image_size, classifier.name
     photos, faults = zip(*(_read(read, side, thumbnails) for _, read in files), strict=True)
     answered: Iterator[Row] = iter(())
@@ -256,7 +258,20 @@ def open_variant(name: str | None) -> Classifier:
     return Classifier(folders[chosen])
 
 
-def fill_table(folder: Path, table: Path, classifier: Classifier) -> str:
+def answer_folder(classifier: Classifier, folder: Path, names: Sequence[str]) -> Generator[Row]:
+    """The row of each of these photos in the folder, in order."""
+    files = [(name, partial(photo_bytes, folder / name)) for name in names]
+    with contextlib.closing(answer_files(classifier, files)) as answers:
+        yield from (row for row, _ in answers)
+
+
+# As answer_folder does, but maybe elsewhere and in another order.
+AnswerFolder = Callable[[Classifier, Path, Sequence[str]], Generator[Row]]
+
+
+def fill_table(
+    folder: Path, table: Path, classifier: Classifier, answer: AnswerFolder = answer_folder
+) -> str:
     """Add a row to the table for each photo in the folder that it lacks.
 
     Returns: one sentence on what was done. Raises: ValueError, OSError as `open_table`.
@@ -265,12 +280,11 @@ def fill_table(folder: Path, table: Path, classifier: Classifier) -> str:
         photos = photo_files(folder)
         new = [name for name in photos if harmless(name) not in known]
         unread = 0
-        files = [(name, partial(photo_bytes, folder / name)) for name in new]
         bar = tqdm(total=len(photos), initial=len(photos) - len(new), unit="photo")
-        with bar, contextlib.closing(answer_files(classifier, files)) as answers:
+        with bar, contextlib.closing(answer(classifier, folder, new)) as answers:
             while batch := list(islice(answers, AT_ONCE)):
                 lines = io.StringIO(newline="")
-                for row, _ in batch:
+                for row in batch:
                     write_row(lines, cells(row))
                     unread += bool(row.error)
                 file.write(lines.getvalue())
@@ -282,6 +296,17 @@ def fill_table(folder: Path, table: Path, classifier: Classifier) -> str:
     )
 
 
+def cluster_at(address: str) -> AnswerFolder:
+    """Has photos answered by the Ray cluster at that address; raises ValueError."""
+    try:
+        from streamlit_app import cluster  # only who asks for a cluster needs Ray
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"--cluster needs {error.name}: pip install --requirement cluster-requirements.txt"
+        ) from error
+    return partial(cluster.answer_folder, address)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Fill the table named on the command line."""
     parser = argparse.ArgumentParser("python -m streamlit_app.batch", description=__doc__)
@@ -290,11 +315,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--variant", help="a folder in checkpoints/ (default: the best on val photos)"
     )
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="of the Ray cluster to use: HOST:PORT of its head, or auto for the one that runs here",
+    )
     given = parser.parse_args(arguments)
     if not given.folder.is_dir():
         sys.exit(f"{given.folder} is not a folder: name the one that the photos are in.")
     try:
-        print(fill_table(given.folder, given.out, open_variant(given.variant)))
+        answer = cluster_at(given.cluster) if given.cluster else answer_folder
+        print(fill_table(given.folder, given.out, open_variant(given.variant), answer))
     except (CheckpointError, ValueError) as error:
         sys.exit(str(error))
     except OSError as error:

@@ -75,12 +75,14 @@ class Answer:
 class Classifier:
     """A checkpoint that answers batches of photos, from any number of threads at once.
 
-    name: of its folder. norm: the key of its normalisation. image_size: the side in pixels that
-    photos are squeezed to. species: their names, in the order of the answers.
+    folder: the checkpoint's. name: of that folder. norm: the key of its normalisation. image_size:
+    the side in pixels that photos are squeezed to. species: their names, in the order of the
+    answers.
     """
 
     def __init__(self, folder: Path) -> None:
         """Open and try out `folder`/model.onnx; raises CheckpointError."""
+        self.folder = folder
         self.name = folder.name
         self._name = f"The checkpoint {folder.name}"
         path = folder / "model.onnx"

@@ -2,6 +2,9 @@
 
 import io
 import json
+import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -108,3 +111,34 @@ def checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     colour_checkpoint(folder / "bn")
     monkeypatch.setenv("PLUMAGE_CHECKPOINTS", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def machines() -> Iterator[str]:
+    """The address of a Ray cluster of two machines, both this one, with a core each."""
+    # No token in the home of whoever runs the tests, no usage statistics.
+    os.environ |= {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+    from ray.cluster_utils import Cluster
+
+    options = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
+    both = Cluster(initialize_head=True, head_node_args=options | {"include_dashboard": False})
+    try:
+        both.add_node(**options)
+        both.wait_for_nodes(timeout=120)
+        yield both.address
+    finally:
+        both.shutdown()
+
+
+@pytest.fixture
+def cluster(machines: str) -> Iterator[str]:
+    """The address of that cluster, for a test that fails where it takes minutes."""
+
+    def give_up(*_: object) -> None:
+        raise TimeoutError("the cluster did not answer in 5 minutes")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(300)
+    yield machines
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)

@@ -60,8 +60,13 @@ def test_the_app_imports_only_what_its_requirements_name() -> None:
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     required = {line.split(">")[0].strip() for line in lines if line and line[0] != "#"}
     known = {"PIL": "pillow", "pillow_heif": "pillow-heif"}
-    others = set().union(*map(packages, APP)) - sys.stdlib_module_names - {"streamlit_app"}
+    others = set().union(*map(packages, APP)) - sys.stdlib_module_names - {"streamlit_app", "ray"}
     assert {known.get(package, package) for package in others} <= required
+
+
+@pytest.mark.parametrize("path", APP + TRAINER, ids=name)
+def test_only_what_runs_on_a_cluster_imports_ray(path: Path) -> None:
+    assert path.name == "cluster.py" or "ray" not in packages(path)
 
 
 def test_the_app_runs_where_torch_and_the_trainer_are_not_installed() -> None:

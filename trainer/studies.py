@@ -4,15 +4,17 @@
     python -m trainer.studies --list
 
 What is done already is skipped, what was interrupted goes on, and several of these commands
-started side by side share the work: on two cores, two of them with OMP_NUM_THREADS=1 each. The
-answer is one tidy table, checkpoints/studies/NAME.csv, in whose last row of a run that diverged the
-loss is missing; beside it NAME.json says what all runs have in common and what they show.
+started side by side share the work: on two cores, two of them with OMP_NUM_THREADS=1 each. With
+--cluster the runs are spread over the machines of a Ray cluster (trainer/cluster.py). The answer is
+one tidy table, checkpoints/studies/NAME.csv, in whose last row of a run that diverged the loss is
+missing; beside it NAME.json says what all runs have in common and what they show.
 """
 
 import json
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -41,6 +43,9 @@ TABLES = CHECKPOINTS / "studies"
 CORES = 2  # that a study's minutes are of
 WATCHED = 8  # val photos of each species whose features are watched
 
+# Makes one or more of the runs in these folders by their recipes; False where none is left.
+Make = Callable[[Study, Mapping[Path, Recipe], PhotoFolder], bool]
+
 
 def main(arguments: list[str]) -> int:
     """Run the command; returns the exit status: 0, 2 for what the user can mend, 130 if stopped."""
@@ -55,7 +60,8 @@ def main(arguments: list[str]) -> int:
             print(f"{name:18} {len(study.changes):3} runs  {study.question}")
         return 0
     try:
-        run_study(command.name, Path(command.data), Path(command.output), command.full)
+        data, output = Path(command.data), Path(command.output)
+        run_study(command.name, data, output, command.full, command.cluster)
     except (PhotoSetError, TrainingError, ExportError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -82,11 +88,15 @@ class Command:
     full: bool = False
     """Train on all photos, for as many epochs and at as many pixels as the best recipe, however
     long it takes; the table takes the place of the small one's."""
+    cluster: str | None = None
+    """Make the runs on a Ray cluster: HOST:PORT of its head, `auto` for the one that runs here."""
     list: bool = False
     """Say which studies there are."""
 
 
-def run_study(name: str, data: Path, output: Path, full: bool = False) -> None:
+def run_study(
+    name: str, data: Path, output: Path, full: bool = False, cluster: str | None = None
+) -> None:
     """Do what is not done yet of a study, as far as its minutes go, and write its table."""
     keep_memory()
     torch.set_flush_denormal(True)
@@ -94,26 +104,40 @@ def run_study(name: str, data: Path, output: Path, full: bool = False) -> None:
     home = output / "studies" / (f"{name}-full" if full else name)
     source = PhotoFolder(data)
     source.check()
-    with tqdm(desc=name, unit=" runs", position=1) as bar:
+    with maker(cluster) as make, tqdm(desc=name, unit=" runs", position=1) as bar:
         while True:
             table = finished_runs(study, home)
             recipes = study.recipes(table)
-            waiting = [run for run in recipes if not finished(home / run)]
+            waiting = {
+                home / run: replace(recipe, data=str(data), output=str(output))
+                for run, recipe in recipes.items()
+                if not finished(home / run)
+            }
             bar.total, bar.n = len(recipes), len(recipes) - len(waiting)
             bar.refresh()
-            if not within_time(study, table) or not any(
-                run_if_free(
-                    study,
-                    home / run,
-                    replace(recipes[run], data=str(data), output=str(output)),
-                    source,
-                )
-                for run in waiting
-            ):
+            if not make(study, waiting if within_time(study, table) else {}, source):
                 break
             write_table(name, study, home, source)
     write_table(name, study, home, source)
     report_progress(name, study, home)
+
+
+def maker(cluster: str | None) -> AbstractContextManager[Make]:
+    """What makes runs: on the cluster at that address, or one after the other here."""
+    if cluster is None:
+        return nullcontext(make_first_free)
+    try:
+        from trainer.cluster import joined  # only who asks for a cluster needs Ray
+    except ModuleNotFoundError as error:
+        raise TrainingError(
+            f"--cluster needs {error.name}: pip install --requirement cluster-requirements.txt"
+        ) from error
+    return joined(cluster)
+
+
+def make_first_free(study: Study, recipes: Mapping[Path, Recipe], source: PhotoFolder) -> bool:
+    """Make the first of these runs that no other command is at; False where there is none."""
+    return any(run_if_free(study, folder, recipes[folder], source) for folder in recipes)
 
 
 def run_if_free(study: Study, folder: Path, recipe: Recipe, source: PhotoFolder) -> bool:
