@@ -39,7 +39,7 @@ class Command:
     checkpoints: Path = CHECKPOINTS
     """Folder of the checkpoints."""
     variant: str = "bin"
-    """The checkpoint that is asked about labels and about which way is up."""
+    """The checkpoint that is asked about labels."""
 
 
 def main(arguments: list[str]) -> int:
@@ -70,7 +70,8 @@ def audit(command: Command) -> None:
         raise PhotoSetError(f"{command.data} is not a folder.")
     if command.fix:
         check_target(command.data, command.fix)
-    findings = examine(survey(command.data, command.output / "cache"), model)
+    photos = survey(command.data, command.output / "cache")
+    findings = examine(photos, command.checkpoints, command.variant)
     home = command.output / "audit"
     try:
         write(findings, home)

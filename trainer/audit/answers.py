@@ -1,71 +1,123 @@
-"""What a checkpoint answers on a photo set, upright and upside down."""
+"""What checkpoints answer on a photo set, fast enough for tens of thousands of photos.
+
+A quick network looks at every photo, a careful one where the two may differ.
+"""
 
 import json
 import os
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 from numpy.typing import NDArray
+from onnxruntime.quantization import CalibrationDataReader, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
 from PIL import Image
 from scipy import special
 
 from trainer.audit.survey import Pixels
 
-BATCH = 32
+BATCH = 8  # its layers' maps stay near the core
+QUICK = "torch-bn"  # the variant whose graph is the simplest, so the fastest in 8 bits
+CALIBRATING = 128  # photos that show how large numbers get in the network
+
+Photos = Pixels | NDArray[np.uint8]
 
 
-@dataclass(frozen=True)
-class SetAnswers:
-    """Logits (photos, outputs) of a checkpoint for every photo.
+class Network:
+    """A checkpoint's logits, without its other outputs.
 
     Attributes:
-        upright, flipped: of the photo and of its upside-down copy.
         species: names in the order of the logits.
+        size: of the photos that it takes, in pixels.
         temperature: by which logits are divided before they become probabilities.
     """
 
-    upright: NDArray[np.float32]
-    flipped: NDArray[np.float32]
-    species: tuple[str, ...]
-    temperature: float
+    def __init__(self, model: Path, calibrate_with: Photos | None = None) -> None:
+        """Read a model.onnx; given photos, compute in whole numbers of 8 bits, twice as fast."""
+        whole = onnx.load(model)
+        metadata = {entry.key: entry.value for entry in whole.metadata_props}
+        self.size = int(metadata["image_size"])
+        self.species: tuple[str, ...] = tuple(json.loads(metadata["species"]))
+        self.temperature = float(metadata.get("temperature", 1))
+        graph = onnx.utils.Extractor(whole).extract_model(["photos"], ["logits"])
+        if calibrate_with is not None:
+            which = np.linspace(0, len(calibrate_with) - 1, CALIBRATING).astype(int)
+            graph = _in_8_bits(graph, self._squeezed(calibrate_with, which))
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1  # the threads here have a batch each
+        self.session = onnxruntime.InferenceSession(
+            graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+
+    def logits(
+        self, pixels: Photos, which: NDArray[np.int64], flipped: bool = False
+    ) -> NDArray[np.float32]:
+        """(len(which), outputs) for some photos of (N, S, S, 3), or their upside-down copies."""
+
+        def batch(start: int) -> NDArray[np.float32]:
+            photos = self._squeezed(pixels, which[start : start + BATCH])
+            way = np.ascontiguousarray(photos[:, ::-1]) if flipped else photos
+            return self.session.run(["logits"], {"photos": way})[0]
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            parts = list(pool.map(batch, range(0, len(which), BATCH)))
+        return np.concatenate([np.zeros((0, len(self.species)), np.float32), *parts])
 
     def columns(self, species: Sequence[str]) -> NDArray[np.int64]:
         """(species,) where each species stands in the logits, -1 where the network knows none."""
         return np.array([self.species.index(n) if n in self.species else -1 for n in species])
 
-    def probabilities(self, species: Sequence[str]) -> NDArray[np.float64] | None:
+    def probabilities(
+        self, logits: NDArray[np.float32], species: Sequence[str]
+    ) -> NDArray[np.float64] | None:
         """(photos, species) among these species; None if the network does not know all of them."""
         columns = self.columns(species)
         if (columns < 0).any():
             return None
-        return special.softmax(self.upright[:, columns].astype(float) / self.temperature, axis=1)
+        return special.softmax(logits[:, columns].astype(float) / self.temperature, axis=1)
+
+    def _squeezed(self, pixels: Photos, which: NDArray[np.int64]) -> NDArray[np.uint8]:
+        size = self.size, self.size
+        photos = [Image.fromarray(pixels[i]) for i in which.tolist()]
+        return np.stack([np.asarray(p.resize(size, Image.Resampling.BICUBIC)) for p in photos])
 
 
-def answer(model: Path, pixels: Pixels) -> SetAnswers:
-    """Ask an exported model about every photo, on all cores."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    metadata = session.get_modelmeta().custom_metadata_map
-    size = int(metadata["image_size"])
+def networks(checkpoints: Path, variant: str, pixels: Photos) -> tuple[Network, Network]:
+    """The variant's network, and one for every photo: QUICK in 8 bits, or the same without it."""
+    careful = Network(checkpoints / variant / "model.onnx")
+    model = checkpoints / QUICK / "model.onnx"
+    if not model.exists():
+        return careful, careful
+    quick = Network(model, calibrate_with=pixels)
+    return careful, quick if quick.species == careful.species else careful
 
-    def batch(start: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        indices = range(start, min(start + BATCH, len(pixels)))
-        squeezed = [
-            Image.fromarray(pixels[i]).resize((size, size), Image.Resampling.BICUBIC)
-            for i in indices
-        ]
-        photos = np.stack([np.asarray(photo) for photo in squeezed])
-        turned = np.ascontiguousarray(photos[:, ::-1])
-        upright, flipped = (session.run(["logits"], {"photos": way})[0] for way in (photos, turned))
-        return upright, flipped
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        parts = list(pool.map(batch, range(0, len(pixels), BATCH)))
-    upright, flipped = (np.concatenate(way) for way in zip(*parts, strict=True))
-    species = tuple(json.loads(metadata["species"]))
-    return SetAnswers(upright, flipped, species, float(metadata.get("temperature", 1)))
+class _Batches(CalibrationDataReader):
+    """Batches of photos (N, S, S, 3), one after the other."""
+
+    def __init__(self, photos: NDArray[np.uint8]) -> None:
+        self.left = iter(np.array_split(photos, len(photos) // BATCH))
+
+    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
+        """The next batch, as the network takes it."""
+        batch = next(self.left, None)
+        return None if batch is None else {"photos": batch}
+
+
+def _in_8_bits(graph: onnx.ModelProto, photos: NDArray[np.uint8]) -> onnx.ModelProto:
+    """The graph with its convolutions and sums in 8-bit numbers (Jacob et al. 2018), as large as
+    they get on these photos."""
+    with tempfile.TemporaryDirectory() as home:
+        given, ready, quick = (Path(home) / f"{step}.onnx" for step in ("given", "ready", "quick"))
+        onnx.save(graph, given)
+        quant_pre_process(given, ready, skip_symbolic_shape=True)
+        kinds = ["Conv", "Add", "Relu"]
+        quantize_static(
+            ready, quick, _Batches(photos), op_types_to_quantize=kinds, per_channel=True
+        )
+        return onnx.load(quick)

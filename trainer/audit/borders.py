@@ -54,7 +54,11 @@ def find_border(photo: Photo) -> Border | None:
     if scale < 1:
         size = max(1, round(width * scale)), max(1, round(height * scale))
         photo = cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
+    rim = np.concatenate([photo[0], photo[-1], photo[:, 0], photo[:, -1]])
     for colour, tolerance in TOLERANCE.items():
+        at_rim = rim.max(axis=1) if colour == "black" else 255 - rim.min(axis=1)
+        if (at_rim <= tolerance).mean() < LEAST_EDGE / 4:
+            continue  # most photos end here
         channels: Sequence[Any] = cv2.split(photo if colour == "black" else 255 - photo)
         distance = cv2.max(channels[0], cv2.max(channels[1], channels[2]))
         if found := _polygon(distance, tolerance):
@@ -76,16 +80,16 @@ def inside(border: Border, shape: tuple[int, ...], rim: int = 1) -> Photo:
 def _polygon(distance: Photo, tolerance: int) -> tuple[NDArray, NDArray] | None:
     """The polygon of a photo in its fill, and its edges (n, 2, 2) inside the frame, in pixels."""
     height, width = distance.shape
-    frame = np.concatenate([distance[0], distance[-1], distance[:, 0], distance[:, -1]])
-    if (frame <= tolerance).mean() < LEAST_EDGE / 4:
-        return None  # most photos end here
     bright = np.array(distance > tolerance, np.uint8)
     photo: Photo = cv2.morphologyEx(
         bright, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)
     )  # JPEG specks
-    if not photo.any():
+    rows = np.flatnonzero(photo.any(axis=1))
+    if not len(rows):
         return None
-    hull = cv2.convexHull(cv2.findNonZero(photo))
+    ends = photo[rows].argmax(axis=1), width - 1 - photo[rows, ::-1].argmax(axis=1)
+    outermost = np.concatenate([np.stack([end, rows], axis=1) for end in ends])
+    hull = cv2.convexHull(outermost.astype(np.int32))
     polygon = cv2.approxPolyDP(hull, 1.5, closed=True)[:, 0].astype(np.float64)
     if len(polygon) < 3:
         return None

@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.audit.answers import answer
+from trainer.audit.answers import networks
 from trainer.audit.borders import Border, find_border
 from trainer.audit.duplicates import Relatives, find_relatives, groups
-from trainer.audit.mislabelled import doubtful_labels, own_probabilities
-from trainer.audit.orientation import Flips, flips, upside_down
+from trainer.audit.mislabelled import doubtful_labels, species_probabilities
+from trainer.audit.orientation import Flips, find_flips
 from trainer.audit.quality import Measures, blurred, empty, measure, tiny
 from trainer.audit.shortcuts import Cue, cues, judge
 from trainer.audit.survey import Survey
@@ -32,7 +32,7 @@ class Findings:
         groups: (photos,) numbers; relatives have the same one.
         cues: how well each cue alone tells the species.
         flips: how often each species stands upside down.
-        down: (photos,) whether the network knows each better upside down.
+        turned: (photos,) which stand upside down, in the species that are flipped more than others.
         probabilities: (photos, species), or None where the network cannot give them.
         doubted: photos whose label is probably wrong, the surest first.
     """
@@ -44,7 +44,7 @@ class Findings:
     groups: NDArray[np.int64]
     cues: list[Cue]
     flips: list[Flips]
-    down: NDArray[np.bool_]
+    turned: NDArray[np.bool_]
     probabilities: NDArray[np.float64] | None
     doubted: NDArray[np.int64]
 
@@ -59,12 +59,6 @@ class Findings:
         small = tiny([header.size for header in self.photos.headers])
         blank = empty(self.measures) & ~small
         return {"tiny": small, "empty": blank, "blurred": blurred(self.measures) & ~small & ~blank}
-
-    @cached_property
-    def turned(self) -> NDArray[np.bool_]:
-        """(photos,) which stand upside down, in the species that are flipped more than others."""
-        named = [row.species for row in self.flips if row.named]
-        return self.down & np.isin(np.array(self.photos.species)[self.photos.labels], named)
 
     @cached_property
     def members(self) -> list[NDArray[np.int64]]:
@@ -107,8 +101,8 @@ class Findings:
         return self.photos.species[int(self.probabilities[index].argmax())]
 
 
-def examine(photos: Survey, model: Path) -> Findings:
-    """Look for every fault; `model` is a checkpoint's model.onnx."""
+def examine(photos: Survey, checkpoints: Path, variant: str) -> Findings:
+    """Look for every fault, with the checkpoint of that variant."""
     cv2.setNumThreads(1)  # the threads here have a photo each
     sizes = [header.size for header in photos.headers]
 
@@ -125,12 +119,10 @@ def examine(photos: Survey, model: Path) -> Findings:
     grouped = groups(relatives, len(photos))
     values = cues(photos.headers, measures, borders)
     judged = [judge(name, v, photos.labels, grouped, photos.species) for name, v in values.items()]
-    answers = answer(model, photos.pixels)
-    own = answers.columns(photos.species)[photos.labels]
-    down = upside_down(answers.upright, answers.flipped, own)
-    probabilities = answers.probabilities(photos.species)
-    if probabilities is None:
-        probabilities = own_probabilities(answers.upright, photos.labels, len(photos.species))
+    careful, quick = networks(checkpoints, variant, photos.pixels)
+    logits = quick.logits(photos.pixels, np.arange(len(photos)))
+    flipped, turned = find_flips(quick, photos, logits)
+    probabilities = species_probabilities(careful, quick, photos, logits)
     none = np.array([], dtype=np.int64)
     doubted = none if probabilities is None else doubtful_labels(photos.labels, probabilities)
     return Findings(
@@ -140,8 +132,8 @@ def examine(photos: Survey, model: Path) -> Findings:
         relatives,
         grouped,
         judged,
-        flips(down, photos.labels, photos.species),
-        down,
+        flipped,
+        turned,
         probabilities,
         doubted,
     )

@@ -8,9 +8,33 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from trainer.audit.answers import Network
+from trainer.audit.survey import Survey
+
 SURE = 0.9  # probability of another species from which on a label is doubted
 UNLIKELY = 0.02  # probability of the photo's own species up to which it is
 LEAST_ACCURACY = 0.6  # under it the answers say more of the network than of the labels
+
+
+def species_probabilities(
+    careful: Network, quick: Network, photos: Survey, logits: NDArray[np.float32]
+) -> NDArray[np.float64] | None:
+    """Probabilities (photos, species), or None where neither network nor set can give them.
+
+    Args:
+        careful: asked where the quick network sees another species than the label says.
+        quick: it knows the same species.
+        photos: the set.
+        logits: (photos, outputs) of the quick network.
+    """
+    probabilities = quick.probabilities(logits, photos.species)
+    if probabilities is None:
+        return own_probabilities(logits, photos.labels, len(photos.species))
+    unsure = np.flatnonzero(probabilities.argmax(axis=1) != photos.labels)
+    if careful is not quick:
+        answers = careful.logits(photos.pixels, unsure)
+        probabilities[unsure] = careful.probabilities(answers, photos.species)
+    return probabilities
 
 
 def own_probabilities(

@@ -6,6 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from trainer.audit.answers import Network
+from trainer.audit.survey import Survey
+from trainer.training import spread
+
+LOOKED_AT = 150  # photos of a species that are turned over to see whether it is flipped
 USUAL = 0.15  # share of upright photos that a network likes better upside down, at most
 LEAST = 0.3  # share from which on a species is named
 ROUNDING = 0.01  # in a logit: what does not care which way is up differs by less
@@ -18,7 +23,7 @@ class Flips:
 
     Attributes:
         species: its name.
-        photos: how many there are.
+        photos: how many were looked at.
         flipped: how many of them the network knows better upside down.
         named: whether that is more than upright photos have.
     """
@@ -27,6 +32,32 @@ class Flips:
     photos: int
     flipped: int
     named: bool
+
+
+def find_flips(
+    network: Network, photos: Survey, logits: NDArray[np.float32]
+) -> tuple[list[Flips], NDArray[np.bool_]]:
+    """How often each species stands upside down, and (photos,) which photos of those named do.
+
+    Args:
+        network: it is asked about upside-down copies: of some photos of each species, then of all
+            of the species named.
+        photos: the set.
+        logits: (photos, outputs) of the network for the photos as they are.
+    """
+    own, down = network.columns(photos.species)[photos.labels], np.zeros(len(photos), bool)
+
+    def look(which: NDArray[np.int64]) -> None:
+        flipped = network.logits(photos.pixels, which, flipped=True)
+        down[which] = upside_down(logits[which], flipped, own[which])
+
+    some = np.array(spread(photos.labels, LOOKED_AT))
+    look(some)
+    rows = flips(down[some], photos.labels[some], photos.species)
+    named = [photos.species.index(row.species) for row in rows if row.named]
+    of_named = np.flatnonzero(np.isin(photos.labels, named))
+    look(np.setdiff1d(of_named, some))
+    return rows, down & np.isin(photos.labels, named)
 
 
 def upside_down(

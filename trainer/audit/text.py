@@ -84,10 +84,11 @@ def _orientation(findings: Findings) -> Iterator[str]:
         return
     told = [f"{row.species} ({row.flipped / row.photos:.0%})" for row in named]
     yield f"Often upside down: {_listed(told)}."
-    yield (
-        "A network judges single photos; about one in ten is judged wrongly, so look before you "
-        "trust one. --fix turns them."
-    )
+    others = [row for row in findings.flips if not row.named]
+    if others:
+        wrong = sum(row.flipped for row in others) / sum(row.photos for row in others)
+        yield f"In the other species {wrong:.0%} seem so too: so often it is judged wrongly."
+    yield "A network judges single photos: look before you trust one. --fix turns them."
 
 
 def _labels(findings: Findings) -> Iterator[str]:

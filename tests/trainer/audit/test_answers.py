@@ -1,21 +1,47 @@
+from pathlib import Path
+
 import numpy as np
+import pytest
 
 from tests.conftest import SPECIES, colour_checkpoint, draw_bird
-from trainer.audit.answers import answer
-from trainer.audit.survey import Pixels
+from trainer.audit.answers import QUICK, Network, networks
 
 
-def test_every_photo_is_answered_upright_and_upside_down(tmp_path):
+@pytest.fixture
+def pixels() -> np.ndarray:
     photos = [draw_bird(colour, (160, 160)) for colour in ("red", "blue", "red")]
-    pixels = Pixels([np.stack([np.asarray(photo) for photo in photos])])
-    answers = answer(colour_checkpoint(tmp_path / "bn") / "model.onnx", pixels)
-    assert [SPECIES[i] for i in answers.upright.argmax(axis=1)] == [
-        "Red-Bird",
-        "Blue-Bird",
-        "Red-Bird",
-    ]
-    np.testing.assert_allclose(answers.flipped, answers.upright, atol=1e-4)
-    assert answers.columns(["Blue-Bird", "Dodo"]).tolist() == [2, -1]
-    assert answers.probabilities(["Blue-Bird", "Dodo"]) is None
-    some = answers.probabilities(["Blue-Bird", "Red-Bird"])
+    return np.stack([np.asarray(photo) for photo in photos])
+
+
+def answered(network: Network, pixels: np.ndarray) -> list[str]:
+    logits = network.logits(pixels, np.arange(len(pixels)))
+    return [SPECIES[i] for i in logits.argmax(axis=1)]
+
+
+@pytest.mark.parametrize("in_8_bits", [False, True])
+def test_photos_are_answered_upright_and_upside_down(tmp_path: Path, pixels, in_8_bits):
+    model = colour_checkpoint(tmp_path / "bn") / "model.onnx"
+    network = Network(model, calibrate_with=pixels if in_8_bits else None)
+    assert answered(network, pixels) == ["Red-Bird", "Blue-Bird", "Red-Bird"]
+    upright, flipped = (network.logits(pixels, np.array([1, 2]), way) for way in (False, True))
+    assert len(upright) == 2
+    np.testing.assert_allclose(flipped, upright, atol=1e-4)
+
+
+def test_probabilities_are_of_the_species_asked_for_and_none_where_one_is_unknown(
+    tmp_path: Path, pixels
+):
+    network = Network(colour_checkpoint(tmp_path / "bn") / "model.onnx")
+    logits = network.logits(pixels, np.arange(3))
+    assert network.columns(["Blue-Bird", "Dodo"]).tolist() == [2, -1]
+    assert network.probabilities(logits, ["Blue-Bird", "Dodo"]) is None
+    some = network.probabilities(logits, ["Blue-Bird", "Red-Bird"])
     assert some.argmax(axis=1).tolist() == [1, 0, 1]
+
+
+def test_without_the_quick_variant_the_asked_one_answers_all(tmp_path: Path, pixels):
+    colour_checkpoint(tmp_path / "bin")
+    careful, quick = networks(tmp_path, "bin", pixels)
+    assert careful is quick
+    colour_checkpoint(tmp_path / QUICK)
+    assert answered(networks(tmp_path, "bin", pixels)[1], pixels)[1] == "Blue-Bird"
