@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 
 import cv2
@@ -25,9 +26,15 @@ def page(findings: Findings) -> str:
     )
     (title, counts), *rest = sections(findings)
     examples = dict(_examples(findings))
-    parts = [(name, lines, examples.get(name, [])) for name, lines in rest]
+    parts = [(name, _blocks(lines), examples.get(name, [])) for name, lines in rest]
     template = environment.get_template("page.html")
     return template.render(title=title, counts=counts, parts=parts)
+
+
+def _blocks(lines: Sequence[str]) -> list[tuple[bool, str]]:
+    """The lines of a table as one block, those of sentences as another; whether it is a table."""
+    runs = groupby(lines, key=lambda line: line.startswith("  "))
+    return [(indented, "\n".join(block)) for indented, block in runs]
 
 
 def _examples(findings: Findings) -> Iterator[tuple[str, list[list[dict[str, str]]]]]:

@@ -64,10 +64,15 @@ def _borders(findings: Findings) -> Iterator[str]:
 
 
 def _shortcuts(findings: Findings) -> Iterator[str]:
-    yield "How well one cue alone tells the species, cross-validated; area 50% is guessing:"
+    chance = findings.cues[0].chance
+    yield (
+        "How well one cue alone tells the species, cross-validated (guessing: accuracy "
+        f"{chance:.1%}, area 50%):"
+    )
+    yield f"  {'':12} accuracy  area"
     for cue in findings.cues:
-        told = f"  {cue.name:12} accuracy {cue.accuracy:6.1%} (guessing {cue.chance:.1%})"
-        yield f"{told}  area {cue.area:4.0%}{'  SHORTCUT' if cue.shortcut else ''}"
+        told = f"  {cue.name:12} {cue.accuracy:8.1%}  {cue.area:4.0%}"
+        yield f"{told}  SHORTCUT" if cue.shortcut else told
     for cue in findings.cues:
         if cue.shortcut:
             yield f"Shortcut: {cue.name}. {_listed(cue.species) or 'No species in particular'}."
