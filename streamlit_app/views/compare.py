@@ -25,10 +25,10 @@ from streamlit_app.species import common_name
 STRENGTH = 0.6  # how opaque the hottest colour is
 CARD_SIDE = 512  # pixels of a photo that is shown a quarter as wide as the page
 # Two cards beside each other on a phone, four on a desk.
-# The chart is drawn last: what comes below it keeps its place meanwhile.
+# The chart is drawn last, and a picture is fetched: what comes below keeps its place meanwhile.
 GRID = """<style>
 .st-key-chances { min-height: 13.75rem; }
-.st-key-cards img { aspect-ratio: var(--ratio); }
+.st-key-cards .stElementContainer:first-child { aspect-ratio: var(--ratio); }
 .st-key-cards { display: grid; gap: 1rem;
     grid-template-columns: repeat(auto-fill, minmax(max(8rem, 22%), 1fr)); }
 </style>"""

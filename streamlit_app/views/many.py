@@ -14,7 +14,7 @@ from streamlit_app.batch import (
     write_row,
     write_zip,
 )
-from streamlit_app.classifier import none_of
+from streamlit_app.classifier import PROMISED, none_of
 from streamlit_app.photos import SUFFIXES
 from streamlit_app.serving import TABLES, Stamp, choose_variant, if_not_busy, variants_to_serve
 from streamlit_app.species import common_name
@@ -22,7 +22,8 @@ from streamlit_app.species import common_name
 # The server holds the photos in memory, and a ZIP of them once more while it is downloaded.
 MOST_PHOTOS = 200
 MOST_MEGABYTES = 400
-UNREAD = "Not read"  # the ZIP's folder for files without a species
+ROW = 66  # pixels; long text is wrapped in rows of more than 64
+UNREAD = "Not read"  # in the table and as the ZIP's folder, for files without a species
 # By the upload's id: what the table says of it, and its thumbnail's address.
 Rows = dict[str, tuple[Row, str]]
 # On a phone the filters below the summary, which is filled last, keep their place meanwhile.
@@ -98,8 +99,8 @@ def choose_rows(rows: Rows, species: list[str]) -> list[str]:
 
 
 def species_of(name: str, row: Row) -> str:
-    """The species corrected by hand, or else the network's; empty where there is neither."""
-    return st.session_state.corrections.get(name, row.species)
+    """The species corrected by hand, or else the network's; UNREAD where there is neither."""
+    return st.session_state.corrections.get(name, row.species or UNREAD)
 
 
 def show_table(rows: Rows, shown: list[str], species: list[str]) -> None:
@@ -110,60 +111,65 @@ def show_table(rows: Rows, shown: list[str], species: list[str]) -> None:
         st.session_state.key = key
         st.session_state.table = table_of(rows, shown)
     table = st.session_state.table
+    unread = [UNREAD] if any(rows[name][0].error for name in shown) else []
     edited = st.data_editor(
         table,
         key=key,
         hide_index=True,
-        row_height=64,
-        height=min(64 * len(table) + 40, 640),
+        row_height=ROW,
+        height=min(ROW * len(table) + 40, 640),
         disabled=[column for column in table if column != "Species"],
         placeholder="",
         alt="Your photos, with the species of each",
         column_config={
             "Photo": st.column_config.ImageColumn(width=72),
             "Species": st.column_config.SelectboxColumn(
-                width=170, options=species, required=True, help="Click twice to correct it"
+                width=166,
+                options=species + unread,
+                required=True,
+                help="Click twice to correct it",
             ),
             "Sure": st.column_config.ProgressColumn(
-                width=114, format="%.1f%%", min_value=0, max_value=100
+                width=108, format="%.1f%%", min_value=0, max_value=100
             ),
-            "Second guess": st.column_config.TextColumn(width=170),
-            "One of": st.column_config.TextColumn(
-                width=240, help="95 times in 100 the bird is among these"
+            "Second guess": st.column_config.TextColumn(width=166),
+            "Note": st.column_config.TextColumn(
+                width=310,
+                help="What is wrong with the file, or the species among which the bird is "
+                f"{100 * PROMISED:.0f} times in 100",
             ),
-            "Taken": st.column_config.DatetimeColumn(width=150, format="YYYY-MM-DD HH:mm"),
-            "File": st.column_config.TextColumn(width=180),
-            "What is wrong": st.column_config.TextColumn(width=600),
+            "Taken": st.column_config.DatetimeColumn(width=140, format="YYYY-MM-DD HH:mm"),
+            "File": st.column_config.TextColumn(width=154),
         },
     )
     for name, chosen in zip(shown, edited["Species"], strict=True):
-        if not pd.isna(chosen) and chosen != rows[name][0].species:
+        if not pd.isna(chosen) and chosen != (rows[name][0].species or UNREAD):
             st.session_state.corrections[name] = chosen
         else:
             st.session_state.corrections.pop(name, None)
 
 
 def table_of(rows: Rows, shown: list[str]) -> pd.DataFrame:
-    """The rows as people read them; what is wrong has a column where something is."""
+    """The rows as people read them; notes have a column where there are any."""
     table = pd.DataFrame(
         [
             {
                 "Photo": picture,
-                "Species": species_of(name, row) or None,
+                "Species": species_of(name, row),
                 # Never rounded to certainty.
                 "Sure": None if row.probability is None else min(100 * row.probability, 99.9),
                 "Second guess": row.second_species,
-                "One of": row.one_of,
+                # One species among which the bird is would say no more than the first column.
+                "Note": row.error or (f"One of {row.one_of}" if ";" in row.one_of else ""),
                 # Without its zone: what the clock in the camera showed.
                 "Taken": pd.to_datetime(row.taken[:19] or None),
                 "File": row.file,
-                "What is wrong": row.error,
             }
             for name in shown
             for row, picture in [rows[name]]
         ]
     )
-    return table if any(table["What is wrong"]) else table.drop(columns="What is wrong")
+    return table if any(table["Note"]) else table.drop(columns="Note")
 
 
 def show_summary(rows: Rows) -> None:
@@ -189,7 +195,7 @@ def show_downloads(rows: Rows, uploads: list[UploadedFile]) -> None:
 
     def birds_zip() -> io.BytesIO:
         file = io.BytesIO()
-        folders = (corrections.get(name, row.species) or UNREAD for name, (row, _) in rows.items())
+        folders = (corrections.get(name, row.species or UNREAD) for name, (row, _) in rows.items())
         write_zip(
             file,
             ((folder, u.name, u.getvalue()) for folder, u in zip(folders, uploads, strict=True)),

@@ -102,16 +102,7 @@ new PerformanceObserver(list => list.getEntries().forEach(entry => window.moved 
     .observe({type: 'layout-shift'});"""
 
 
-# Of the page that compares, on a desk, it is 0.11.
-@pytest.mark.parametrize(
-    ("name", "size"),
-    [
-        (name, SIZES[s])
-        for name in TAKE_PHOTOS
-        for s in SIZES
-        if (name, s) != ("compare", "desktop")
-    ],
-)
+@pytest.mark.parametrize("name", TAKE_PHOTOS)
 def test_nothing_jumps_while_answering(
     open_page: Open, name: str, kingfisher: Path, size: tuple[int, int]
 ) -> None:

@@ -69,7 +69,7 @@ def test_a_row_corrected_by_hand_is_corrected_in_table_and_folders(
     box = grid.bounding_box()
     assert box is not None
     # The second column of the first row; the table is painted, so it is pointed at.
-    x, y = box["x"] + 72 + 80, box["y"] + 40 + 32
+    x, y = box["x"] + 72 + 80, box["y"] + 40 + 33
     page.mouse.click(x, y)
     page.keyboard.press("Enter")
     page.keyboard.type("Hoopoe")

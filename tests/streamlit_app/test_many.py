@@ -1,6 +1,7 @@
 import base64
 import csv
 import io
+import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -97,10 +98,22 @@ def test_each_photo_is_a_row_with_its_thumbnail_species_and_second_guess(page: P
 def test_a_bad_file_is_one_row_that_says_why_before_the_others(page: Page) -> None:
     page.drop({**BIRDS, "bad.jpg": b"no photo"})
     assert page.table["File"][0] == "bad.jpg"
-    assert "not a JPEG" in page.table["What is wrong"][0]
-    assert pd.isna(page.table["Species"][0])
+    assert "not a JPEG" in page.table["Note"][0]
+    assert page.table["Species"][0] == "Not read"
     assert "3 photos named, 1 could not be read." in page.words()
     assert "Not read/bad.jpg" in page.zip().namelist()
+    assert not page.csv()[3]["corrected species"]
+
+
+def test_a_note_names_the_species_among_which_the_bird_is_where_there_are_several(
+    page: Page, checkpoints: Path
+) -> None:
+    colour_checkpoint(checkpoints / "bn", set_thresholds=json.dumps({"0.9": 0.5, "0.95": 0.1}))
+    page.drop({**BIRDS, "grey.jpg": encode(Image.new("RGB", (64, 64), (128, 128, 128)))})
+    for row, note in zip(page.csv(), page.table["Note"], strict=True):
+        assert note == (f"One of {row['one of']}" if ";" in row["one of"] else "")
+    assert any(page.table["Note"])
+    assert not all(page.table["Note"])
 
 
 def test_a_photo_of_no_bird_says_so_and_has_a_folder_of_its_own(page: Page) -> None:
