@@ -90,6 +90,8 @@ def write_report(folder: Path, accuracy: float = 0.8) -> None:
         "seconds": 1800.0,
         "metrics": dict.fromkeys(("train", "val", "test"), scores),
         "photos": {"train": {"count": 900}, "val": {"count": 60}, "test": {"count": 120}},
+        "novelty": {"threshold": 5.0, "accepted": {"val": 0.95, "test": 0.94}},
+        "prediction_sets": draw_prediction_sets(),
     }
     (folder / "report.json").write_text(json.dumps(report))
     rows = [
@@ -125,7 +127,71 @@ def write_results(checkpoints: Path, variants: Sequence[str] = SEVEN) -> dict[st
         write_report(checkpoints / name, accuracy)
         accuracies[name] = [accuracy - 0.03, accuracy - 0.02, accuracy - 0.01]
     write_short_runs(checkpoints, accuracies)
+    (checkpoints / "strangers.json").write_text(json.dumps(draw_strangers(variants)))
+    (checkpoints / "shortcut.json").write_text(json.dumps(draw_shortcut()))
     return comparison
+
+
+def draw_strangers(variants: Sequence[str]) -> dict[str, Any]:
+    """What strangers.json holds, with the scores that were compared."""
+    rng, kinds = np.random.default_rng(0), ("no bird", "other birds")
+    return {
+        "photos": {"no bird": 30, "other birds": 20},
+        "variants": {
+            name: {
+                kind: {"auroc": score(rng.uniform(0.7, 0.95)), "falsely_accepted": rng.uniform()}
+                for kind in kinds
+            }
+            for name in variants
+        },
+        "scores": {
+            name: {kind: {"energy": 0.8, "novelty": rng.uniform(0.85, 0.95)} for kind in kinds}
+            for name in variants
+        },
+    }
+
+
+def draw_prediction_sets() -> dict[str, Any]:
+    """What report.json holds of sets of species: the fourth species is held least."""
+    held = [0.95, 0.9, 0.92, 0.7, 0.97, 0.96]
+    return {
+        level: {
+            "coverage": sum(held) / len(held),
+            "size": 1.5,
+            "single": 0.6,
+            "species_coverage": held,
+            "species_size": [1.1, 1.2, 1.3, 2.4, 1.5, 1.6],
+        }
+        for level in ("0.9", "0.95")
+    }
+
+
+def draw_shortcut() -> dict[str, Any]:
+    """What shortcut.json holds: whole photos make a shortcut of the corners, crops do not."""
+
+    def network(corners: float) -> dict[str, Any]:
+        heatmap = np.ones((16, 16))
+        heatmap[:2, :2] = 1 + corners
+        groups = {"all": score(0.6), "bordered": score(0.7), "others": score(0.5)}
+        return {
+            "accuracy": dict.fromkeys(("clean", "published", "black", "mirrored"), groups),
+            "answered_bordered": dict.fromkeys(("clean", "published", "black", "mirrored"), groups),
+            "heatmaps": {
+                asked: {"share": score(corners / 10), "map": heatmap.tolist()}
+                for asked in ("clean", "black")
+            },
+        }
+
+    return {
+        "bordered": ["Red-Bird", "Blue-Bird"],
+        "pairs": {
+            way: {
+                "trained": {"clean": network(0.5), "bordered": network(corners)},
+                "bordered_less_clean": {"clean": {"bordered": score(lost), "others": score(0.01)}},
+            }
+            for way, corners, lost in (("none", 3.0, -0.3), ("crops", 1.0, -0.01))
+        },
+    }
 
 
 def study_history(settings: dict[str, Any], accuracy: float | None) -> list[dict[str, Any]]:

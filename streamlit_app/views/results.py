@@ -8,12 +8,14 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from streamlit_app import charts, results, studies
+from streamlit_app import result_charts, results, studies, study_charts
 from streamlit_app.best import best_first
 from streamlit_app.classifier import checkpoints_folder
 from streamlit_app.results import CONSENSUS, Comparison, Reports, ResultsError
 from streamlit_app.serving import choose_in_address, described, show_chart, tabs_in_address
 from streamlit_app.species import common_name
+from streamlit_app.tabs.doubt import show_doubt
+from streamlit_app.tabs.shortcut import show_shortcut
 
 COMMAND = "`python -m trainer.comparison --data PHOTOS`"
 STUDY = "`python -m trainer.studies norms --data PHOTOS`"
@@ -43,7 +45,7 @@ def show_scores(reports: Reports, short_runs: pd.DataFrame, comparison: Comparis
     left, right = st.columns([3, 2], gap="medium")
     with left:
         show_chart(
-            charts.accuracy_intervals(table, short_runs, photos["test"]["count"]),
+            result_charts.accuracy_intervals(table, short_runs, photos["test"]["count"]),
             "Accuracy of each variant on test photos; the table has the numbers",
             table,
             "scores",
@@ -88,6 +90,7 @@ def show_scores(reports: Reports, short_runs: pd.DataFrame, comparison: Comparis
 def show_pairs(reports: Reports, comparison: Comparison) -> None:
     """Which variants differ by more than chance."""
     pairs = results.pair_tests(comparison)
+    variants = [name for name in reports if name in comparison["variants"]]
     st.header("Which differences are more than chance?", anchor=False)
     st.markdown(
         f"{results.verdict(comparison)} (McNemar's test on the same {comparison['photos']:,} test "
@@ -97,7 +100,7 @@ def show_pairs(reports: Reports, comparison: Comparison) -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         show_chart(
-            charts.pair_grid(pairs, [name for name in reports if name in comparison["variants"]]),
+            result_charts.pair_grid(pairs, variants),
             "By how many points each variant leads each other; the table has the numbers",
             pairs,
             "pairs",
@@ -134,7 +137,7 @@ def show_learning(histories: pd.DataFrame) -> None:
     for column, split in zip(st.columns(2, gap="medium"), ("train", "val"), strict=True):
         with column:
             show_chart(
-                charts.learning_curves(histories, split, measure),
+                result_charts.learning_curves(histories, split, measure),
                 f"{MEASURES[measure]} of each variant on {split} photos over the epochs",
                 histories[histories["split"] == split],
                 f"learning-{split}",
@@ -172,7 +175,7 @@ def show_closely(reports: Reports, comparison: Comparison) -> None:
     table = results.confusion(comparison, variant)
     with left:
         show_chart(
-            charts.confusion_grid(table, variant),
+            result_charts.confusion_grid(table, variant),
             f"Confusion matrix of {variant}; the table of mistakes has its largest cells",
             table,
             f"confusion-{variant}",
@@ -181,7 +184,7 @@ def show_closely(reports: Reports, comparison: Comparison) -> None:
         show_mistakes(table, species)
         bins = results.reliability(comparison, variant)
         show_chart(
-            charts.reliability_diagram(bins, variant),
+            result_charts.reliability_diagram(bins, variant),
             f"Answers that are right against the probability that {variant} gives them",
             bins,
             f"reliability-{variant}",
@@ -190,7 +193,7 @@ def show_closely(reports: Reports, comparison: Comparison) -> None:
     with left:
         scores = results.species_scores(comparison, variant)
         show_chart(
-            charts.species_dots(scores, variant),
+            result_charts.species_dots(scores, variant),
             f"Recall and F1 of {variant} for each species",
             scores,
             f"species-{variant}",
@@ -198,7 +201,7 @@ def show_closely(reports: Reports, comparison: Comparison) -> None:
     with right:
         errors = results.calibration_errors(comparison, variants)
         show_chart(
-            charts.calibration_bars(errors),
+            result_charts.calibration_bars(errors),
             "Calibration error of each variant before and after its temperature was fitted",
             errors,
             "calibration",
@@ -233,10 +236,10 @@ def show_studies(folder: Path) -> None:
     """The report's other questions, a tab each: the answer, and the chart that shows it."""
     st.header("What else the report asked", anchor=False)
     drawings = {
-        "optimizers": (studies.by_learning_rate, charts.learning_rates),
-        "batch-size": (studies.changes_with_batch, charts.batch_changes),
-        "feature-quantiles": (studies.features_over_epochs, charts.feature_curves),
-        "depth": (studies.by_depth, charts.depth_curves),
+        "optimizers": (studies.by_learning_rate, study_charts.learning_rates),
+        "batch-size": (studies.changes_with_batch, study_charts.batch_changes),
+        "feature-quantiles": (studies.features_over_epochs, study_charts.feature_curves),
+        "depth": (studies.by_depth, study_charts.depth_curves),
     }
     tabs = tabs_in_address(list(studies.TITLES.values()), "study")
     for tab, (name, title) in zip(tabs, studies.TITLES.items(), strict=True):
@@ -257,7 +260,7 @@ def show_studies(folder: Path) -> None:
 
 
 def attempt(read: Callable[[], Any]) -> Any:
-    """What a reader returns, or None and a warning on the page."""
+    """What a reader returns, or None and a warning on the page where its file is damaged."""
     try:
         return read()
     except ResultsError as error:
@@ -298,6 +301,8 @@ if histories is not None and len(histories):
     sections["Learning"] = partial(show_learning, histories)
 if comparison is not None and not reports.keys().isdisjoint(comparison["variants"]):
     sections["One variant"] = partial(show_closely, reports, comparison)
+sections["Doubt"] = partial(attempt, partial(show_doubt, folder, reports))
+sections["Shortcut"] = partial(attempt, partial(show_shortcut, folder))
 sections["Studies"] = partial(show_studies, folder)
 tabs = tabs_in_address(list(sections), "tab")
 for tab, show in zip(tabs, sections.values(), strict=True):

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from streamlit_app.studies import TITLES
 from tests.measurements import write_report, write_results, write_short_runs, write_study
 
 ROOT = Path(__file__).parents[2]
-TABS = ["Scores", "Differences", "Learning", "One variant", "Studies"]
+TABS = ["Scores", "Differences", "Learning", "One variant", "Doubt", "Shortcut", "Studies"]
 
 
 @pytest.fixture
@@ -68,15 +69,15 @@ def test_every_chart_has_its_numbers_to_download(folder: Path) -> None:
         assert len(drawn) == len(app.get("download_button"))
         assert all(chart.proto.alt for chart in drawn)
         count += len(drawn)
-    assert count == 8
+    assert count == 8 + 5 + 4
 
 
 def test_only_the_open_tab_is_made_and_stands_in_the_address(folder: Path) -> None:
     write_results(folder)
     app = shown()
-    assert [len(tab.get("vega_lite_chart")) for tab in app.tabs] == [1, 0, 0, 0, 0]
+    assert [len(tab.get("vega_lite_chart")) for tab in app.tabs] == [1, *[0] * 6]
     app = shown(tab="Learning")
-    assert [len(tab.get("vega_lite_chart")) for tab in app.tabs] == [0, 0, 2, 0, 0]
+    assert [len(tab.get("vega_lite_chart")) for tab in app.tabs] == [0, 0, 2, *[0] * 4]
 
 
 def test_one_variant_without_a_comparison_shows_its_scores_and_the_command_for_the_rest(
@@ -87,13 +88,13 @@ def test_one_variant_without_a_comparison_shows_its_scores_and_the_command_for_t
     assert app.dataframe[0].value["accuracy on test, %"].tolist() == ["87.0 (85.0 to 89.0)"]
     assert "`python -m trainer.comparison --data PHOTOS`" in app.info[0].value
     assert "`python -m trainer.studies norms --data PHOTOS`" in text(app)
-    assert tabs(app) == ["Scores", "Learning", "Studies"]
+    assert tabs(app) == ["Scores", "Learning", "Doubt", "Shortcut", "Studies"]
 
 
 def test_one_variant_has_neither_pairs_nor_a_consensus(folder: Path) -> None:
     write_results(folder, ["bn"])
     app = shown()
-    assert tabs(app) == ["Scores", "Learning", "One variant", "Studies"]
+    assert tabs(app) == ["Scores", "Learning", "One variant", "Doubt", "Shortcut", "Studies"]
     assert app.dataframe[0].value["variant"].tolist() == ["bn"]
     assert closely().selectbox(key="variant").options == ["bn: batch norm"]
 
@@ -188,6 +189,30 @@ def test_unfinished_short_runs_do_not_disturb(folder: Path) -> None:
 def test_no_results_are_explained_with_the_command_that_makes_some(folder: Path) -> None:
     (error,) = shown().error
     assert "python -m trainer --norm bn --data PHOTOS" in error.value
+
+
+@pytest.mark.parametrize(
+    ("tab", "command"), [("Doubt", "trainer.strangers"), ("Shortcut", "trainer.shortcut")]
+)
+def test_what_was_not_measured_or_is_damaged_is_said_in_its_tab_with_the_command(
+    folder: Path, tab: str, command: str
+) -> None:
+    write_results(folder, ["bn"])
+    file = folder / f"{command.removeprefix('trainer.')}.json"
+    file.write_text("damaged")
+    assert f"python -m {command}" in shown(tab=tab).warning[0].value
+    file.unlink()
+    app = shown(tab=tab)
+    assert not app.warning
+    assert f"python -m {command}" in text(app)
+
+
+def test_sets_that_no_variant_has_are_said_with_their_command(folder: Path) -> None:
+    write_results(folder, ["bn"])
+    report = json.loads((folder / "bn" / "report.json").read_text())
+    del report["prediction_sets"], report["novelty"]
+    (folder / "bn" / "report.json").write_text(json.dumps(report))
+    assert "python -m trainer.export_again" in text(shown(tab="Doubt"))
 
 
 def study(name: str) -> AppTest:

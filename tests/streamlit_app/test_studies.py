@@ -1,11 +1,8 @@
-import json
 from pathlib import Path
 
-import altair as alt
-import numpy as np
 import pytest
 
-from streamlit_app import charts, studies
+from streamlit_app import studies
 from streamlit_app.results import ResultsError
 from streamlit_app.studies import TITLES, read_study
 from tests.measurements import write_study
@@ -92,39 +89,3 @@ def test_each_depth_stands_at_its_better_rate_and_divergence_counts_as_0(tmp_pat
     assert cells.accuracy["bn", 32] == pytest.approx(best)
     assert (cells.low <= cells.accuracy).all()
     assert (cells.accuracy <= cells.high).all()
-
-
-DRAWN = {
-    "optimizers": (studies.by_learning_rate, charts.learning_rates),
-    "batch-size": (studies.changes_with_batch, charts.batch_changes),
-    "feature-quantiles": (studies.features_over_epochs, charts.feature_curves),
-    "depth": (studies.by_depth, charts.depth_curves),
-}
-
-
-@pytest.mark.parametrize("name", TITLES)
-def test_every_study_has_a_chart_with_a_title_and_axes_that_say_what_they_measure(
-    tmp_path: Path, name: str
-) -> None:
-    prepare, draw = DRAWN[name]
-    table = prepare(study(tmp_path, name).table)
-    assert not np.isnan(table.select_dtypes("number").to_numpy()).any()
-    chart = draw(table)
-    assert isinstance(chart, alt.LayerChart)
-    spec = chart.to_dict()
-    assert spec["title"]["text"]
-    assert "config" in json.dumps(spec)
-    named = [
-        encoding[axis].get("title")
-        for encoding in (layer["encoding"] for layer in spec["layer"])
-        for axis in "xy"
-        if encoding.get(axis, {}).get("type") == "quantitative"
-    ]
-    assert any(named)
-
-
-def test_each_optimizer_has_a_colour_of_its_own(tmp_path: Path) -> None:
-    cells = studies.by_learning_rate(study(tmp_path, "optimizers").table)
-    colour = charts.learning_rates(cells).to_dict()["layer"][0]["encoding"]["color"]["scale"]
-    assert colour["domain"] == ["SGD", "Adam"]
-    assert len(set(colour["range"])) == 2

@@ -1,0 +1,1 @@
+"""Tabs of the Results page that fill a file each."""

@@ -1,0 +1,116 @@
+"""What each variant knows of what it does not know: strangers, and sets of species."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from streamlit_app import doubt, doubt_charts
+from streamlit_app.results import Reports
+from streamlit_app.serving import show_chart
+
+
+def show_doubt(folder: Path, reports: Reports) -> None:
+    """Both questions, one below the other; raises ResultsError."""
+    show_strangers(folder, reports)
+    show_sets(reports)
+
+
+def show_strangers(folder: Path, reports: Reports) -> None:
+    """Whether photos of none of the species are noticed."""
+    st.header("Does it notice a bird that it does not know?", anchor=False)
+    found = doubt.read_strangers(folder)
+    if found is None:
+        st.markdown(f"Not measured yet: {doubt.STRANGERS} does it.")
+        return
+    photos = " and ".join(f"{count:,} of {kind}" for kind, count in found["photos"].items())
+    st.markdown(
+        "A photo counts as none of the species where it is stranger to the network than 95 in 100 "
+        f"of its val photos. Measured with strangers, {photos}, that nothing was trained on or "
+        "chosen with, against all test photos."
+    )
+    table = doubt.against_strangers(found)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        show_chart(
+            doubt_charts.stranger_areas(table),
+            "How well each variant tells strangers from test photos; the table has the numbers",
+            table,
+            "strangers",
+        )
+    with right:
+        show_chart(
+            doubt_charts.strangers_accepted(table),
+            "Which share of strangers each variant accepts; the table has the numbers",
+            table,
+            "strangers-accepted",
+        )
+    st.dataframe(
+        doubt.readable_strangers(table, reports),
+        hide_index=True,
+        alt="How each variant fares with strangers",
+        column_config={
+            "variant": st.column_config.TextColumn(pinned=True),
+            **{
+                name: st.column_config.NumberColumn(name, format="%.1f")
+                for name in [f"{kind} accepted, %" for kind in (*found["photos"], "test photos")]
+            },
+        },
+    )
+    scores = doubt.by_score(found)
+    if len(scores):
+        show_chart(
+            doubt_charts.score_areas(scores),
+            "How well each score of strangeness tells strangers from val photos",
+            scores,
+            "scores-of-strangeness",
+        )
+        st.caption(
+            "The scores were compared with other strangers than those above. A tick is a variant, "
+            "a larger mark their mean."
+        )
+
+
+def show_sets(reports: Reports) -> None:
+    """Whether sets of species hold what they promise."""
+    st.header("Does one of several hold what it promises?", anchor=False)
+    table = doubt.prediction_sets(reports)
+    if table.empty:
+        st.markdown(f"Not measured yet: {doubt.SETS} does it.")
+        return
+    st.markdown(
+        "Where a variant is not sure it names several species, as many as hold the bird 90 or 95 "
+        "times in 100 on val photos. This often they hold it on test photos, over all species and "
+        "of the one whose bird is held least often."
+    )
+    left, right = st.columns(2, gap="medium")
+    with left:
+        show_chart(
+            doubt_charts.sets_held(table),
+            "How often each variant's sets hold the bird; the table has the numbers",
+            table,
+            "sets-held",
+        )
+    with right:
+        show_chart(
+            doubt_charts.set_sizes(table),
+            "How many species each variant's sets have; the table has the numbers",
+            table,
+            "set-sizes",
+        )
+    st.dataframe(
+        doubt.readable_sets(table),
+        hide_index=True,
+        height="content",
+        alt="How often each variant's sets hold the bird, and how large they are",
+        column_config={
+            "variant": st.column_config.TextColumn(pinned=True),
+            "promised, %": st.column_config.NumberColumn(format="%.0f"),
+            "held, %": st.column_config.NumberColumn(format="%.1f"),
+            "species in a set": st.column_config.NumberColumn(format="%.2f"),
+            "held least": st.column_config.TextColumn(
+                help="The species whose bird is in the set least often"
+            ),
+            "of it held, %": st.column_config.NumberColumn(format="%.0f"),
+            "in its sets": st.column_config.NumberColumn(format="%.2f"),
+        },
+    )
