@@ -194,6 +194,23 @@ def draw_shortcut() -> dict[str, Any]:
     }
 
 
+def draw_trust(variants: Sequence[str]) -> dict[str, Any]:
+    """What explain.json holds: two methods at two stages, and chance."""
+    rows = [{"method": "random", "stage": 3, "deletion": score(0.3), "insertion": score(0.4)}]
+    gains = {("Grad-CAM", 1): 0.1, ("Grad-CAM", 3): 0.4, ("LayerCAM", 1): 0.5, ("LayerCAM", 3): 0.4}
+    rows += [
+        {"method": method, "stage": stage, "advantage": score(gain)}
+        for (method, stage), gain in gains.items()
+    ]
+    return {
+        "even_outer_share": 0.36,
+        "variants": {
+            name: {"methods": rows, "outer": {"right": score(0.1), "wrong": score(0.2)}}
+            for name in variants
+        },
+    }
+
+
 def study_history(settings: dict[str, Any], accuracy: float | None) -> list[dict[str, Any]]:
     """Two epochs of a study's run, which ends with this accuracy on val; None: it diverges."""
     rows = [

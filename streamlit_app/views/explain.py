@@ -28,6 +28,7 @@ from streamlit_app.explaining import (
 )
 from streamlit_app.heatmaps import LEGEND, overlay
 from streamlit_app.photos import SUFFIXES, shrunk
+from streamlit_app.results import ResultsError
 from streamlit_app.serving import (
     TURNS,
     Stamp,
@@ -44,6 +45,7 @@ from streamlit_app.serving import (
     variants_to_serve,
 )
 from streamlit_app.species import common_name
+from streamlit_app.trust import COMMAND, gain_chart, gains, outer_chart, outer_shares, read_trust
 
 STRENGTH = 0.7  # how opaque the hottest colour is
 CARD_SIDE = 512  # pixels of a photo that is shown half as wide as the page or less
@@ -100,19 +102,15 @@ def caption(exhibit: Exhibit) -> str:
     return f"{common_name(exhibit.species)}, {said}, {percent(exhibit.probability)}"
 
 
-def choose_photo(variant: str) -> bytes | None:
-    """One's own photo, else one of the gallery; None where neither is chosen."""
+def choose_photo(shown: dict[str, Exhibit]) -> bytes | None:
+    """One's own photo, else one of the gallery, by its file's name; None without either."""
     upload = st.file_uploader(
         "A photo of a bird", type=list(SUFFIXES), key="photo", on_change=forget_species
     )
     if upload is not None:
         return upload.getvalue()
-    shown = {e.path.name: e for e in exhibits(checkpoints_folder().parent / "gallery", variant)}
     if not shown:
-        st.info(
-            "There is no gallery of telling photos yet: `python -m trainer.explain --data PHOTOS` "
-            "makes one."
-        )
+        st.info(f"There is no gallery of telling photos yet: {COMMAND} makes one.")
         return None
     name = choose_in_address(
         "Or one of the gallery",
@@ -123,6 +121,67 @@ def choose_photo(variant: str) -> bytes | None:
         "Right, wrong and doubtful answers of this model",
     )
     return shown[name].path.read_bytes() if name else None
+
+
+def introduce() -> None:
+    """What the page does."""
+    st.markdown(
+        "Choose a photo to see which parts of it speak for a species, by five methods and in "
+        "every variant, and to watch the answer while those parts are erased."
+    )
+
+
+def show_gallery(shown: dict[str, Exhibit]) -> None:
+    """Photos that were answered wrongly, one a species, each with what spoke for the answer."""
+
+    def choose(name: str) -> None:
+        st.query_params["gallery"] = name
+
+    wrong = {e.species: (name, e) for name, e in reversed(shown.items()) if e.kind == "wrong"}
+    if not wrong:
+        return
+    st.subheader("What misled it?", anchor=False)
+    with st.container(key="cards"):
+        for name, exhibit in wrong.values():
+            with st.container():
+                answered = exhibit.path.with_stem(f"{exhibit.path.stem}-answered")
+                st.image(
+                    answered if answered.is_file() else exhibit.path,
+                    width="stretch",
+                    alt=f"{caption(exhibit)}; bright colours mark what spoke for the answer",
+                )
+                st.button(caption(exhibit), key=name, on_click=choose, args=(name,))
+
+
+def show_trust(variant: str) -> None:
+    """What was measured of maps on test photos: which methods to believe, where maps lie."""
+    try:
+        found = read_trust(checkpoints_folder())
+    except ResultsError as error:
+        st.warning(str(error))
+        return
+    if found is None:
+        return
+    st.subheader("How far to believe a map?", anchor=False)
+    left, right = st.columns(2, gap="medium")
+    shares, methods = outer_shares(found), gains(found, variant)
+    if len(shares):
+        with left:
+            show_chart(
+                outer_chart(shares, found["even_outer_share"]),
+                "Share of each variant's maps in the photo's outer tenth, for right and wrong "
+                "answers",
+                shares,
+                "outer-tenth",
+            )
+    if len(methods):
+        with right:
+            show_chart(
+                gain_chart(methods, variant),
+                f"Gain of each method at each stage of {variant} over a random map",
+                methods,
+                f"methods-{variant}",
+            )
 
 
 def show_cards(
@@ -171,10 +230,12 @@ def show_erasing(
         f"probability falls early: the area under the curve is **{area(curve):.2f}** "
         "(Petsiuk et al. 2018). Grey patches are no natural photos, so the curve can jump."
     )
-    play = st.button("Erase it step by step", icon=":material/play_arrow:")
-    at = st.slider("Erased", 0, 100, 20, 100 // STEPS, "%d%%", key="erased")
     left, right = st.columns(2, gap="medium")
-    frame, chart = left.empty(), right.empty()
+    frame = left.empty()
+    with right:
+        play = st.button("Erase it step by step", icon=":material/play_arrow:")
+        at = st.slider("Erased", 0, 100, 20, 100 // STEPS, "%d%%", key="erased")
+        chart = st.empty()
     small = shrunk(photo, CARD_SIDE)
     words = f"Probability in {variant} while the photo is erased"
     steps = [step / STEPS for step in range(STEPS + 1)] if play else [at / 100]
@@ -199,25 +260,28 @@ variants, stamp = variants_to_serve()
 left, right = st.columns(2, gap="medium")
 with left:
     variant = choose_variant(variants)  # first, since the others make room for an answer
-    data = choose_photo(variant)
+    gallery = {e.path.name: e for e in exhibits(checkpoints_folder().parent / "gallery", variant)}
+    data = choose_photo(gallery)
 photo = photo_given(data, left)
-welcome = right.empty()  # gone before the answer comes
+# Both are gone before the answer comes, which would push them down; the lower one goes first.
+guide, welcome = st.empty(), right.empty()
 if data is None or photo is None:
-    welcome.markdown(
-        "Choose a photo to see which parts of it speak for a species, by five methods and in "
-        "every variant, and to watch the answer while those parts are erased."
-    )
+    with welcome.container():
+        introduce()
+    with guide.container():
+        show_gallery(gallery)
+        show_trust(variant)
     st.stop()
 
 with if_not_busy():
     answer = answer_to(data, variant, stamp)
 best, probability = answer.ranking(0)[0]
-with left:
+with right:
     # Keeps the photo's place until it is there.
     picture = st.container(key="picture")
     ratio = f"{photo.width} / {photo.height}"
     st.html(f"<style>.st-key-picture {{ aspect-ratio: {ratio} }}</style>")
-with right:
+with left:
     species = choose_in_address(
         "Show what speaks for",
         sorted(answer.species, key=common_name),
@@ -238,7 +302,7 @@ try:
     with if_not_busy():
         heatmap = heatmap_of(data, variant, species, method, stage, stamp)
 except SaliencyError as error:
-    right.error(str(error))
+    left.error(str(error))
     st.stop()
 picture.image(
     overlay(photo, heatmap, STRENGTH),
@@ -247,7 +311,7 @@ picture.image(
     alt=f"Your photo; bright colours mark what speaks for {common_name(species)}",
 )
 if not heatmap.any():
-    right.markdown(f"Nothing on this photo speaks for **{common_name(species)}**.")
+    left.markdown(f"Nothing on this photo speaks for **{common_name(species)}**.")
 with if_not_busy():
     show_cards(photo, data, variants, species, method, stage, stamp)
     curve = curve_of(data, variant, species, method, stage, stamp)

@@ -5,6 +5,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.conftest import colour_checkpoint, draw_bird, encode
+from tests.measurements import draw_trust
 from tests.saliency import add_saliency
 
 ROOT = Path(__file__).parents[2]
@@ -99,19 +100,50 @@ def test_the_photo_is_erased_as_far_as_the_slider_says(app: AppTest) -> None:
     assert pictures(app)[-1] != before[-1]
 
 
-def test_a_photo_of_the_gallery_is_explained(app: AppTest, checkpoints: Path) -> None:
+@pytest.fixture
+def gallery(checkpoints: Path) -> None:
+    """One of a wrong answer."""
     folder = checkpoints.parent / "gallery" / "bn"
     folder.mkdir(parents=True)
     draw_bird("green").save(folder / "one.png")
     entry = {"photo": "one.png", "species": "Cyan-Bird", "kind": "wrong"}
     entry |= {"answered": "Green-Bird", "probability": 0.853}
     (folder / "gallery.json").write_text(json.dumps([entry]))
+
+
+@pytest.mark.usefixtures("gallery")
+def test_a_photo_of_the_gallery_is_explained(app: AppTest) -> None:
     run(app)
     assert app.selectbox(key="gallery").options == ["Cyan Bird, taken for Green Bird, 85%"]
     app.selectbox(key="gallery").set_value("one.png")
     run(app)
     assert "`bn` says **Green Bird" in words(app)
     assert app.query_params["gallery"] == "one.png"
+
+
+@pytest.mark.usefixtures("gallery")
+def test_without_a_photo_wrong_answers_of_the_gallery_are_shown_and_one_is_chosen(
+    app: AppTest,
+) -> None:
+    run(app)
+    assert len(pictures(app)) == 1
+    (button,) = (b for b in app.button if b.label == "Cyan Bird, taken for Green Bird, 85%")
+    button.click()
+    run(app)
+    assert app.selectbox(key="gallery").value == "one.png"
+    assert "`bn` says **Green Bird" in words(app)
+
+
+def test_without_a_photo_what_was_measured_of_maps_is_shown(
+    app: AppTest, checkpoints: Path
+) -> None:
+    (checkpoints / "explain.json").write_text(json.dumps(draw_trust(["bn"])))
+    assert len(run(app).get("vega_lite_chart")) == 2
+    assert len(app.get("download_button")) == 2
+    app.selectbox(key="variant").set_value("gn")  # not measured
+    assert len(run(app).get("vega_lite_chart")) == 1
+    (checkpoints / "explain.json").write_text("damaged")
+    assert "python -m trainer.explain" in run(app).warning[0].value
 
 
 def test_another_photo_starts_with_its_own_answer(app: AppTest) -> None:
