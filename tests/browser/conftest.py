@@ -22,7 +22,7 @@ def context() -> Iterator[BrowserContext]:
         say = pytest.fail if os.environ.get("CI") else pytest.skip
         say("there is no chromium on the PATH")
     with chromium() as browser:
-        context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+        context = browser.new_context(permissions=["clipboard-read", "clipboard-write", "camera"])
         context.set_default_timeout(PATIENCE)
         yield context
 

@@ -3,6 +3,8 @@ import json
 import re
 from pathlib import Path
 
+import pillow_heif
+import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
@@ -12,6 +14,8 @@ from streamlit_app.cropping import Box, crop_box
 from streamlit_app.species import common_name
 from tests.browser.conftest import Open
 from tests.browser.window import choose, give, tab_to
+
+pillow_heif.register_heif_opener()  # lets the tests write HEIC, which Pillow calls HEIF
 
 
 def accuracy(variant: Path) -> float:
@@ -110,6 +114,26 @@ def test_a_photo_is_pasted_from_the_clipboard(open_page: Open, kingfisher: Path)
     page.locator("button", has_text="Upload").focus()
     page.keyboard.press("Control+V")
     expect(page.get_by_role("heading", level=2)).to_have_text(answered(kingfisher))
+
+
+@pytest.mark.parametrize("format", ["HEIF", "AVIF"])
+def test_a_phones_photo_is_answered(open_page: Open, kingfisher: Path, format: str) -> None:
+    photo = kingfisher.with_suffix({"HEIF": ".heic", "AVIF": ".avif"}[format])
+    with Image.open(kingfisher) as drawn:
+        drawn.save(photo, format)
+    page = open_page("identify")
+    give(page, photo)
+    assert heading(page) == answered(photo)
+
+
+def test_a_photo_is_taken_with_the_camera(open_page: Open) -> None:
+    page = open_page("identify")
+    page.get_by_text("Use the camera").click()
+    page.get_by_role("button", name="Take Photo").click()
+    expect(page.get_by_alt_text("bright colours mark")).to_be_visible()
+    expect(page.get_by_role("heading", level=2)).to_be_visible()
+    page.get_by_role("button", name="Clear photo").click()
+    expect(page.get_by_text("birds it knows")).to_be_visible()
 
 
 def test_a_photo_is_given_by_keyboard_alone(open_page: Open, kingfisher: Path) -> None:

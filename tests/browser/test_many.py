@@ -59,6 +59,28 @@ def test_many_photos_become_a_table_and_folders_and_a_bad_file_one_row(
     assert sorted_into["bird.jpg"] == "Not read"
 
 
+def test_a_bar_tells_how_far_the_photos_are(
+    open_page: Open, photos: list[Path], tmp_path: Path
+) -> None:
+    for number in range(30):
+        (tmp_path / f"{number}.png").write_bytes(photos[0].read_bytes())
+    page = open_page("many")
+    # It is gone once all are named: what it says is written down meanwhile.
+    page.evaluate(
+        """() => {
+            window.said = [];
+            new MutationObserver(() => document.querySelectorAll('[data-testid=stProgress]')
+                .forEach(bar => window.said.push(bar.innerText)))
+                .observe(document.body, {childList: true, subtree: true, characterData: true});
+        }"""
+    )
+    give(page, *tmp_path.iterdir())
+    expect(page.get_by_text("30 photos named.")).to_be_visible()
+    said = page.evaluate("window.said")
+    assert any(re.search(r"[0-9]+ of [0-9]+ photos", words) for words in said), said
+    expect(page.get_by_test_id("stProgress")).to_have_count(0)
+
+
 def test_a_row_corrected_by_hand_is_corrected_in_table_and_folders(
     open_page: Open, photos: list[Path]
 ) -> None:

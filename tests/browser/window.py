@@ -18,6 +18,8 @@ PAGES = {
     for path in sorted((ROOT / "streamlit_app" / "views").glob("*.py"))
 }
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
+# A camera that shows a test picture, and a visitor who lets every page use it.
+_CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 _QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 # A page that is loaded, has nothing to run and no photo, chart or table on its way.
 _SETTLED = """() => document.querySelector('h1')
@@ -29,10 +31,13 @@ _SETTLED = """() => document.querySelector('h1')
 
 
 @contextlib.contextmanager
-def served() -> Iterator[str]:
-    """Run the app with the checkpoints that are shipped; its address."""
+def served(**environment: str) -> Iterator[str]:
+    """Run the app, with the checkpoints that are shipped where nothing else is said; its address.
+
+    environment: such as PLUMAGE_CHECKPOINTS.
+    """
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app/main.py"]
-    with serving([*command, "--server.headless=true"], ROOT) as (host, _):
+    with serving([*command, "--server.headless=true"], ROOT, **environment) as (host, _):
         yield f"http://{host}/"
 
 
@@ -42,7 +47,7 @@ def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         # Chromium's own sandbox refuses to run as root, and so in most containers.
         browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", *_QUIET]
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", *_QUIET, *_CAMERA]
         )
         yield browser
         browser.close()
