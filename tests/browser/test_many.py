@@ -94,7 +94,9 @@ def test_a_row_corrected_by_hand_is_corrected_in_table_and_folders(
     x, y = box["x"] + 72 + 80, box["y"] + 40 + 33
     page.mouse.click(x, y)
     page.keyboard.press("Enter")
+    expect(page.locator("#portal").get_by_role("combobox")).to_be_focused()
     page.keyboard.type("Hoopoe")
+    expect(page.get_by_role("option")).to_have_text("Eurasian Hoopoe")
     page.keyboard.press("Enter")
     expect(page.get_by_text("1 photo named, 1 corrected by hand.")).to_be_visible()
     assert rows(page)["one.png"]["corrected species"] == "Eurasian Hoopoe"
