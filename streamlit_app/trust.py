@@ -1,4 +1,4 @@
-"""How far the heatmaps can be believed, from checkpoints/explain.json to tables and charts."""
+"""How far the heatmaps can be believed, from checkpoints/explain.json to words and a chart."""
 
 import json
 from pathlib import Path
@@ -7,20 +7,10 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from streamlit_app.charts import (
-    BAR,
-    GREY,
-    OTHER,
-    finished,
-    legend_below,
-    name_axis,
-    name_colours,
-    two_dots,
-)
+from streamlit_app.charts import BAR, GREY, OTHER, finished, two_dots
 from streamlit_app.results import ResultsError
 
 COMMAND = "`python -m trainer.explain --data PHOTOS`"
-_GAIN = ("gain", "low", "high")
 RIGHT, WRONG = "right answers", "wrong answers"
 Measured = dict[str, Any]
 
@@ -35,7 +25,7 @@ def read_trust(folder: Path) -> Measured | None:
         float(found["even_outer_share"])
         outer_shares(found)
         for name in found["variants"]:
-            gains(found, name)
+            best_method(found, name)
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ResultsError(
             f"checkpoints/explain.json is damaged: make it anew with {COMMAND}."
@@ -60,25 +50,27 @@ def outer_shares(found: Measured) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["variant", RIGHT, WRONG])
 
 
-def gains(found: Measured, variant: str) -> pd.DataFrame:
-    """One row a method and stage: its gain over a random map with its 95% interval, best first.
+def best_method(found: Measured, variant: str) -> str:
+    """Which method finds what matters to a variant, in Markdown; empty where nothing is known.
 
-    gain: the area between the insertion and the deletion curve, less that of a random map.
+    By the gain over a random map: the area between the insertion and the deletion curve, less that
+    of a random map.
     """
-    rows = [
-        {
-            "method": row["method"],
-            "stage": f"stage {row['stage']}",
-            "gain": float(row["advantage"]["value"]),
-            "low": float(row["advantage"]["low"]),
-            "high": float(row["advantage"]["high"]),
-        }
-        for row in found["variants"].get(variant, {"methods": []})["methods"]
+    rows = found["variants"].get(variant, {"methods": []})["methods"]
+    gains = {
+        f"{row['method']} at stage {row['stage']}": row["advantage"]
+        for row in rows
         if "advantage" in row  # the random map has none over itself
-    ]
-    table = pd.DataFrame(rows, columns=["method", "stage", *_GAIN])
-    order = table.groupby("method").gain.transform("max")
-    return table.iloc[(-order).argsort(kind="stable")].reset_index(drop=True)
+    }
+    if not gains:
+        return ""
+    best, *_, worst = sorted(gains, key=lambda name: float(gains[name]["value"]), reverse=True)
+    return (
+        f"Of {len(gains)} ways to draw a map of `{variant}`, **{best}** finds most of what matters "
+        f"to the answer, and {worst} least: erasing what a map marks, and showing nothing else, "
+        f"part the probability by an area of {_gain(gains[best])} and {_gain(gains[worst])} more "
+        "than a random map does (95% intervals in brackets)."
+    )
 
 
 def outer_chart(table: pd.DataFrame, even: float) -> alt.LayerChart:
@@ -86,7 +78,7 @@ def outer_chart(table: pd.DataFrame, even: float) -> alt.LayerChart:
 
     table: as `outer_shares` makes it.
     """
-    title = "share of the heatmap in the photo's outer tenth; dashed: an even map"
+    title = "share of the map in the photo's outer tenth"
     colours = {RIGHT: BAR, WRONG: OTHER}
     dots = two_dots(table, "variant", "answers", "share", title, colours, zero=True)
     line = alt.Chart(pd.DataFrame({"even": [even]})).mark_rule(strokeDash=[5, 5], color=GREY)
@@ -94,29 +86,5 @@ def outer_chart(table: pd.DataFrame, even: float) -> alt.LayerChart:
     return finished(chart, "Does a wrong answer look at the background?", alt.Step(32))
 
 
-def gain_chart(table: pd.DataFrame, variant: str) -> alt.LayerChart:
-    """How much more each method finds at each stage than a random map does.
-
-    table: as `gains` makes it.
-    """
-    stages = sorted(set(table.stage))
-    title = "gain over a random map: insertion less deletion, area"
-    axis = alt.Axis(format=".1f", tickCount=6)
-    rows = alt.Chart(table).encode(
-        y=alt.Y("method:N", sort=list(dict.fromkeys(table.method)), title=None, axis=name_axis()),
-        yOffset=alt.YOffset("stage:N", sort=stages),
-        color=name_colours("stage", stages, columns=3),
-        tooltip=[
-            "method",
-            "stage",
-            *(alt.Tooltip(f, format=".2f") for f in ("gain", "low", "high")),
-        ],
-    )
-    chart = alt.layer(
-        rows.mark_rule(strokeWidth=3).encode(x=alt.X("low:Q", title=title, axis=axis), x2="high:Q"),
-        rows.mark_point(filled=True, size=70, opacity=1).encode(
-            x=alt.X("gain:Q", title=title, axis=axis),
-            shape=alt.Shape("stage:N", scale=alt.Scale(domain=stages), legend=legend_below(3)),
-        ),
-    )
-    return finished(chart, f"What finds what matters to {variant}", alt.Step(14))
+def _gain(score: dict[str, float]) -> str:
+    return f"{score['value']:.2f} ({score['low']:.2f} to {score['high']:.2f})"

@@ -45,7 +45,7 @@ from streamlit_app.serving import (
     variants_to_serve,
 )
 from streamlit_app.species import common_name
-from streamlit_app.trust import COMMAND, gain_chart, gains, outer_chart, outer_shares, read_trust
+from streamlit_app.trust import COMMAND, best_method, outer_chart, outer_shares, read_trust
 
 STRENGTH = 0.7  # how opaque the hottest colour is
 CARD_SIDE = 512  # pixels of a photo that is shown half as wide as the page or less
@@ -164,7 +164,7 @@ def show_trust(variant: str) -> None:
         return
     st.subheader("How far to believe a map?", anchor=False)
     left, right = st.columns(2, gap="medium")
-    shares, methods = outer_shares(found), gains(found, variant)
+    shares = outer_shares(found)
     if len(shares):
         with left:
             show_chart(
@@ -174,14 +174,11 @@ def show_trust(variant: str) -> None:
                 shares,
                 "outer-tenth",
             )
-    if len(methods):
-        with right:
-            show_chart(
-                gain_chart(methods, variant),
-                f"Gain of each method at each stage of {variant} over a random map",
-                methods,
-                f"methods-{variant}",
-            )
+    right.markdown(
+        "A wrong answer's map lies at the photo's edge more often than a right one's where its "
+        "mark stands further right; the dashed line is a map that is the same all over.\n\n"
+        + best_method(found, variant)
+    )
 
 
 def show_cards(
