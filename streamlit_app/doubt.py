@@ -4,13 +4,12 @@ Shares are in [0, 1]. A stranger is a photo of none of the species; its kind is 
 as other birds. A promise is how often a set of species is to hold the bird.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from streamlit_app.results import Reports, ResultsError
+from streamlit_app.results import Reports, read_measured
 from streamlit_app.species import common_name
 
 STRANGERS = "`python -m trainer.strangers --data PHOTOS --strangers FOLDER`"
@@ -20,19 +19,13 @@ Strangers = dict[str, Any]
 
 def read_strangers(folder: Path) -> Strangers | None:
     """What was measured with strangers; None where nothing was; raises ResultsError."""
-    file = folder / "strangers.json"
-    if not file.is_file():
-        return None
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+
+    def look_through(found: Strangers) -> None:
         sum(found["photos"].values())
         against_strangers(found)
         by_score(found)
-    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        raise ResultsError(
-            f"checkpoints/strangers.json is damaged: make it anew with {STRANGERS}."
-        ) from error
-    return found
+
+    return read_measured(folder, "strangers.json", STRANGERS, look_through)
 
 
 def against_strangers(found: Strangers) -> pd.DataFrame:

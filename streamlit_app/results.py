@@ -5,7 +5,7 @@ damaged raises ResultsError.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,27 @@ def read_comparison(folder: Path) -> dict[str, Any] | None:
     if shapes - {(count, count)} or "pairs" not in comparison:
         raise damaged
     return comparison
+
+
+def read_measured(
+    folder: Path, name: str, command: str, look_through: Callable[[Any], object]
+) -> dict[str, Any] | None:
+    """What a JSON file of a checkpoints folder holds; None where there is none.
+
+    Raises ResultsError where it is damaged, that is where `look_through` fails on what it holds.
+    command: what makes the file.
+    """
+    file = folder / name
+    if not file.is_file():
+        return None
+    try:
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        look_through(found)
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        raise ResultsError(
+            f"checkpoints/{name} is damaged: make it anew with {command}."
+        ) from error
+    return found
 
 
 def read_histories(folder: Path, variants: Iterable[str]) -> pd.DataFrame:

@@ -4,13 +4,12 @@ Two networks are asked, one trained on clean photos and one on photos of which s
 corners, in two ways of training. Shares are in [0, 1].
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from streamlit_app.results import ResultsError
+from streamlit_app.results import read_measured
 
 COMMAND = "`python -m trainer.shortcut --data PHOTOS`"
 WAYS = {"none": "whole photos", "crops": "random crops"}
@@ -21,21 +20,15 @@ Shortcut = dict[str, Any]
 
 def read_shortcut(folder: Path) -> Shortcut | None:
     """What was measured; None where nothing was; raises ResultsError."""
-    file = folder / "shortcut.json"
-    if not file.is_file():
-        return None
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+
+    def look_through(found: Shortcut) -> None:
         len(found["bordered"])
         for way in found["pairs"]:
             accuracies(found, way)
             mean_heatmaps(found, way)
             verdict(found, way)
-    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        raise ResultsError(
-            f"checkpoints/shortcut.json is damaged: make it anew with {COMMAND}."
-        ) from error
-    return found
+
+    return read_measured(folder, "shortcut.json", COMMAND, look_through)
 
 
 def accuracies(found: Shortcut, way: str) -> pd.DataFrame:

@@ -1,6 +1,5 @@
 """How far the heatmaps can be believed, from checkpoints/explain.json to words and a chart."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import altair as alt
 import pandas as pd
 
 from streamlit_app.charts import BAR, GREY, OTHER, finished, two_dots
-from streamlit_app.results import ResultsError
+from streamlit_app.results import read_measured
 
 COMMAND = "`python -m trainer.explain --data PHOTOS`"
 RIGHT, WRONG = "right answers", "wrong answers"
@@ -17,20 +16,14 @@ Measured = dict[str, Any]
 
 def read_trust(folder: Path) -> Measured | None:
     """What was measured of the variants' maps; None where nothing was; raises ResultsError."""
-    file = folder / "explain.json"
-    if not file.is_file():
-        return None
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+
+    def look_through(found: Measured) -> None:
         float(found["even_outer_share"])
         outer_shares(found)
         for name in found["variants"]:
             best_method(found, name)
-    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        raise ResultsError(
-            f"checkpoints/explain.json is damaged: make it anew with {COMMAND}."
-        ) from error
-    return found
+
+    return read_measured(folder, "explain.json", COMMAND, look_through)
 
 
 def outer_shares(found: Measured) -> pd.DataFrame:
@@ -64,12 +57,13 @@ def best_method(found: Measured, variant: str) -> str:
     }
     if not gains:
         return ""
-    best, *_, worst = sorted(gains, key=lambda name: float(gains[name]["value"]), reverse=True)
+    order = sorted(gains, key=lambda name: float(gains[name]["value"]))
+    worst, best = order[0], order[-1]
     return (
         f"Of {len(gains)} ways to draw a map of `{variant}`, **{best}** finds most of what matters "
-        f"to the answer, and {worst} least: erasing what a map marks, and showing nothing else, "
-        f"part the probability by an area of {_gain(gains[best])} and {_gain(gains[worst])} more "
-        "than a random map does (95% intervals in brackets)."
+        f"to the answer and {worst} least: by an area of {_gain(gains[best])} and "
+        f"{_gain(gains[worst])} more than with a random map, the answer is surer where only what "
+        "is hottest is shown than where only that is erased (95% intervals in brackets)."
     )
 
 
