@@ -1,5 +1,6 @@
 """A run from its photos to the five files of a checkpoint that the app serves, and back."""
 
+import hashlib
 import json
 import os
 import platform
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import safetensors.numpy
 import safetensors.torch
 from numpy.typing import NDArray
 
@@ -160,8 +162,15 @@ def to_check_with(photos: dict[str, PhotoSet]) -> NDArray[np.uint8]:
 
 
 def answers_of(model: Path, photos: PhotoSet) -> Answers:
-    """What an exported model says about photos."""
-    return Answers(*onnx_outputs(model, photos.pixels, "logits", "novelty"))
+    """What an exported model says about photos, kept beside them for the next command."""
+    digest = hashlib.sha256(model.read_bytes()).hexdigest()[:16]
+    kept = photos.array.with_name(f"{photos.array.stem}-{digest}.safetensors")
+    if not kept.exists():
+        outputs = onnx_outputs(model, photos.pixels, *Answers._fields)
+        with replacing(kept) as temporary:
+            found = dict(zip(Answers._fields, outputs, strict=True))
+            safetensors.numpy.save_file(found, temporary)
+    return Answers(**safetensors.numpy.load_file(kept))
 
 
 def scored(photos: PhotoSet, answers: Answers) -> dict[str, Any]:

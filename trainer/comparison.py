@@ -25,8 +25,8 @@ from sklearn.calibration import calibration_curve
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from trainer.checkpoint import OnCheckpoints, read_reports
-from trainer.evaluation import Labels, onnx_logits, scores_with_intervals
+from trainer.checkpoint import OnCheckpoints, answers_of, read_reports
+from trainer.evaluation import Labels, scores_with_intervals
 from trainer.files import replacing
 from trainer.photos import PhotoFolder, PhotoSet, PhotoSetError
 from trainer.recipe import Recipe
@@ -80,7 +80,7 @@ def compare(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
         if report["species"] != list(source.species):
             raise PhotoSetError(f"{source.root} holds other species than the checkpoint {name}.")
         test = source.load("test", report["recipe"]["image_size"], cache)
-        logits = onnx_logits(checkpoints / name / "model.onnx", test.pixels)
+        logits = answers_of(checkpoints / name / "model.onnx", test).logits
         labels = test.labels
         probabilities[name] = np.stack(
             [special.softmax(logits / t, axis=1) for t in (1.0, report["temperature"])]

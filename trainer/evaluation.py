@@ -62,11 +62,6 @@ def fit_temperature(logits: Logits, labels: Labels) -> float:
     return float(np.exp(best.x))
 
 
-def onnx_logits(model: Path, photos: NDArray[np.uint8]) -> Logits:
-    """Logits (N, species) of photos (N, S, S, 3) uint8, computed by an exported model."""
-    return onnx_outputs(model, photos, "logits")[0]
-
-
 def onnx_outputs(
     model: Path, photos: NDArray[np.uint8], *names: str, batch_size: int = 32
 ) -> list[NDArray[np.float32]]:

@@ -10,6 +10,7 @@ score is the sum of both parts, each over its spread on training photos.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -87,16 +88,19 @@ class Novelty(nn.Module):
 
 def fit(values: Statistics, logits: Logits, labels: Labels) -> Novelty:
     """The score fitted on training photos: their statistics, logits and species."""
-    x = values.astype(np.float64)
-    mean = x.mean(axis=0)
+    mean = values.mean(axis=0, dtype=np.float64)
+    # Over its spread each counts alike where covariances are shrunk towards even ones; a channel
+    # that is dead in training must not drown the others once it fires.
+    spread = values.std(axis=0, dtype=np.float64).clip(1e-3)
+    x = (values - mean) / spread
     names, own = np.unique(labels, return_inverse=True)
     centres = np.stack([x[own == i].mean(axis=0) for i in range(len(names))])
     within = LedoitWolf().fit(x - centres[own]).covariance_
     overall = LedoitWolf().fit(x).covariance_
     ratios, vectors = linalg.eigh(overall, within)
     kept = np.argsort(-np.abs(ratios - 1))[:DIRECTIONS]
-    directions = vectors[:, kept]
-    novelty = Novelty(mean, directions, (centres - mean) @ directions, 1 / ratios[kept])
+    centres = centres @ vectors[:, kept]
+    novelty = Novelty(mean, vectors[:, kept] / spread[:, None], centres, 1 / ratios[kept])
     with torch.no_grad():
         parts = novelty.parts(torch.from_numpy(values), torch.from_numpy(logits))
     doubt, distance = (max(float(part.std()), 1e-6) for part in parts)
@@ -127,6 +131,10 @@ def fit_novelty(network: ResNet, photos: NDArray[np.uint8], labels: Labels) -> N
         network: changed to eval mode, float32, on the CPU.
         photos: (N, S, S, 3) uint8. labels: (N,), their species.
     """
-    step = max(1, len(labels) // SAMPLE)
-    values, logits = statistics_of(network.float().cpu(), photos[::step])
-    return fit(values, logits, labels[::step])
+    values, logits = statistics_of(network.float().cpu(), evenly(photos))
+    return fit(values, logits, evenly(labels))
+
+
+def evenly(rows: NDArray[Any]) -> NDArray[Any]:
+    """About SAMPLE of the rows, evenly spread."""
+    return rows[:: max(1, len(rows) // SAMPLE)]

@@ -94,6 +94,8 @@ TABLES = {
     "confused": results_explain.confused,
     "shortcut": results_shortcut.shortcut,
     "strangers": results_novelty.strangers,
+    "novelty scores": results_novelty.scores,
+    "robustness": results_novelty.robustness,
     "prediction sets": results_novelty.prediction_sets,
     "conclusion": results.conclusion,
 } | {name: partial(results_studies.section, name) for name in results_studies.SECTIONS}

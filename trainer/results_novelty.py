@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from trainer.checkpoint import read_reports
 from trainer.results import markdown, percent
 
+NOT_MEASURED = "To be made by `python -m trainer.robustness --data PHOTOS`."
 MISSING = "To be made by `python -m trainer.strangers --data PHOTOS --strangers FOLDER`."
 
 
@@ -42,6 +44,63 @@ def matters(variants: dict[str, Any], kind: str) -> str:
         else "the intervals meet: no difference is shown"
     )
     return f"{said} ({percent(worst)}): {verdict}."
+
+
+def scores(checkpoints: Path) -> str:
+    """What else could be taken for novelty: the area by each score, for each variant."""
+    path = checkpoints / "strangers.json"
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    if "scores" not in found:
+        return MISSING
+    kinds, variants = list(found["chosen_with"]), found["scores"]
+    areas = {
+        score: {
+            name: {kind: variant[kind][score] for kind in kinds}
+            for name, variant in variants.items()
+        }
+        for score in next(iter(variants.values()))[kinds[0]]
+    }
+    means = {
+        score: {kind: fmean(by_kind[kind] for by_kind in by_variant.values()) for kind in kinds}
+        for score, by_variant in areas.items()
+    }
+    rows = []
+    for score in sorted(areas, key=lambda score: -sum(means[score].values())):
+        columns = {f"`{name}`": by_kind for name, by_kind in areas[score].items()}
+        columns["mean"] = means[score]
+        rows.append(
+            {"score": f"**{score}**" if score == "novelty" else score}
+            | {
+                name: " / ".join(f"{area:.1%}"[:-1] for area in by_kind.values())
+                for name, by_kind in columns.items()
+            }
+        )
+    photos = " and ".join(f"{count} of {kind}" for kind, count in found["chosen_with"].items())
+    return "\n".join([f"AUROC in %, against {photos}, in this order:", "", markdown(rows)])
+
+
+def robustness(checkpoints: Path) -> str:
+    """How many poorer photos are still accepted, and answered rightly, for each variant."""
+    path = checkpoints / "robustness.json"
+    if not path.exists():
+        return NOT_MEASURED
+    found: dict[str, Any] = json.loads(path.read_text())
+    rows = []
+    for name, changes in found["variants"].items():
+        row = {"variant": f"`{name}`"}
+        for change in changes:
+            shares = (f"{change[share]:.1%}"[:-1] for share in ("accepted", "accuracy"))
+            row[_in_words(change)] = " / ".join(shares)
+        rows.append(row)
+    said = f"Accepted / answered rightly, % of {found['photos']} test photos:"
+    return "\n".join([said, "", markdown(rows)])
+
+
+def _in_words(change: dict[str, Any]) -> str:
+    """What was done to photos, as a column's title."""
+    if change["change"] == "none":
+        return "as they are"
+    return f"{change['degree']} px" if change["change"] == "side" else f"JPEG {change['degree']}"
 
 
 def prediction_sets(checkpoints: Path) -> str:

@@ -3,9 +3,10 @@
     python -m trainer.strangers --data PHOTOS --strangers FOLDER
 
 FOLDER holds photos of none of the species, in a folder for each kind, such as other birds and no
-birds. Test photos are set against them by each model's output `novelty`; the answer goes to
-checkpoints/strangers.json. How novelty is scored was chosen with every second of those photos, the
-first among them, against val photos. Only the others count here.
+birds. Nothing is trained on them. With every second photo, the first among them, scores of how
+strange a photo is (trainer/scores.py) are set beside each model's output `novelty`, against val
+photos: that is what choices are made with. The other photos count: test photos are set against
+them by `novelty` alone. The answer goes to checkpoints/strangers.json.
 """
 
 import json
@@ -23,9 +24,17 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 from trainer.checkpoint import OnCheckpoints, answers_of, read_reports
 from trainer.evaluation import onnx_outputs
 from trainer.files import replacing
-from trainer.photos import PhotoFolder, PhotoSetError, read_squeezed
+from trainer.novelty import evenly, statistics_of
+from trainer.photos import SPLITS, PhotoFolder, PhotoSet, PhotoSetError, read_squeezed
+from trainer.recipe import Recipe
+from trainer.resnet import ResNet
+from trainer.saliency import open_network
+from trainer.scores import SCORES, Scores, Seen
 
 RESAMPLES = 1000
+CHOOSING, COUNTING = slice(0, None, 2), slice(1, None, 2)
+
+Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -51,9 +60,6 @@ def main(arguments: list[str]) -> int:
         return 2
     with replacing(command.checkpoints / "strangers.json") as temporary:
         temporary.write_text(json.dumps(found, indent=2) + "\n")
-    for name, variant in found["variants"].items():
-        told = (f"{kind} {value['auroc']['value']:.3f}" for kind, value in variant.items())
-        print(f"{name:10}", *told, sep="  ")
     return 0
 
 
@@ -63,37 +69,83 @@ def measure(checkpoints: Path, source: PhotoFolder, strangers: Path, cache: Path
     Returns:
         photos: of each kind. variants: for each and each kind the area under the ROC curve with
         its 95% bootstrap interval, and the share of strangers below the model's threshold.
+        chosen_with: the number of photos of each kind. scores: for each variant and each kind the
+        area by each score.
 
     Raises:
         PhotoSetError: photos are missing or of other species than a checkpoint's.
     """
     source.check()
     files = kinds(strangers)
-    variants: dict[str, dict[str, Any]] = {}
+    result: dict[str, Any] = {
+        "photos": {kind: len(paths[COUNTING]) for kind, paths in files.items()},
+        "variants": {},
+        "chosen_with": {kind: len(paths[CHOOSING]) for kind, paths in files.items()},
+        "scores": {},
+    }
     for name, report in read_reports(checkpoints).items():
-        size, model = report["recipe"]["image_size"], checkpoints / name / "model.onnx"
         if report["species"] != list(source.species):
             raise PhotoSetError(f"{source.root} holds other species than the checkpoint {name}.")
-        own = answers_of(model, source.load("test", size, cache)).novelty
-        variants[name] = {}
-        for kind, paths in files.items():
-            pixels = np.stack([read_squeezed(path, size) for path in paths])
-            (theirs,) = onnx_outputs(model, pixels, "novelty")
-            accepted = theirs <= report["novelty"]["threshold"]
-            variants[name][kind] = {
-                "auroc": auroc(own, theirs),
-                "falsely_accepted": float(accepted.mean()),
-            }
-    return {"photos": {kind: len(paths) for kind, paths in files.items()}, "variants": variants}
+        size, folder = report["recipe"]["image_size"], checkpoints / name
+        photos = {split: source.load(split, size, cache) for split in SPLITS}
+        strange = {
+            kind: np.stack([read_squeezed(path, size) for path in paths])
+            for kind, paths in files.items()
+        }
+        result["variants"][name] = counted(folder / "model.onnx", report, photos["test"], strange)
+        network = open_network(folder, Recipe(**report["recipe"]), len(source.species))
+        result["scores"][name] = compared(network, folder / "model.onnx", photos, strange)
+        for kind, value in result["variants"][name].items():
+            print(f"{name:10} {kind:12} {value['auroc']['value']:.3f}", flush=True)
+    return result
+
+
+def counted(
+    model: Path, report: dict[str, Any], test: PhotoSet, strange: dict[str, Pixels]
+) -> dict[str, Any]:
+    """How a model's novelty tells test photos from the strangers that count, of each kind."""
+    own, result = answers_of(model, test).novelty, {}
+    for kind, pixels in strange.items():
+        (theirs,) = onnx_outputs(model, pixels[COUNTING], "novelty")
+        result[kind] = {
+            "auroc": auroc_with_interval(own, theirs),
+            "falsely_accepted": float((theirs <= report["novelty"]["threshold"]).mean()),
+        }
+    return result
+
+
+def compared(
+    network: ResNet, model: Path, photos: dict[str, PhotoSet], strange: dict[str, Pixels]
+) -> dict[str, dict[str, float]]:
+    """The area by each score and by novelty, of each kind of the strangers to choose with."""
+    train = seen_by(network, evenly(photos["train"].pixels))
+    labels = evenly(photos["train"].labels)
+    fitted = {name: fit(train, labels) for name, fit in SCORES.items()}
+    own, novelty = seen_by(network, photos["val"].pixels), answers_of(model, photos["val"]).novelty
+    result = {}
+    for kind, pixels in strange.items():
+        theirs = seen_by(network, pixels[CHOOSING])
+        result[kind] = {name: auroc(of(own), of(theirs)) for name, of in fitted.items()}
+        (kept,) = onnx_outputs(model, pixels[CHOOSING], "novelty")
+        result[kind]["novelty"] = auroc(novelty, kept)
+    return result
+
+
+def seen_by(network: ResNet, pixels: Pixels) -> Seen:
+    """Features and logits of photos (N, S, S, 3)."""
+    values, logits = statistics_of(network, pixels)
+    channels = network.linear.in_features
+    # The last map's means stand before its deviations.
+    return Seen(values[:, -2 * channels : -channels], logits)
 
 
 def kinds(folder: Path) -> dict[str, list[Path]]:
-    """The photos that count, by the name of their folder in words."""
+    """The photos, sorted, by the name of their folder in words; two at least of each."""
     found = {}
     for home in sorted(folder.glob("*/")):
         photos = sorted(p for p in home.iterdir() if p.suffix.lower() in IMG_EXTENSIONS)
-        if photos[1::2]:
-            found[home.name.replace("_", " ")] = photos[1::2]
+        if photos[COUNTING]:
+            found[home.name.replace("_", " ")] = photos
     if not found:
         raise PhotoSetError(
             f"{folder} holds no folder of photos: --strangers names one with a folder for each "
@@ -102,18 +154,19 @@ def kinds(folder: Path) -> dict[str, list[Path]]:
     return found
 
 
-def auroc(own: NDArray[np.float32], theirs: NDArray[np.float32]) -> dict[str, float]:
-    """How often a stranger's score is above one's own photo's: the value and its 95% interval."""
+def auroc(own: Scores, theirs: Scores) -> float:
+    """How often a stranger's score is above one's own photo's."""
+    return float(roc_auc_score([0] * len(own) + [1] * len(theirs), np.concatenate([own, theirs])))
+
+
+def auroc_with_interval(own: Scores, theirs: Scores) -> dict[str, float]:
+    """The same with its 95% bootstrap interval."""
     rng = np.random.default_rng(0)
-
-    def area(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-        return float(roc_auc_score([0] * len(a) + [1] * len(b), np.concatenate([a, b])))
-
     drawn = [
-        area(rng.choice(own, len(own)), rng.choice(theirs, len(theirs))) for _ in range(RESAMPLES)
+        auroc(rng.choice(own, len(own)), rng.choice(theirs, len(theirs))) for _ in range(RESAMPLES)
     ]
     low, high = np.quantile(drawn, (0.025, 0.975))
-    return {"value": area(own, theirs), "low": float(low), "high": float(high)}
+    return {"value": auroc(own, theirs), "low": float(low), "high": float(high)}
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pytest
 from safetensors.torch import load_file
 
 from trainer.checkpoint import make_checkpoint
-from trainer.evaluation import onnx_logits, scores
+from trainer.evaluation import onnx_outputs, scores
 from trainer.gradient import is_current
 from trainer.photos import PhotoFolder
 from trainer.recipe import Recipe
@@ -61,7 +61,7 @@ def test_the_report_holds_recipe_counts_versions_and_scores_with_intervals(finis
 def test_the_reported_accuracy_is_that_of_the_exported_file(finished, drawn_photos, tmp_path):
     report = json.loads((finished / "report.json").read_text())
     test = PhotoFolder(drawn_photos).load("test", 32, tmp_path)
-    answers = onnx_logits(finished / "model.onnx", test.pixels).argmax(axis=1)
+    answers = onnx_outputs(finished / "model.onnx", test.pixels, "logits")[0].argmax(axis=1)
     expected = scores(test.labels, answers)
     assert {name: s["value"] for name, s in report["metrics"]["test"].items()} == expected
 

@@ -4,7 +4,7 @@ import torch
 from sklearn.covariance import LedoitWolf
 
 from trainer import novelty as module
-from trainer.novelty import fit, statistics
+from trainer.novelty import evenly, fit, statistics
 
 
 def drawn(count: int, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -29,16 +29,32 @@ def test_statistics_are_each_channels_mean_and_deviation():
     np.testing.assert_allclose(found, np.concatenate(expected, axis=1), atol=1e-5)
 
 
+def test_a_score_is_fitted_on_photos_from_all_of_the_training_set():
+    taken = evenly(np.arange(25_000))
+    assert module.SAMPLE <= len(taken) < 1.1 * module.SAMPLE
+    assert len(np.unique(taken // 1000)) == 25
+    assert evenly(np.arange(50)).tolist() == list(range(50))
+
+
 def test_the_distance_is_the_relative_mahalanobis_distance_of_its_definition():
     values, logits, labels = drawn(300)
     novelty = fit(values, logits, labels)
-    x = values.astype(float)
+    x = (values / values.std(axis=0)).astype(float)
     centres = np.stack([x[labels == s].mean(axis=0) for s in range(3)])
     within = LedoitWolf().fit(x - centres[labels])
     to_species = np.stack([within.mahalanobis(x - c) for c in centres]).min(axis=0)
     expected = to_species - LedoitWolf().fit(x).mahalanobis(x)
     _, found = novelty.parts(torch.from_numpy(values), torch.from_numpy(logits))
     assert np.corrcoef(found, expected)[0, 1] == pytest.approx(1, abs=1e-3)
+
+
+def test_the_unit_of_a_statistic_does_not_matter():
+    values, logits, labels = drawn(300)
+    units = np.float32(10) ** np.linspace(-2, 2, 10, dtype=np.float32)
+    found = scores(fit(values, logits, labels), values, logits)
+    np.testing.assert_allclose(
+        scores(fit(values * units, logits, labels), values * units, logits), found, atol=1e-2
+    )
 
 
 def test_strangers_score_higher_than_most_photos_of_the_species():

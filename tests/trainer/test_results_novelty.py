@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 
-from trainer.results_novelty import matters, prediction_sets, strangers
+from trainer.results_novelty import matters, prediction_sets, robustness, scores, strangers
 
 
 def score(value: float) -> dict:
@@ -18,7 +18,15 @@ def write(folder: Path) -> None:
     }
     (folder / "bn").mkdir()
     (folder / "bn" / "report.json").write_text(json.dumps(report))
-    found = {"photos": {"no bird": 235}, "variants": {"bn": score(0.9)}}
+    found = {
+        "photos": {"no bird": 235},
+        "variants": {"bn": score(0.9)},
+        "chosen_with": {"no bird": 236},
+        "scores": {
+            "bn": {"no bird": {"energy": 0.8, "novelty": 0.91}},
+            "in": {"no bird": {"energy": 0.9, "novelty": 0.92}},
+        },
+    }
     (folder / "strangers.json").write_text(json.dumps(found))
 
 
@@ -32,6 +40,26 @@ def test_the_table_says_what_is_let_through(tmp_path: Path):
 
 def test_where_nothing_was_measured_the_command_is_named(tmp_path: Path):
     assert "trainer.strangers" in strangers(tmp_path)
+
+
+def test_the_scores_stand_below_one_another_the_best_on_the_whole_first(tmp_path: Path):
+    write(tmp_path)
+    table = scores(tmp_path)
+    assert "236 of no bird" in table
+    assert table.index("**novelty**") < table.index("energy")
+    for cell in ("80.0", "90.0", "91.5"):
+        assert cell in table
+
+
+def test_poorer_photos_are_told_beside_those_that_are_as_they_are(tmp_path: Path):
+    assert "trainer.robustness" in robustness(tmp_path)
+    changes = [("none", 0, 0.9, 0.95), ("JPEG quality", 30, 0.8, 0.85), ("side", 48, 0.7, 0.75)]
+    names = ("change", "degree", "accuracy", "accepted")
+    rows = [dict(zip(names, change, strict=True)) for change in changes]
+    (tmp_path / "robustness.json").write_text(json.dumps({"photos": 500, "variants": {"bn": rows}}))
+    table = robustness(tmp_path)
+    for cell in ("as they are", "JPEG 30", "48 px", "95.0 / 90.0", "75.0 / 70.0"):
+        assert cell in table
 
 
 def test_a_difference_is_claimed_only_where_intervals_do_not_meet():

@@ -8,27 +8,27 @@ from PIL import Image
 
 from trainer.checkpoint import make_checkpoint
 from trainer.recipe import Recipe
-from trainer.strangers import auroc, kinds, main
+from trainer.scores import SCORES
+from trainer.strangers import CHOOSING, COUNTING, auroc, auroc_with_interval, kinds, main
 
 
-def test_every_second_photo_of_each_kind_counts(tmp_path: Path):
+def test_every_second_photo_of_each_kind_counts_and_the_others_are_to_choose_with(tmp_path: Path):
     for kind, count in {"no_bird": 5, "other_birds": 4, "empty": 1}.items():
         (tmp_path / kind).mkdir()
         for i in range(count):
             Image.new("RGB", (8, 8)).save(tmp_path / kind / f"{i}.png")
     found = kinds(tmp_path)
-    assert {kind: [p.name for p in paths] for kind, paths in found.items()} == {
-        "no bird": ["1.png", "3.png"],
-        "other birds": ["1.png", "3.png"],
-    }
+    assert [p.name for p in found["no bird"][CHOOSING]] == ["0.png", "2.png", "4.png"]
+    assert [p.name for p in found["no bird"][COUNTING]] == ["1.png", "3.png"]
+    assert list(found) == ["no bird", "other birds"]
 
 
 def test_the_area_is_the_share_of_pairs_in_the_right_order_and_lies_in_its_interval():
     own, theirs = np.float32([0, 1, 2, 3]), np.float32([2.5, 4, 5, 6, 7])
-    score = auroc(own, theirs)
+    score = auroc_with_interval(own, theirs)
     assert score["value"] == pytest.approx(19 / 20)
     assert score["low"] <= score["value"] <= score["high"]
-    assert auroc(own, own)["value"] == 0.5
+    assert auroc(own, own) == 0.5
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +58,10 @@ def test_photos_like_the_models_own_are_accepted_as_often(
     for score in found["variants"]["bn"].values():
         assert 0 <= score["falsely_accepted"] <= 1
         assert score["auroc"]["low"] <= score["auroc"]["value"] <= score["auroc"]["high"]
+    assert found["chosen_with"] == found["photos"]
+    for areas in found["scores"]["bn"].values():
+        assert set(areas) == {*SCORES, "novelty"}
+        assert all(0 <= area <= 1 for area in areas.values())
 
 
 def test_a_folder_without_photos_is_refused_with_advice(

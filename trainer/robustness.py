@@ -1,0 +1,108 @@
+"""Measure what poorer photos cost: `python -m trainer.robustness`.
+
+    python -m trainer.robustness --data PHOTOS
+
+Test photos are compressed again as JPEG, or shrunk, before they are squeezed to the network's size.
+How many are still accepted as photos of a known bird, and answered rightly, goes to
+checkpoints/robustness.json for each variant.
+"""
+
+import io
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+from numpy.typing import NDArray
+from PIL import Image
+
+from trainer.checkpoint import Answers, OnCheckpoints, read_reports
+from trainer.evaluation import onnx_outputs
+from trainer.files import replacing
+from trainer.photos import PhotoFolder, PhotoSetError
+
+QUALITIES = (95, 75, 50, 30, 10)
+SIDES = (128, 96, 64, 48, 32)  # px
+EVERY = 3  # one test photo in so many: 20 of each species say enough
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Command(OnCheckpoints):
+    """Answer compressed and shrunk test photos; write checkpoints/robustness.json."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; returns the exit status: 0, or 2 for what the user can mend."""
+    command = tyro.cli(Command, prog="python -m trainer.robustness", args=arguments)
+    try:
+        found = measure(
+            command.checkpoints, PhotoFolder(Path(command.data)), Path(command.output) / "cache"
+        )
+    except PhotoSetError as error:
+        print(error, file=sys.stderr)
+        return 2
+    with replacing(command.checkpoints / "robustness.json") as temporary:
+        temporary.write_text(json.dumps(found, indent=2) + "\n")
+    return 0
+
+
+def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, Any]:
+    """What robustness.json holds.
+
+    Returns:
+        photos: how many. variants: for each a list of the changes, first none, with `change`, its
+        `degree` (JPEG quality, or side in px) and the shares `accuracy` and `accepted`.
+
+    Raises:
+        PhotoSetError: photos are missing or of other species than a checkpoint's.
+    """
+    source.check()
+    result: dict[str, Any] = {"variants": {}}
+    for name, report in read_reports(checkpoints).items():
+        if report["species"] != list(source.species):
+            raise PhotoSetError(f"{source.root} holds other species than the checkpoint {name}.")
+        recipe = report["recipe"]
+        test = source.load("test", recipe["stored_size"], cache)
+        photos, labels = test.pixels[::EVERY], test.labels[::EVERY]
+        result["photos"] = len(labels)
+        changes = [("none", 0)]
+        changes += [("JPEG quality", quality) for quality in QUALITIES]
+        changes += [("side", side) for side in SIDES]
+        rows = result["variants"][name] = []
+        for change, degree in changes:
+            changed = np.stack(
+                [poorer(photo, change, degree, recipe["image_size"]) for photo in photos]
+            )
+            answers = Answers(
+                *onnx_outputs(checkpoints / name / "model.onnx", changed, *Answers._fields)
+            )
+            row = {
+                "change": change,
+                "degree": degree,
+                "accuracy": float((answers.logits.argmax(axis=1) == labels).mean()),
+                "accepted": float((answers.novelty <= report["novelty"]["threshold"]).mean()),
+            }
+            rows.append(row)
+        print(f"{name:10}", *(f"{row['accepted']:.3f}" for row in rows), flush=True)
+    return result
+
+
+def poorer(photo: Pixels, change: str, degree: int, size: int) -> Pixels:
+    """A photo (S, S, 3) compressed or shrunk, then squeezed to (size, size, 3)."""
+    image = Image.fromarray(photo)
+    if change == "JPEG quality":
+        file = io.BytesIO()
+        image.save(file, "JPEG", quality=degree)
+        image = Image.open(file)
+    elif change == "side":
+        image = image.resize((degree, degree), Image.Resampling.BICUBIC)
+    return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
