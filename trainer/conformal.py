@@ -4,8 +4,8 @@ A set is every species whose softmax probability reaches a threshold, and always
 threshold is an order statistic of the probabilities that the calibration photos' own species got
 (Sadinle, Lei and Wasserman 2019, arXiv:1609.00451; Angelopoulos and Bates 2021, arXiv:2107.07511).
 Where new photos are exchangeable with those, it holds the species at least as often as promised,
-whatever the network, and no other rule that promises as much gives smaller sets where the
-probabilities are right (theorem 1 of the former).
+whatever the network, and no rule that promises as much gives smaller sets where the probabilities
+are right (the former paper).
 
 The probabilities are those of temperature 1: the temperature was fitted on the same photos, and
 with it they would not be exchangeable with new ones.

@@ -1,22 +1,28 @@
 """How strange a photo is to a network: the score `novelty` of model.onnx.
 
-A network that knows 25 species names one of them whatever it is shown. Two things give a stranger
+A network that knows 25 species names one of them whatever it is shown. Three things give a stranger
 away: no species gets a large share (Hendrycks and Gimpel 2017, arXiv:1610.02136), and the maps on
-the way there are unlike those of every species. The latter is the relative Mahalanobis distance
+the way there are unlike those of every species, and like those of photos that were spoilt on
+purpose. The second is the relative Mahalanobis distance
 (Ren et al. 2021, arXiv:2106.09022): the squared distance to the nearest species, less that to all
 training photos taken together. It is taken of the mean and deviation of every channel of every
-block, not of the last features alone, which have lost what does not tell the species apart. The
-score is the sum of both parts, each over its spread on training photos.
+block, not of the last features alone, which have lost what does not tell the species apart. For the
+third, logistic regression tells training photos from such that are of wrong colours, turned or put
+together from several, by these numbers and the sorted logits; no stranger is shown to it (outlier
+exposure, Hendrycks et al. 2019, arXiv:1812.04606, with outliers of its own making). The score is
+the sum of the parts, each over its spread on training photos.
 """
 
+import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import linalg
 from sklearn.covariance import LedoitWolf
+from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from trainer.evaluation import Labels, Logits
@@ -27,7 +33,18 @@ ACCEPTED = 0.95  # share of val photos that the threshold lets pass
 # In so many directions the two distances differ most; more make a checkpoint larger than 2 MB.
 DIRECTIONS = 160
 
+REGULARISATION = 0.003  # C of the logistic regression
+FARTHEST = 8.0  # in spreads, what one number may say there
+
 Statistics = NDArray[np.float32]
+Pixels = NDArray[np.uint8]
+
+
+class Observed(NamedTuple):
+    """What a network makes of N photos: statistics (N, S) and logits (N, species)."""
+
+    statistics: Statistics
+    logits: Logits
 
 
 def statistics(maps: Sequence[Tensor]) -> Tensor:
@@ -41,76 +58,121 @@ def statistics(maps: Sequence[Tensor]) -> Tensor:
     return torch.cat(parts, dim=1)
 
 
+def evidence(statistics: Tensor, logits: Tensor) -> Tensor:
+    """What the regression goes by: the statistics and the logits, largest first, (N, both)."""
+    return torch.cat([statistics, logits.sort(dim=1, descending=True).values], dim=1)
+
+
 class Novelty(nn.Module):
     """The score, from a photo's statistics and logits; `fit` finds its constants.
 
     Args:
-        directions: (statistics, D), in which the spread within a species is 1.
-        centres: (species, D), the species' means.
-        background: (D,), one over the variance of all training photos.
-        spreads: of the two parts on training photos.
+        constants: mean, spread, weights: (statistics + species,), of the regression's evidence.
+            directions: (statistics, D), in which the spread within a species is 1.
+            centres: (species, D), the species' means.
+            background: (D,), one over the variance of all training photos.
+        spreads: of the three parts on training photos.
     """
 
     mean: Tensor
+    spread: Tensor
+    weights: Tensor
     directions: Tensor
     centres: Tensor
     background: Tensor
 
     def __init__(
         self,
-        mean: NDArray[np.float64],
-        directions: NDArray[np.float64],
-        centres: NDArray[np.float64],
-        background: NDArray[np.float64],
-        spreads: tuple[float, float] = (1.0, 1.0),
+        constants: dict[str, NDArray[np.float64]],
+        spreads: tuple[float, float, float] = (1.0, 1.0, 1.0),
     ) -> None:
         super().__init__()
-        constants = {
-            "mean": mean, "directions": directions, "centres": centres, "background": background
-        }  # fmt: skip
         for name, value in constants.items():
             self.register_buffer(name, torch.from_numpy(np.asarray(value, np.float32)))
         self.spreads = spreads
 
-    def parts(self, statistics: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """One less the largest probability, and the relative distance; (N,) each."""
+    def parts(self, statistics: Tensor, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """One less the largest probability, the relative distance, and the log odds of a spoilt
+        photo, up to a constant; (N,) each."""
         doubt = 1 - logits.softmax(dim=1).amax(dim=1)
-        z = (statistics - self.mean) @ self.directions
+        x = (evidence(statistics, logits) - self.mean) / self.spread
+        z = x[:, : statistics.shape[1]] @ self.directions
         # |z - c|^2 of all species at once; |z|^2 is common to them.
         nearest = ((self.centres * self.centres).sum(dim=1) - 2 * z @ self.centres.T).amin(dim=1)
-        return doubt, nearest + (z * z * (1 - self.background)).sum(dim=1)
+        distance = nearest + (z * z * (1 - self.background)).sum(dim=1)
+        return doubt, distance, x.clamp(-FARTHEST, FARTHEST) @ self.weights
 
     def forward(self, statistics: Tensor, logits: Tensor) -> Tensor:
         """statistics: (N, S), logits: (N, species) -> (N,), larger for stranger photos."""
-        doubt, distance = self.parts(statistics, logits)
-        return doubt / self.spreads[0] + distance / self.spreads[1]
+        parts = self.parts(statistics, logits)
+        doubt, distance, spoilt = (
+            part / spread for part, spread in zip(parts, self.spreads, strict=True)
+        )
+        return doubt + distance + spoilt
 
 
-def fit(values: Statistics, logits: Logits, labels: Labels) -> Novelty:
-    """The score fitted on training photos: their statistics, logits and species."""
-    mean = values.mean(axis=0, dtype=np.float64)
+def fit(own: Observed, labels: Labels, spoilt: Observed) -> Novelty:
+    """The score fitted on training photos, their species, and photos that were spoilt."""
+    numbers = [evidence(*map(torch.from_numpy, seen)).numpy() for seen in (own, spoilt)]
+    mean = numbers[0].mean(axis=0, dtype=np.float64)
     # Over its spread each counts alike where covariances are shrunk towards even ones; a channel
     # that is dead in training must not drown the others once it fires.
-    spread = values.std(axis=0, dtype=np.float64).clip(1e-3)
-    x = (values - mean) / spread
-    names, own = np.unique(labels, return_inverse=True)
-    centres = np.stack([x[own == i].mean(axis=0) for i in range(len(names))])
-    within = LedoitWolf().fit(x - centres[own]).covariance_
-    overall = LedoitWolf().fit(x).covariance_
-    ratios, vectors = linalg.eigh(overall, within)
+    spread = numbers[0].std(axis=0, dtype=np.float64).clip(1e-3)
+    all_own, all_spoilt = ((x - mean) / spread for x in numbers)
+    x = all_own[:, : own.statistics.shape[1]]
+    names, indices = np.unique(labels, return_inverse=True)
+    centres = np.stack([x[indices == i].mean(axis=0) for i in range(len(names))])
+    within = LedoitWolf().fit(x - centres[indices]).covariance_
+    ratios, vectors = linalg.eigh(LedoitWolf().fit(x).covariance_, within)
     kept = np.argsort(-np.abs(ratios - 1))[:DIRECTIONS]
-    centres = centres @ vectors[:, kept]
-    novelty = Novelty(mean, vectors[:, kept] / spread[:, None], centres, 1 / ratios[kept])
+    novelty = Novelty(
+        {
+            "mean": mean,
+            "spread": spread,
+            "weights": told_apart(all_own, all_spoilt),
+            "directions": vectors[:, kept],
+            "centres": centres @ vectors[:, kept],
+            "background": 1 / ratios[kept],
+        }
+    )
     with torch.no_grad():
-        parts = novelty.parts(torch.from_numpy(values), torch.from_numpy(logits))
-    doubt, distance = (max(float(part.std()), 1e-6) for part in parts)
-    novelty.spreads = doubt, distance
+        parts = novelty.parts(*map(torch.from_numpy, own))
+    doubt, distance, odds = (max(float(part.std()), 1e-6) for part in parts)
+    novelty.spreads = doubt, distance, odds
     return novelty
 
 
-def statistics_of(
-    network: ResNet, photos: NDArray[np.uint8], batch_size: int = 32
-) -> tuple[Statistics, Logits]:
+def told_apart(own: NDArray[np.float64], spoilt: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(numbers,): how much each number of (photos, numbers) speaks for a spoilt photo."""
+    numbers = np.concatenate([own, spoilt]).clip(-FARTHEST, FARTHEST)
+    regression = LogisticRegression(C=REGULARISATION, class_weight="balanced", max_iter=1000)
+    return regression.fit(numbers, np.arange(len(numbers)) >= len(own)).coef_[0]
+
+
+def spoil(photos: Pixels) -> Pixels:
+    """Photos (N, S, S, 3) of birds -> as many of which each is wrong in one of six ways."""
+    made = photos.copy()
+    made[0::6] = 255 - photos[0::6]
+    made[1::6] = photos[1::6][..., [1, 2, 0]]
+    made[2::6] = np.rot90(photos[2::6], axes=(1, 2))
+    made[3::6] = np.rot90(photos[3::6], 2, axes=(1, 2))
+    made[4::6] = patched(photos[4::6], 2)
+    made[5::6] = patched(photos[5::6], 3)
+    return made
+
+
+def patched(photos: Pixels, cells: int) -> Pixels:
+    """As many photos (N, S, S, 3), of cells x cells pieces, each of another photo."""
+    rng, made = np.random.default_rng(0), photos.copy()
+    edges = np.linspace(0, photos.shape[1], cells + 1).astype(int)
+    for top, bottom in itertools.pairwise(edges):
+        for left, right in itertools.pairwise(edges):
+            others = rng.permutation(len(photos))
+            made[:, top:bottom, left:right] = photos[others, top:bottom, left:right]
+    return made
+
+
+def statistics_of(network: ResNet, photos: NDArray[np.uint8], batch_size: int = 32) -> Observed:
     """Statistics (N, S) and logits (N, species) of photos (N, side, side, 3) uint8."""
     network.eval()
     found = []
@@ -121,7 +183,7 @@ def statistics_of(
             logits = network.linear(maps[-1].mean(dim=(2, 3)))
             found.append((statistics(maps).numpy(), logits.numpy()))
     values, logits = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return values, logits
+    return Observed(values, logits)
 
 
 def fit_novelty(network: ResNet, photos: NDArray[np.uint8], labels: Labels) -> Novelty:
@@ -131,8 +193,9 @@ def fit_novelty(network: ResNet, photos: NDArray[np.uint8], labels: Labels) -> N
         network: changed to eval mode, float32, on the CPU.
         photos: (N, S, S, 3) uint8. labels: (N,), their species.
     """
-    values, logits = statistics_of(network.float().cpu(), evenly(photos))
-    return fit(values, logits, evenly(labels))
+    network, own = network.float().cpu(), np.ascontiguousarray(evenly(photos))
+    spoilt = statistics_of(network, spoil(own[::2]))
+    return fit(statistics_of(network, own), evenly(labels), spoilt)
 
 
 def evenly(rows: NDArray[Any]) -> NDArray[Any]:

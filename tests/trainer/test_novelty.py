@@ -4,7 +4,7 @@ import torch
 from sklearn.covariance import LedoitWolf
 
 from trainer import novelty as module
-from trainer.novelty import evenly, fit, statistics
+from trainer.novelty import Observed, evenly, patched, spoil, statistics
 
 
 def drawn(count: int, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -18,6 +18,11 @@ def drawn(count: int, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.nd
 
 def scores(novelty: module.Novelty, values: np.ndarray, logits: np.ndarray) -> np.ndarray:
     return novelty(torch.from_numpy(values), torch.from_numpy(logits)).numpy()
+
+
+def fit(values: np.ndarray, logits: np.ndarray, labels: np.ndarray) -> module.Novelty:
+    spoilt = Observed(values[::2, ::-1].copy(), logits[::2] / 4)
+    return module.fit(Observed(values, logits), labels, spoilt)
 
 
 def test_statistics_are_each_channels_mean_and_deviation():
@@ -44,7 +49,7 @@ def test_the_distance_is_the_relative_mahalanobis_distance_of_its_definition():
     within = LedoitWolf().fit(x - centres[labels])
     to_species = np.stack([within.mahalanobis(x - c) for c in centres]).min(axis=0)
     expected = to_species - LedoitWolf().fit(x).mahalanobis(x)
-    _, found = novelty.parts(torch.from_numpy(values), torch.from_numpy(logits))
+    _, found, _ = novelty.parts(torch.from_numpy(values), torch.from_numpy(logits))
     assert np.corrcoef(found, expected)[0, 1] == pytest.approx(1, abs=1e-3)
 
 
@@ -52,9 +57,9 @@ def test_the_unit_of_a_statistic_does_not_matter():
     values, logits, labels = drawn(300)
     units = np.float32(10) ** np.linspace(-2, 2, 10, dtype=np.float32)
     found = scores(fit(values, logits, labels), values, logits)
-    np.testing.assert_allclose(
-        scores(fit(values * units, logits, labels), values * units, logits), found, atol=1e-2
-    )
+    spoilt = Observed(values[::2, ::-1] * units, logits[::2] / 4)
+    other = module.fit(Observed(values * units, logits), labels, spoilt)
+    np.testing.assert_allclose(scores(other, values * units, logits), found, atol=1e-2)
 
 
 def test_strangers_score_higher_than_most_photos_of_the_species():
@@ -70,3 +75,33 @@ def test_a_photo_scores_alike_alone_and_in_a_batch():
     together = scores(novelty, values, logits)
     alone = [scores(novelty, values[i : i + 1], logits[i : i + 1])[0] for i in range(60)]
     np.testing.assert_allclose(together, alone, atol=1e-4)
+
+
+def test_photos_like_the_spoilt_ones_are_told_from_ones_own():
+    values, logits, labels = drawn(300)
+    novelty = fit(values, logits, labels)
+    values, logits, _ = drawn(200)
+    spoilt = values[:, ::-1].copy(), logits / 4
+    odds = [
+        novelty.parts(*map(torch.from_numpy, observed))[2].numpy()
+        for observed in ((values, logits), spoilt)
+    ]
+    assert (odds[1] > np.quantile(odds[0], 0.95)).mean() > 0.8
+
+
+def test_each_photo_is_spoilt_and_keeps_its_pixels_where_it_is_turned():
+    photos = np.random.default_rng(0).integers(0, 256, (48, 12, 12, 3), dtype=np.uint8)
+    before = photos.copy()
+    made = spoil(photos)
+    assert (photos == before).all()
+    assert all((a != b).mean() > 0.5 for a, b in zip(made, photos, strict=True))
+    for i in (2, 3):
+        assert sorted(made[i].reshape(-1, 3).tolist()) == sorted(photos[i].reshape(-1, 3).tolist())
+
+
+def test_a_patched_photo_is_of_pieces_of_others_each_in_its_place():
+    photos = np.arange(20, dtype=np.uint8)[:, None, None, None] * np.ones((12, 12, 3), np.uint8)
+    made = patched(photos, 3)
+    assert len(np.unique(made[0])) > 3
+    for place in (made[:, 0, 0, 0], made[:, 11, 5, 0]):
+        assert sorted(place) == list(range(20))
