@@ -1,5 +1,8 @@
 """A study's runs on a cluster of two machines are those that one machine makes."""
 
+import contextlib
+import os
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -18,13 +21,22 @@ BASE = {"norm": "torch-bn", "n": 1, "learning_rate": 0.05}
 
 @pytest.fixture
 def study(tiny_recipe, monkeypatch, tmp_path):
-    """Two runs of an epoch, of which one diverges, and one that follows from them."""
+    """Two runs of an epoch, of which one diverges, and one that follows from them.
+
+    The first that ends an epoch kills its process where there is a file named `kill`.
+    """
 
     def then(table):
         return [BASE | {"seed": 1}] if len(table) and table.peak_learning_rate.nunique() > 1 else []
 
+    def watch(features):
+        with contextlib.suppress(FileNotFoundError):
+            (tmp_path / "kill").unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {}
+
     changes = [BASE | {"seed": 0}, BASE | {"norm": "nn", "learning_rate": 1e20, "seed": 0}]
-    study = Study("Deep?", replace(tiny_recipe, epochs=1), changes, then=then)
+    study = Study("Deep?", replace(tiny_recipe, epochs=1), changes, then=then, watch=watch)
     monkeypatch.setitem(STUDIES, "depth", study)
     monkeypatch.setattr(studies, "TABLES", tmp_path / "tables")
 
@@ -35,7 +47,7 @@ def table_of(data, output, cluster=None):
     return table.sort_values(["norm", "seed", "split"], ignore_index=True).drop(columns="seconds")
 
 
-def test_two_machines_make_the_runs_that_one_makes_and_leave_those_that_others_are_at(
+def test_two_machines_make_the_runs_that_one_makes_though_a_process_dies_and_leave_others_theirs(
     study, cluster, drawn_photos, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)  # names of files may be relative
@@ -44,8 +56,10 @@ def test_two_machines_make_the_runs_that_one_makes_and_leave_those_that_others_a
     assert list(expected.seed) == [0, 0, 0, 1, 1]  # the diverged one has a row
     (last,) = (run.relative_to(here) for run in here.glob("studies/depth/*seed=1"))
     (there / last).mkdir(parents=True)
+    (tmp_path / "kill").touch()
     with FileLock(there / last / ".lock"):
         table = table_of(drawn_photos, there, cluster)
+    assert not (tmp_path / "kill").exists()
     pd.testing.assert_frame_equal(table, expected[expected.seed == 0])
     assert "2 of 3 runs are done" in capsys.readouterr().out
     pd.testing.assert_frame_equal(table_of(drawn_photos, there), expected)
