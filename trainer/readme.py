@@ -14,6 +14,7 @@ from trainer import (
     results,
     results_explain,
     results_novelty,
+    results_relatives,
     results_shortcut,
     results_studies,
 )
@@ -93,6 +94,8 @@ TABLES = {
     "background": results_explain.background,
     "confused": results_explain.confused,
     "shortcut": results_shortcut.shortcut,
+    "relatives": results_relatives.in_short,
+    "scores without relatives": results_relatives.table,
     "strangers": results_novelty.strangers,
     "novelty scores": results_novelty.scores,
     "robustness": results_novelty.robustness,

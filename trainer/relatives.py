@@ -1,0 +1,106 @@
+"""Do relatives of training photos flatter the scores? `python -m trainer.relatives`.
+
+    python -m trainer.relatives --data PHOTOS
+
+looks for photos of one shot or scene in different splits, as the audit does, asks every checkpoint
+about the test photos that have such a relative in train and about those that have none, and writes
+checkpoints/relatives.json.
+"""
+
+import json
+import os
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import tyro
+from numpy.typing import NDArray
+
+from trainer.audit.borders import find_border
+from trainer.audit.duplicates import Relatives, find_relatives, groups
+from trainer.audit.survey import Survey, survey
+from trainer.checkpoint import OnCheckpoints, read_reports
+from trainer.evaluation import onnx_logits, scores_with_intervals
+from trainer.files import replacing
+from trainer.photos import PhotoFolder, PhotoSetError
+
+
+@dataclass(frozen=True)
+class Command(OnCheckpoints):
+    """Score test photos with and without a relative in train; write checkpoints/relatives.json."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; returns the exit status: 0, or 2 for what the user can mend."""
+    command = tyro.cli(Command, prog="python -m trainer.relatives", args=arguments)
+    source, cache = PhotoFolder(Path(command.data)), Path(command.output) / "cache"
+    try:
+        source.check()
+        found = measure(command.checkpoints, source, cache)
+    except PhotoSetError as error:
+        print(error, file=sys.stderr)
+        return 2
+    with replacing(command.checkpoints / "relatives.json") as temporary:
+        temporary.write_text(json.dumps(found, indent=2) + "\n")
+    for split, count in found["with_relative"].items():
+        print(f"{count:,} of {found['photos'][split]:,} {split} photos have a relative in train.")
+    return 0
+
+
+def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, Any]:
+    """What relatives.json holds.
+
+    Returns:
+        photos: of each split. pairs: of relatives in two splits, of each kind. with_relative: how
+        many photos of val and test have one in train. variants: the accuracy of each on test
+        photos with one and without, with its 95% bootstrap interval.
+
+    Raises:
+        PhotoSetError: photos cannot be read, or are of other species than a checkpoint's.
+    """
+    photos = survey(source.root, cache)
+    pairs = relatives_of(photos)
+    known = {split: in_train(photos, pairs, split) for split in ("val", "test")}
+    variants: dict[str, Any] = {}
+    for name, report in read_reports(checkpoints).items():
+        if report["species"] != list(source.species):
+            raise PhotoSetError(f"{source.root} holds other species than the checkpoint {name}.")
+        test = source.load("test", report["recipe"]["image_size"], cache)
+        answers = onnx_logits(checkpoints / name / "model.onnx", test.pixels).argmax(axis=1)
+        variants[name] = {
+            kind: scores_with_intervals(test.labels[which], answers[which])["accuracy"]
+            for kind, which in (("with", known["test"]), ("without", ~known["test"]))
+            if which.any()
+        }
+    splits = photos.splits.tolist()
+    across = [pair for pair in pairs if splits[pair.first] != splits[pair.second]]
+    return {
+        "photos": dict(Counter(splits)),
+        "pairs": dict(Counter(pair.kind for pair in across)),
+        "with_relative": {split: int(found.sum()) for split, found in known.items()},
+        "variants": variants,
+    }
+
+
+def relatives_of(photos: Survey) -> list[Relatives]:
+    """Every pair of relatives in the set."""
+    cv2.setNumThreads(1)  # the threads here have a photo each
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        borders = list(pool.map(lambda i: find_border(photos.pixels[i]), range(len(photos))))
+    sizes = [header.size for header in photos.headers]
+    return find_relatives(photos.pixels, sizes, borders, [h.digest for h in photos.headers])
+
+
+def in_train(photos: Survey, pairs: list[Relatives], split: str) -> NDArray[np.bool_]:
+    """(photos of the split,) whether each is of one group with a training photo."""
+    grouped, splits = groups(pairs, len(photos)), photos.splits
+    return np.isin(grouped[splits == split], grouped[splits == "train"])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
