@@ -28,7 +28,8 @@ LONG_SIDE = 128  # pixels in which keypoints are looked for
 KEYPOINTS = 100
 COLOUR_SIDE = 80  # pixels in which colours are counted
 WHOLE = 32  # pixels in which whole photos are compared
-COLOURS, LAYOUTS = (8, 0.7), (3, 0.9)  # neighbours to compare with, and their least likeness
+# Neighbours to compare with, and their least likeness: relatives have more than strangers.
+COLOURS, LAYOUTS = (8, 0.83), (3, 0.92)
 DIMENSIONS = 128  # to which colours are shortened for the search
 LEAST_MATCHES = 14  # keypoints that agree on one place, turn and size; strangers reach 12
 LEAST_LIKENESS = 0.4  # correlation of the photos where they overlap
