@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from trainer.audit.borders import find_border
 from trainer.audit.duplicates import Relatives, find_relatives, groups
 from trainer.audit.survey import Survey, survey
-from trainer.checkpoint import OnCheckpoints, read_reports
-from trainer.evaluation import onnx_logits, scores_with_intervals
+from trainer.checkpoint import OnCheckpoints, answers_of, read_reports
+from trainer.evaluation import scores_with_intervals
 from trainer.files import replacing
 from trainer.photos import PhotoFolder, PhotoSetError
 
@@ -71,7 +71,7 @@ def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
         if report["species"] != list(source.species):
             raise PhotoSetError(f"{source.root} holds other species than the checkpoint {name}.")
         test = source.load("test", report["recipe"]["image_size"], cache)
-        answers = onnx_logits(checkpoints / name / "model.onnx", test.pixels).argmax(axis=1)
+        answers = answers_of(checkpoints / name / "model.onnx", test).logits.argmax(axis=1)
         variants[name] = {
             kind: scores_with_intervals(test.labels[which], answers[which])["accuracy"]
             for kind, which in (("with", known["test"]), ("without", ~known["test"]))
