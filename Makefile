@@ -30,9 +30,10 @@ audit: .venv/all ## Ask for known faults of what is installed, where a database 
 	then $(BIN)/pip-audit --vulnerability-service osv; \
 	else echo "No database of known faults can be reached from here: nothing was audited."; fi
 
-bench: .venv/all ## Time norms, training step, export, an epoch, a folder, 50 visitors, a browser (DATA=photos)
+bench: .venv/all ## Time norms, steps, processes, export, an epoch, a folder, 50 visitors, a browser (DATA=photos)
 	$(BIN)/python -m benchmarks.layers
 	$(BIN)/python -m benchmarks.step
+	$(BIN)/python -m benchmarks.processes
 	$(BIN)/python -m benchmarks.onnx_norms
 	$(BIN)/python -m benchmarks.onnx_saliency
 	$(BIN)/python -m benchmarks.epoch $(DATA)

@@ -3,6 +3,7 @@
 python -m trainer --norm bin --data PHOTOS
 python -m trainer --norm bin --data PHOTOS --resume
 python -m trainer --preset report --norm gn --data PHOTOS
+torchrun --nproc-per-node=2 -m trainer --norm bin --data PHOTOS
 """
 
 import argparse
@@ -14,6 +15,7 @@ from typing import Annotated, Literal
 import torch
 import tyro
 
+from trainer import processes
 from trainer.checkpoint import make_checkpoint
 from trainer.export import ExportError
 from trainer.memory import keep_memory
@@ -55,14 +57,17 @@ def main(arguments: list[str]) -> int:
     keep_memory()
     torch.set_flush_denormal(True)
     try:
+        processes.join(command.recipe.device)
+        first = processes.place().rank == 0
         make_checkpoint(command.recipe, folder, command.resume)
-    except (PhotoSetError, TrainingError, ExportError) as error:
+    except (PhotoSetError, TrainingError, ExportError, processes.ProcessError) as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"\nStopped. --resume goes on from the last finished epoch in {folder}.")
         return 130
-    print(f"{folder} is complete: copy it into checkpoints/ and the app serves it.")
+    if first:
+        print(f"{folder} is complete: copy it into checkpoints/ and the app serves it.")
     return 0
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +16,7 @@ import safetensors.numpy
 import safetensors.torch
 from numpy.typing import NDArray
 
-from trainer import conformal
+from trainer import conformal, processes
 from trainer.evaluation import fit_temperature, onnx_outputs, scores_with_intervals
 from trainer.export import calibrate, export
 from trainer.files import replacing
@@ -58,6 +59,8 @@ def read_reports(checkpoints: Path) -> dict[str, dict[str, Any]]:
 def make_checkpoint(recipe: Recipe, folder: Path, resume: bool) -> None:
     """Train as the recipe says and write the five files of a checkpoint into `folder`.
 
+    Where several processes train, the first writes all of them.
+
     Args:
         recipe: how, on which photos, and where decoded photos are kept.
         folder: of the run; what is finished there already stays as it is.
@@ -67,7 +70,15 @@ def make_checkpoint(recipe: Recipe, folder: Path, resume: bool) -> None:
         TrainingError: the folder holds another run, or training fails.
         PhotoSetError: the photos cannot be trained on.
         ExportError: the exported graph does not compute what the network does.
+        ProcessError: another process has ended.
     """
+    place = processes.place()
+    if place.size > 1 and recipe.norm == "torch-bn":
+        # torch.nn.SyncBatchNorm runs on GPUs only, and without it this would be another network.
+        raise TrainingError(
+            "torch-bn is trained by one process: torch's layer knows the photos of its own process "
+            "only. --norm bn computes the same over those of all."
+        )
     if folder.exists() and any(folder.iterdir()) and not resume:
         raise TrainingError(
             f"{folder} already holds a run: --resume goes on with it, or name another --output."
@@ -81,16 +92,31 @@ def make_checkpoint(recipe: Recipe, folder: Path, resume: bool) -> None:
     cache = Path(recipe.output) / "cache"
     photos = {split: source.load(split, recipe.image_size, cache) for split in SPLITS}
     to_train = source.load("train", recipe.stored_size, cache)
-    for file in sorted({f for p in (*photos.values(), to_train) for f in p.skipped}):
-        print(f"skipped: {source.root / file} cannot be read as a photo", file=sys.stderr)
-    if skipped := sum(len(p.skipped) for p in photos.values()):
-        print(f"{skipped} photos were skipped", file=sys.stderr)
+    if place.rank == 0:
+        report_skipped(source, (*photos.values(), to_train))
 
     run = open_run(recipe, len(source.species), folder)
+    if not processes.agree(run.epoch, int(to_train.fingerprint[:15], 16), device=recipe.device):
+        raise TrainingError(
+            f"Not all processes find the same photos and the same state of {folder}: --data and "
+            "--output must name folders that all machines share."
+        )
     train(run, recipe, {"train": to_train, "val": photos["val"]}, folder)
+    processes.leave()
+    if place.rank > 0:
+        return
     run.network.load_state_dict(run.best)
     write_checkpoint(run, recipe, photos, folder)
     remove_state(folder)
+
+
+def report_skipped(source: PhotoFolder, sets: Iterable[PhotoSet]) -> None:
+    """Say which files could not be read, and how many there are in all."""
+    files = {file for photos in sets for file in photos.skipped}
+    for file in sorted(files):
+        print(f"skipped: {source.root / file} cannot be read as a photo", file=sys.stderr)
+    if files:
+        print(f"{len(files)} photos were skipped", file=sys.stderr)
 
 
 def write_checkpoint(

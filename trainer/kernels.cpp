@@ -43,7 +43,8 @@ struct Average {
     T *moments, *dweight;  // moments: a mean for each photo, or one for all, and as many variances
 };
 
-// See trainer.terms.Terms; scale may be null.
+// See trainer.terms.Terms; scale may be null. Where other processes have photos too, exchange turns
+// two averages over the photos of this one, a row of channels each, into those over all.
 template <class T>
 struct Terms {
     const T *scale, *shift;
@@ -52,6 +53,7 @@ struct Terms {
     int64_t count;
     double eps;
     int64_t photos, pixels, channels;
+    void (*exchange)(T* averages);
 
     T* mean(int64_t k, int64_t n) const {
         return averages[k].moments + (averages[k].all_photos ? 0 : n * channels);
@@ -182,14 +184,18 @@ void pool(const Terms<T>& terms, int64_t k, int64_t n, T* result, Term term) {
     }
 }
 
-// Calls read(n) for each photo, then pool_of(k, n) for each average, then write(n). Where no
-// average needs other photos, that is at once, and write finds the photo in the cache; otherwise
-// all are read first, and each thread then begins with its last, which are still in its cache.
+// Calls read(n) for each photo, then pool_of(k, n) for each average, which returns where it put two
+// rows of channels, then write(n). Where no average needs other photos, that is at once, and write
+// finds the photo in the cache; otherwise all are read first, and each thread then begins with its
+// last, which are still in its cache.
 template <class T, class Read, class Pool, class Write>
 void for_photos(const Terms<T>& terms, Read read, Pool pool_of, Write write) {
     const auto pool_all = [&](int64_t all_photos, int64_t n) {
         for (int64_t k = 0; k < terms.count; k++)
-            if (terms.averages[k].all_photos == all_photos) pool_of(k, n);
+            if (terms.averages[k].all_photos == all_photos) {
+                T* pooled = pool_of(k, n);
+                if (all_photos && terms.exchange) terms.exchange(pooled);
+            }
     };
     const bool wait = std::any_of(terms.averages, terms.averages + terms.count,
                                   [](auto& average) { return average.all_photos; });
@@ -205,8 +211,9 @@ void for_photos(const Terms<T>& terms, Read read, Pool pool_of, Write write) {
         }
         if (wait) {
 #pragma omp barrier
-#pragma omp single
-            pool_all(1, 0);
+#pragma omp master
+            pool_all(1, 0);  // by the thread that called, which Python knows
+#pragma omp barrier
             for (int64_t n = last; n >= first; n--) write(n);
         }
     }
@@ -229,6 +236,7 @@ void forward(const X* x, X* y, const Terms<T>& terms) {
                 const T offset = means[n * channels + c] - mean[c];
                 return vars[n * channels + c] + offset * offset;
             });
+            return mean;
         },
         [&](int64_t n) {
             std::vector<T> scale(channels), shift(terms.shift, terms.shift + channels);
@@ -270,6 +278,7 @@ void backward(const X* dy, const X* x, X* dx, const Terms<T>& terms) {
                  [&](auto n, auto c) { return weight[c] * sum_dy[n * channels + c]; });
             pool(terms, k, n, g + channels,
                  [&](auto n, auto c) { return weight[c] * around(terms.mean(k, n), n, c); });
+            return g;
         },
         [&](int64_t n) {
             std::vector<T> by_dy(channels), by_x(channels), shift(channels);

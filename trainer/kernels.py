@@ -14,8 +14,9 @@ import os
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,6 +27,9 @@ DTYPES = {torch.float64: "float64", torch.float32: "float32", torch.bfloat16: "b
 
 enabled = True  # False does without the compiled kernels, for comparison
 
+# From averages over the photos of this process, (2, 1, C), to those over all processes' photos.
+Exchange = Callable[[Tensor], Tensor]
+
 
 def forward(
     x: Tensor,
@@ -34,6 +38,7 @@ def forward(
     shift: Tensor,
     weights: Sequence[Tensor],
     eps: float,
+    exchange: Exchange | None = None,
 ) -> tuple[Tensor, list[Tensor]]:
     """Apply `trainer.terms.Terms` to a map that is `native`.
 
@@ -45,7 +50,7 @@ def forward(
     rows = [1 if all_photos else x.shape[0] for all_photos, _ in averages]
     moments = [x.new_empty((2, n, x.shape[1]), dtype=dtype) for n in rows]
     tables = (scale, shift, None, None)
-    call("forward", (x, y), averages, tables, weights, moments, eps, [None] * len(rows))
+    call("forward", (x, y), averages, tables, weights, moments, eps, [None] * len(rows), exchange)
     return y, moments
 
 
@@ -57,12 +62,13 @@ def backward(
     weights: Sequence[Tensor],
     moments: Sequence[Tensor],
     eps: float,
+    exchange: Exchange | None = None,
 ) -> tuple[Tensor, Tensor | None, Tensor, list[Tensor]]:
     """Return the gradients of the map, scale, shift and weights; dy is laid out as x."""
     dx = torch.empty_like(x)
     dscale, dshift, *dweights = x.new_zeros((2 + len(weights), x.shape[1]), dtype=table_dtype(x))
     tables = (scale, None, dscale, dshift)
-    call("backward", (dy, x, dx), averages, tables, weights, moments, eps, dweights)
+    call("backward", (dy, x, dx), averages, tables, weights, moments, eps, dweights, exchange)
     return dx, None if scale is None else dscale, dshift, dweights
 
 
@@ -115,6 +121,9 @@ class Average(ctypes.Structure):
     )
 
 
+EXCHANGE = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+
+
 class Terms(ctypes.Structure):
     """Terms as kernels.cpp takes them, and the size of the map."""
 
@@ -123,6 +132,7 @@ class Terms(ctypes.Structure):
         ("count", ctypes.c_int64),
         ("eps", ctypes.c_double),
         *[(name, ctypes.c_int64) for name in ("photos", "pixels", "channels")],
+        ("exchange", EXCHANGE),
     )
 
 
@@ -135,6 +145,7 @@ def call(
     moments: Sequence[Tensor],
     eps: float,
     dweights: Sequence[Tensor | None],
+    exchange: Exchange | None,
 ) -> None:
     """Call a compiled kernel for the data type and size of the maps.
 
@@ -155,9 +166,29 @@ def call(
     ]
     array = (Average * len(sets))(*sets)
     size = (photos, height * width, channels)
-    terms = Terms(*pointers, ctypes.addressof(array), len(sets), eps, *size)
+    failures: list[BaseException] = []
+    callback = in_place(exchange, channels, dtype, failures) if exchange else EXCHANGE()
+    terms = Terms(*pointers, ctypes.addressof(array), len(sets), eps, *size, callback)
     kernel = getattr(library(), f"{name}_{DTYPES[maps[0].dtype]}")
     kernel(*[m.data_ptr() for m in maps], ctypes.byref(terms))
+    if failures:
+        raise failures[0]
+
+
+def in_place(
+    exchange: Exchange, channels: int, dtype: torch.dtype, failures: list[BaseException]
+) -> Any:
+    """An exchange as kernels.cpp calls it, which cannot pass an exception on: it is put aside."""
+
+    def exchanged(address: int) -> None:
+        memory = (ctypes.c_byte * (2 * channels * dtype.itemsize)).from_address(address)
+        table = torch.frombuffer(memory, dtype=dtype).view(2, 1, channels)
+        try:
+            table.copy_(exchange(table))
+        except BaseException as error:
+            failures.append(error)
+
+    return EXCHANGE(exchanged)
 
 
 @functools.cache

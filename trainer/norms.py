@@ -108,13 +108,13 @@ class BatchNorm(Norm):
     def forward(self, x: Tensor) -> Tensor:
         """As in `Norm`; in training the running statistics follow the batch's."""
         self.check(x)
-        y, moments = normalize(x, self.terms())
+        y, moments, photos = normalize(x, self.terms())
         if self.training:
-            self.follow(moments[0], x.numel() // self.channels)
+            self.follow(moments[0], photos * x.shape[2] * x.shape[3])
         return y
 
     @torch.no_grad()
-    def follow(self, moments: Tensor, count: int) -> None:
+    def follow(self, moments: Tensor, count: int | Tensor) -> None:
         """Move the running statistics towards a batch's (2, 1, C), of `count` values a channel."""
         mean, var = moments[:, 0].to(self.running_mean.dtype)
         self.running_mean.lerp_(mean, self.momentum)

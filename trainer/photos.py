@@ -20,6 +20,7 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms import InterpolationMode, v2
 from tqdm import tqdm
 
+from trainer import processes
 from trainer.files import replacing
 from trainer.recipe import Recipe
 
@@ -231,23 +232,30 @@ class TrainingBatches(Dataset):
     """Augmented batches for a DataLoader.
 
     Draws depend on the seed, the epoch and the batch alone, so any number of worker processes
-    and any interruption give the same photos.
+    and any interruption give the same photos. Where several processes train, each reads and changes
+    its share of a batch, and makes the draws of the other photos without them.
     """
 
     def __init__(self, photos: PhotoSet, recipe: Recipe, size: int, epoch: int) -> None:
         self.photos, self.size = photos, size
         self.seed = recipe.seed * 100_003 + epoch
         self.transform = augmentation(recipe.augmentation, size)
+        self.place = processes.place()
 
     def __len__(self) -> int:
         return len(self.photos.labels)
 
     def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Photos (N, size, size, 3) uint8 and labels (N,) int64 of one batch."""
+        """This process's photos (N, size, size, 3) uint8 of a batch, and all its labels, int64."""
         torch.manual_seed(self.seed * 1_000_003 + indices[0])
-        batch = torch.empty(len(indices), self.size, self.size, 3, dtype=torch.uint8)
+        own = range(*self.place.share(len(indices)).indices(len(indices)))
+        batch = torch.empty(len(own), self.size, self.size, 3, dtype=torch.uint8)
         pixels = self.photos.pixels
+        no_photo = torch.empty(0, 3, *pixels.shape[1:3], dtype=torch.uint8)
         for row, index in enumerate(indices):
-            photo = torch.from_numpy(pixels[index].copy()).permute(2, 0, 1)
-            batch[row] = self.transform(photo).permute(1, 2, 0)
+            if row in own:
+                photo = torch.from_numpy(pixels[index].copy()).permute(2, 0, 1)
+                batch[row - own.start] = self.transform(photo).permute(1, 2, 0)
+            else:
+                self.transform(no_photo)
         return batch, torch.from_numpy(self.photos.labels[list(indices)])

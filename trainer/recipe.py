@@ -27,7 +27,7 @@ class Recipe:
     photos_per_species: int | None = None
     """Train on so many photos of each species, the same ones whatever the seed; None: on all."""
     batch_size: int = 64
-    """Photos in each step."""
+    """Photos in each step, in all processes together."""
     epochs: int = 16
     """Times that every training photo is seen."""
     optimizer: Literal["sgd", "adam", "adamw", "rmsprop"] = "sgd"

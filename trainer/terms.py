@@ -4,7 +4,8 @@ A layer is written as `Terms`: a fixed scale and shift, and weighted deviations 
 taken over what an `Average` says. `normalize` applies them to a map (N, C, H, W). Autograd sees one
 operation: two passes over the map forward, two backward, and in between arithmetic on small tables
 (N, C), one number for each channel of each photo, or (1, C) where all photos share them.
-`trainer.kernels` does the same compiled.
+`trainer.kernels` does the same compiled. Where several processes share out the photos of a batch
+(`trainer.processes`), averages over all photos are over those of all of them.
 """
 
 import functools
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from trainer import kernels
+from trainer import kernels, processes
 
 EPS = 1e-5
 
@@ -56,20 +57,25 @@ class Terms(NamedTuple):
     weights: tuple[Tensor, ...] = ()
 
 
-def normalize(x: Tensor, terms: Terms) -> tuple[Tensor, list[Tensor]]:
+def normalize(x: Tensor, terms: Terms) -> tuple[Tensor, list[Tensor], int | Tensor]:
     """Apply terms to a map.
 
     Returns:
         y: (N, C, H, W), in the data type and memory layout of x.
         moments: (2, N or 1, C), mean and biased variance, of each average in turn.
+        photos: how many an average over all photos is over: N, or () for those of all processes.
     """
     if kernels.recorded():
-        return plain(x, terms)
-    y, *moments = Normalize.apply(x, terms.averages, terms.scale, terms.shift, *terms.weights)
-    return y, moments
+        return *plain(x, terms), x.shape[0]
+    y, photos, *moments = Normalize.apply(
+        x, terms.averages, terms.scale, terms.shift, *terms.weights
+    )
+    return y, moments, photos
 
 
-def plain(x: Tensor, terms: Terms) -> tuple[Tensor, list[Tensor]]:
+def plain(
+    x: Tensor, terms: Terms, exchange: kernels.Exchange | None = None
+) -> tuple[Tensor, list[Tensor]]:
     """`normalize` in operations of torch that can be recorded.
 
     Variances pool by the law of total variance, so nothing is lost to cancellation: that of the
@@ -84,6 +90,8 @@ def plain(x: Tensor, terms: Terms) -> tuple[Tensor, list[Tensor]]:
         pooled_mean = average(mean)
         offset = mean - pooled_mean
         pooled_var = average(torch.addcmul(var, offset, offset))
+        if average.all_photos and exchange:
+            pooled_mean, pooled_var = exchange(torch.stack((pooled_mean, pooled_var)))
         scales.append(weight * torch.rsqrt(pooled_var + EPS))
         shift = torch.addcmul(shift, pooled_mean, scales[-1], value=-1)
         found.append(torch.stack((pooled_mean, pooled_var)))
@@ -122,16 +130,24 @@ class Normalize(torch.autograd.Function):
     def forward(
         ctx, x: Tensor, averages: tuple[Average, ...], scale, shift: Tensor, *weights: Tensor
     ):
-        """Return the map and, not differentiable, the moments of each average in turn."""
+        """Return the map and, not differentiable, photos and the moments of each average."""
         x = x.contiguous(memory_format=kernels.layout(x))
+        photos: int | Tensor = len(x)
+
+        def pool(moments: Tensor) -> Tensor:
+            nonlocal photos
+            moments, photos = processes.pooled(moments, len(x))
+            return moments
+
+        exchange = pool if processes.place().size > 1 else None
         if kernels.native(x):
-            y, moments = kernels.forward(x, averages, scale, shift, weights, EPS)
+            y, moments = kernels.forward(x, averages, scale, shift, weights, EPS, exchange)
         else:
-            y, moments = plain(x, Terms(scale, shift, averages, weights))
+            y, moments = plain(x, Terms(scale, shift, averages, weights), exchange)
         ctx.averages = averages
         ctx.save_for_backward(x, scale, *weights, *moments)
-        ctx.mark_non_differentiable(*moments)
-        return y, *moments
+        ctx.mark_non_differentiable(*moments, *[photos][: isinstance(photos, Tensor)])
+        return y, photos, *moments
 
     @staticmethod
     @once_differentiable
@@ -140,10 +156,15 @@ class Normalize(torch.autograd.Function):
         x, scale, *tables = ctx.saved_tensors
         weights, moments = tables[: len(ctx.averages)], tables[len(ctx.averages) :]
         dy = dy.contiguous(memory_format=kernels.layout(x))
+
+        def pool(table: Tensor) -> Tensor:
+            return processes.averaged(table, len(x))
+
+        exchange = pool if processes.place().size > 1 else None
         if kernels.native(x):
-            found = kernels.backward(dy, x, ctx.averages, scale, weights, moments, EPS)
+            found = kernels.backward(dy, x, ctx.averages, scale, weights, moments, EPS, exchange)
         else:
-            found = plain_backward(dy, x, ctx.averages, scale, weights, moments)
+            found = plain_backward(dy, x, ctx.averages, scale, weights, moments, exchange)
         dx, dscale, dshift, dweights = found
         return dx, None, dscale, dshift, *dweights
 
@@ -155,6 +176,7 @@ def plain_backward(
     scale: Tensor | None,
     weights: list[Tensor],
     moments: list[Tensor],
+    exchange: kernels.Exchange | None = None,
 ) -> tuple[Tensor, Tensor | None, Tensor, list[Tensor]]:
     """The gradients of the map, scale, shift and weights in operations of torch.
 
@@ -172,7 +194,10 @@ def plain_backward(
     for average, weight, (mean, var) in zip(averages, weights, moments, strict=True):
         rstd = torch.rsqrt(var + EPS)
         sums = torch.stack((sum_dy, sum_dy_x + (centre - mean) * sum_dy))
-        minus_g, minus_gx = average(weight * sums) * (rstd * (-1 / pixels))
+        averaged = average(weight * sums)
+        if average.all_photos and exchange:
+            averaged = exchange(averaged)
+        minus_g, minus_gx = averaged * (rstd * (-1 / pixels))
         by_dy.append(weight * rstd)
         by_x.append(minus_gx * rstd * rstd)
         shift.append(torch.addcmul(minus_g, mean, by_x[-1], value=-1))

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Subset
 from tqdm import tqdm
 
+from trainer import processes
 from trainer.evaluation import scores
 from trainer.norms import BatchInstanceNorm
 from trainer.photos import PhotoSet, TrainingBatches
@@ -60,8 +61,8 @@ def train_step(run: Run, recipe: Recipe, photos: Tensor, labels: Tensor) -> tupl
     Args:
         run: changed in place.
         recipe: its device, precision and label smoothing count.
-        photos: (N, S, S, 3) uint8.
-        labels: (N,) int64.
+        photos: (N, S, S, 3) uint8; where several processes train, this one's share of them.
+        labels: (N,) int64, always of all.
 
     Returns:
         Mean loss () and logits (N, species), both detached.
@@ -70,9 +71,11 @@ def train_step(run: Run, recipe: Recipe, photos: Tensor, labels: Tensor) -> tupl
     device = recipe.device.split(":")[0]
     with torch.autocast(device, dtype, enabled=dtype != torch.float32):
         logits = run.network(to_input(photos))
-    loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
+    logits = processes.gathered(logits.float(), len(labels))
+    loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
     run.optimizer.zero_grad()
     loss.backward()
+    processes.add_up_gradients(run.network)
     run.optimizer.step()
     for module in run.network.modules():
         if isinstance(module, BatchInstanceNorm):
@@ -81,17 +84,21 @@ def train_step(run: Run, recipe: Recipe, photos: Tensor, labels: Tensor) -> tupl
 
 
 def predict(network: ResNet, photos: NDArray[np.uint8], recipe: Recipe) -> Tensor:
-    """Logits (N, species) float32 of photos (N, S, S, 3) uint8, in eval mode."""
+    """Logits (N, species) float32 of photos (N, S, S, 3) uint8, in eval mode.
+
+    Where several processes train, each answers a share of the photos and gets all answers.
+    """
+    own = photos[processes.place().share(len(photos))]
     dtype = precision(recipe)
     device = recipe.device.split(":")[0]
     network.eval()
     batches = []
     with torch.inference_mode(), torch.autocast(device, dtype, enabled=dtype != torch.float32):
-        for start in range(0, len(photos), 64):
-            batch = torch.from_numpy(photos[start : start + 64].copy()).to(recipe.device)
-            batches.append(network(to_input(batch)).float().cpu())
+        for start in range(0, len(own) or 1, 64):  # a share may be empty
+            batch = torch.from_numpy(own[start : start + 64].copy()).to(recipe.device)
+            batches.append(network(to_input(batch)).float())
     network.train()
-    return torch.cat(batches)
+    return processes.gathered(torch.cat(batches), len(photos)).cpu()
 
 
 def spread(labels: NDArray[np.int64], count: int) -> list[int]:
@@ -185,8 +192,13 @@ def train(
     count = len(train_photos.labels)
     if recipe.photos_per_species:
         count = len(spread(train_photos.labels, recipe.photos_per_species))
+    first = processes.place().rank == 0  # the others compute the same and say nothing
     with tqdm(
-        total=count * recipe.epochs, initial=count * run.epoch, unit=" photos", smoothing=0.05
+        total=count * recipe.epochs,
+        initial=count * run.epoch,
+        unit=" photos",
+        smoothing=0.05,
+        disable=not first,
     ) as bar:
         while run.epoch < recipe.epochs:
             bar.set_description(f"{recipe.norm} epoch {run.epoch + 1}/{recipe.epochs}")
@@ -217,8 +229,9 @@ def train(
             if validations[-1] == max(validations):
                 run.best = {k: v.clone() for k, v in run.network.state_dict().items()}
                 run.best_epoch = run.epoch
-            run.save(folder, recipe)
-            bar.write(
-                f"epoch {run.epoch:3}  train {run.history[-2]['accuracy']:.3f}"
-                f"  val {validations[-1]:.3f}  best {max(validations):.3f}"
-            )
+            if first:
+                run.save(folder, recipe)
+                bar.write(
+                    f"epoch {run.epoch:3}  train {run.history[-2]['accuracy']:.3f}"
+                    f"  val {validations[-1]:.3f}  best {max(validations):.3f}"
+                )

@@ -19,9 +19,10 @@ def photos(*size, dtype=torch.float32):
     return torch.randn(size).to(dtype).to(memory_format=torch.channels_last)
 
 
-def compiled_forward_backward(x, dy, terms):
-    y, moments = kernels.forward(x, terms.averages, terms.scale, terms.shift, terms.weights, EPS)
-    gradients = kernels.backward(dy, x, terms.averages, terms.scale, terms.weights, moments, EPS)
+def compiled_forward_backward(x, dy, terms, exchange=None):
+    averages, scale, shift, weights = terms.averages, terms.scale, terms.shift, terms.weights
+    y, moments = kernels.forward(x, averages, scale, shift, weights, EPS, exchange)
+    gradients = kernels.backward(dy, x, averages, scale, weights, moments, EPS, exchange)
     return y, moments, *gradients
 
 
@@ -29,9 +30,9 @@ def flat(y, dx, dscale, dshift, dweights):
     return [t for t in (y, dx, dscale, dshift, *dweights) if t is not None]
 
 
-def plain_forward_backward(x, dy, terms):
-    y, moments = plain(x, terms)
-    gradients = plain_backward(dy, x, terms.averages, terms.scale, terms.weights, moments)
+def plain_forward_backward(x, dy, terms, exchange=None):
+    y, moments = plain(x, terms, exchange)
+    gradients = plain_backward(dy, x, terms.averages, terms.scale, terms.weights, moments, exchange)
     return y, moments, *gradients
 
 
@@ -100,6 +101,38 @@ def test_results_do_not_depend_on_the_number_of_threads(all_photos):
         )
     torch.set_num_threads(threads)
     torch.testing.assert_close(*results, rtol=0, atol=0)
+
+
+@needs_compiler
+def test_what_is_averaged_over_all_photos_and_nothing_else_is_exchanged():
+    x, dy = photos(5, 16, 4, 4), photos(5, 16, 4, 4)
+    shift, *weights = torch.randn(4, 16)
+    averages = (Average(), Average(all_photos=True), Average(True, channels=4))
+    terms = Terms(None, shift, averages, tuple(weights))
+    seen = []
+
+    def exchange(table):
+        seen.append(table.clone())
+        return table + torch.arange(32).view(2, 1, 16)
+
+    got = [flat(y, *rest) for y, _, *rest in (compiled_forward_backward(x, dy, terms, exchange),)]
+    expected = [flat(y, *rest) for y, _, *rest in (plain_forward_backward(x, dy, terms, exchange),)]
+    assert len(seen) == 2 * 4
+    torch.testing.assert_close(seen[:4], seen[4:], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
+
+
+@needs_compiler
+@pytest.mark.parametrize("error", [ValueError("lost"), KeyboardInterrupt()], ids=repr)
+def test_an_exchange_that_fails_fails_the_kernel(error):
+    def exchange(_):
+        raise error
+
+    ones = torch.ones(16)
+    terms = Terms(None, ones, (Average(all_photos=True),), (ones,))
+    with pytest.raises(type(error)) as raised:
+        compiled_forward_backward(photos(5, 16, 4, 4), photos(5, 16, 4, 4), terms, exchange)
+    assert raised.value is error
 
 
 @pytest.mark.parametrize("compiler", ["/no/such/compiler", "false"])

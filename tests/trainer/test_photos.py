@@ -12,7 +12,9 @@ import torch
 from PIL import Image
 
 from trainer import photos as module
+from trainer import processes
 from trainer.photos import PhotoFolder, PhotoSetError, TrainingBatches, augmentation
+from trainer.processes import Place
 from trainer.recipe import Recipe
 
 
@@ -150,6 +152,24 @@ def test_no_augmentation_changes_nothing_but_the_size(photo_folder, tmp_path):
     batch, labels = batches.__getitems__([3, 1])
     assert np.array_equal(batch.numpy(), photos.pixels[[3, 1]])
     assert labels.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("kind", ["none", "crops", "crops-and-colour"])
+def test_processes_share_out_the_batch_that_one_would_have(
+    kind, photo_folder, tmp_path, monkeypatch
+):
+    photos = load(photo_folder, tmp_path / "cache")
+    indices = [5, 2, 9, 0, 7]
+
+    def batch(place: Place) -> tuple[torch.Tensor, torch.Tensor]:
+        monkeypatch.setattr(processes, "place", lambda: place)
+        return TrainingBatches(photos, Recipe(augmentation=kind), 16, 0).__getitems__(indices)
+
+    whole, labels = batch(Place())
+    shares = [batch(Place(rank, 3)) for rank in range(3)]
+    assert [len(share) for share, _ in shares] == [1, 2, 2]
+    assert torch.equal(torch.cat([share for share, _ in shares]), whole)
+    assert all(torch.equal(told, labels) for _, told in shares)
 
 
 def test_draws_depend_on_seed_epoch_and_batch_alone(photo_folder, tmp_path):
