@@ -35,7 +35,7 @@ TINY = Recipe(
 )
 # Training multiplies rounding: at a learning rate of .01, weights that differ by 1e-7 at the start
 # lead to losses that differ by up to 8e-4 after these ten steps, in one process too.
-LEARNING_RATE = {"float32": 0.001, "float64": 0.01}
+LEARNING_RATE = {"float32": 0.0003, "float64": 0.01}
 TOLERANCE = {"float32": 1e-4, "float64": 1e-6}  # the loss itself is computed in float32
 CASES = [
     (norm, mode, digits)
@@ -136,11 +136,12 @@ def pair(drawn_photos, photos, tmp_path_factory):
 def test_two_processes_train_as_one_does(case, pair, photos, tmp_path):
     if case[1] == "compiled" and kernels.library() is None:
         pytest.skip("nothing can be compiled here")
-    tolerance = {"rtol": 0, "atol": TOLERANCE[case[2]]}
+    tolerance = TOLERANCE[case[2]]
     losses, weights = train_case(*case, photos, tmp_path)
     for part in pair:
-        assert part[case][0] == pytest.approx(losses, rel=0, abs=tolerance["atol"])
-        torch.testing.assert_close(part[case][1], weights, **tolerance)
+        assert part[case][0] == pytest.approx(losses, rel=0, abs=tolerance)
+        # running variances are large numbers, and differ by as much of their size
+        torch.testing.assert_close(part[case][1], weights, rtol=tolerance, atol=tolerance)
     torch.testing.assert_close(pair[0][case][1], pair[1][case][1], rtol=0, atol=0)
 
 
