@@ -120,6 +120,11 @@ class Saliency:
         return dict(zip(OUTPUTS, found, strict=True))
 
 
+def visible(heatmap: np.ndarray) -> np.ndarray:
+    """The map with its highest hundredth levelled: beside a few peaks all else would look cold."""
+    return np.minimum(heatmap, np.quantile(heatmap, 0.99) or heatmap.max())
+
+
 def erased(photo: Image.Image, heatmap: np.ndarray, share: float) -> Image.Image:
     """The photo with the hottest share (0 to 1) of its pixels turned grey."""
     stretched = Image.fromarray(heatmap.astype(np.float32)).resize(

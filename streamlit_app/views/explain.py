@@ -25,6 +25,7 @@ from streamlit_app.explaining import (
     deletion_curve,
     erased,
     exhibits,
+    visible,
 )
 from streamlit_app.heatmaps import LEGEND, overlay
 from streamlit_app.photos import SUFFIXES, shrunk
@@ -207,7 +208,7 @@ def show_cards(
                     st.warning(str(error))
                     continue
                 st.image(
-                    overlay(small, heatmap, STRENGTH),
+                    overlay(small, visible(heatmap), STRENGTH),
                     width="stretch",
                     output_format="JPEG",
                     alt=f"Your photo; bright colours mark what speaks for {common_name(species)} "
@@ -302,7 +303,7 @@ except SaliencyError as error:
     left.error(str(error))
     st.stop()
 picture.image(
-    overlay(photo, heatmap, STRENGTH),
+    overlay(photo, visible(heatmap), STRENGTH),
     width="stretch",
     output_format="JPEG",
     alt=f"Your photo; bright colours mark what speaks for {common_name(species)}",

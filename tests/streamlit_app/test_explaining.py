@@ -18,6 +18,7 @@ from streamlit_app.explaining import (
     deletion_curve,
     erased,
     exhibits,
+    visible,
 )
 from streamlit_app.photos import squeezed
 from tests.conftest import IMAGE_SIZE, colour_checkpoint, draw_bird
@@ -93,6 +94,15 @@ def test_a_gradient_of_another_size_is_refused_by_name(folder: Path) -> None:
     saliency._graph.run = lambda inputs: [np.zeros((1, 2, 2, 3))] * 7  # type: ignore[method-assign]
     with pytest.raises(SaliencyError, match=r"checkpoint bn gives gradients of shapes \(1, 2"):
         saliency.heatmap(draw_bird(), 0, smooth=False)
+
+
+def test_a_few_peaks_do_not_make_the_rest_of_a_map_look_cold() -> None:
+    heatmap = np.full((20, 20), 1.0)
+    heatmap[0, 0] = 100
+    assert visible(heatmap).max() == 1
+    one = np.zeros((20, 20))
+    one[0, 0] = 3
+    np.testing.assert_array_equal(visible(one), one)
 
 
 def test_the_hottest_share_of_the_photo_turns_grey_and_no_more() -> None:
