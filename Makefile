@@ -25,9 +25,11 @@ format: .venv/all ## Put the code in order
 	$(BIN)/ruff format
 
 audit: .venv/all ## Ask for known faults of what is installed, where a database can be reached
-	@$(BIN)/pip install --quiet pip-audit
+	@$(PYTHON) -m venv .venv/audit
+	@.venv/audit/bin/pip install --quiet pip-audit
 	@if $(BIN)/python -c "from urllib.request import urlopen; urlopen('$(FAULTS)', timeout=10)" 2>/dev/null; \
-	then $(BIN)/pip-audit --vulnerability-service osv; \
+	then .venv/audit/bin/pip-audit --vulnerability-service osv --path "$$($(BIN)/python -c \
+	    "import sysconfig; print(sysconfig.get_path('purelib'))")"; \
 	else echo "No database of known faults can be reached from here: nothing was audited."; fi
 
 bench: .venv/all ## Time norms, steps, processes, export, an epoch, a folder, 50 visitors, a browser (DATA=photos)
