@@ -10,6 +10,7 @@ times. A visitor's photo has a shape of its own, which the picture that comes ba
 
 import argparse
 import io
+import os
 import random
 import statistics
 import sys
@@ -97,20 +98,22 @@ def be_a_visitor(
         seen.errors.append(f"{type(error).__name__}: {error}")
 
 
-def memory_of(process: int) -> float:
-    """MB of a process and its children."""
-    total, waiting = 0.0, [process]
+def cost_of(process: int) -> tuple[float, float]:
+    """MB of a process and its children, and seconds of a core that they have used."""
+    total, ticks, waiting = 0.0, 0, [process]
     while waiting:
         folder = Path("/proc") / str(waiting.pop())
         try:
             (line,) = (x for x in (folder / "status").read_text().splitlines() if "VmRSS" in x)
+            used = (folder / "stat").read_text().rpartition(")")[2].split()[11:13]
             waiting += [
                 int(c) for f in folder.glob("task/*/children") for c in f.read_text().split()
             ]
         except (OSError, ValueError):  # it has ended meanwhile
             continue
         total += int(line.split()[1]) / 1024
-    return total
+        ticks += sum(map(int, used))
+    return total, ticks / os.sysconf("SC_CLK_TCK")
 
 
 def visits(
@@ -126,7 +129,7 @@ def visits(
     for thread in threads:
         thread.start()
     while time.monotonic() < until:
-        memory.append(memory_of(process))
+        memory.append(cost_of(process)[0])
         time.sleep(1)
     for thread in threads:
         thread.join()
@@ -139,8 +142,10 @@ def growth(memory: Sequence[float], minute: int = 60) -> float:
     return statistics.median(memory[-10:]) / first - 1
 
 
-def row(seen: Seen, memory: Sequence[float], visitors: int, think: float) -> dict[str, Any]:
-    """What one run showed."""
+def row(
+    seen: Seen, memory: Sequence[float], visitors: int, think: float, processor: float
+) -> dict[str, Any]:
+    """What one run showed; processor: seconds of a core that the app used."""
     median = statistics.median(seen.seconds)
     grown = growth(memory) if len(memory) > 90 else None
     return {
@@ -150,6 +155,7 @@ def row(seen: Seen, memory: Sequence[float], visitors: int, think: float) -> dic
         "answers": len(seen.seconds),
         "median, s": median,
         "95th percentile, s": float(np.quantile(seen.seconds, 0.95)),
+        "an answer, ms of a core": 1e3 * processor / len(seen.seconds),
         "errors": len(seen.errors),
         "photos of others": seen.foreign,
         "memory, MB": max(memory),
@@ -172,13 +178,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     files = photos(given.visitors)
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app/main.py"]
     with serving([*command, "--server.address=127.0.0.1"], ROOT) as (host, process):
+        _, before = cost_of(process)
         seen, memory = visits(host, process, files, given.seconds, given.think)
+        processor = cost_of(process)[1] - before
     for error in sorted(set(seen.errors)):
         print(error, file=sys.stderr)
     report(
         "load",
         "Visitors of one process of the app, each uploading a phone's photo again and again",
-        [row(seen, memory, given.visitors, given.think)],
+        [row(seen, memory, given.visitors, given.think, processor)],
     )
 
 

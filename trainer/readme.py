@@ -15,6 +15,7 @@ from trainer import (
     results_explain,
     results_novelty,
     results_relatives,
+    results_scale,
     results_shortcut,
     results_studies,
 )
@@ -28,6 +29,7 @@ DOCUMENTS = (
     ROOT / "RESULTS.md",
     CHECKPOINTS / "README.md",
     BENCHMARKS / "README.md",
+    ROOT / "docs" / "scale.md",
 )
 
 
@@ -110,6 +112,9 @@ def filled(text: str, checkpoints: Path, benchmarks: Path) -> str:
     makers |= {
         "performance": partial(performance, benchmarks),
         "speeds": partial(speeds, benchmarks),
+        "visitors": partial(results_scale.visitors, benchmarks),
+        "ten million": partial(results_scale.ten_million, benchmarks),
+        "gpus": partial(results_scale.gpus, benchmarks),
     }
     for name, table in makers.items():
         start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"

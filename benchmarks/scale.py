@@ -1,0 +1,97 @@
+"""What docs/scale.md reckons from, beside the other benchmarks' figures.
+
+    python -m benchmarks.scale PHOTOS
+
+The same photos are answered by the folder command's threads and by Ray Data on as many workers as
+there are cores, each for as long as rows come; what a training photo costs is counted, and the time
+that augmenting it takes of one core.
+"""
+
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.timing import report
+from streamlit_app import cluster
+from streamlit_app.batch import Row, answer_folder, open_variant, photo_files
+from streamlit_app.photos import start_decoding
+from trainer.memory import keep_memory
+from trainer.norms import Norm
+from trainer.photos import PhotoFolder, TrainingBatches
+from trainer.recipe import Recipe
+from trainer.run import new_run
+from trainer.training import train_step
+
+PHOTOS = 1000
+BATCHES = 20
+
+
+def rate(rows: Generator[Row]) -> tuple[float, float]:
+    """Seconds until the first row, and rows a second from then on."""
+    start = time.perf_counter()
+    next(rows)
+    first = time.perf_counter()
+    count = sum(1 for _ in rows)
+    return first - start, count / (time.perf_counter() - first)
+
+
+def answering(folder: Path) -> dict[str, float]:
+    """Photos/s of both ways to answer a folder, and what its files weigh."""
+    names = random.Random(0).sample(photo_files(folder), PHOTOS)
+    classifier = open_variant(None)
+    start_decoding()
+    _, threads = rate(answer_folder(classifier, folder, names))
+    start, ray = rate(cluster.answer_folder("local", classifier, folder, names))
+    return {
+        "photos answered by threads, 1/s": threads,
+        "photos answered by Ray Data, 1/s": ray,
+        "until Ray Data's first row, s": start,
+        "a photo's file, kB": statistics.mean((folder / n).stat().st_size for n in names) / 1e3,
+    }
+
+
+def training(folder: Path) -> dict[str, float]:
+    """What a photo costs in training with the best recipe at its full size."""
+    recipe = Recipe()
+    with tempfile.TemporaryDirectory() as cache:
+        photos = PhotoFolder(folder).load("val", recipe.stored_size, Path(cache))
+        batches = TrainingBatches(photos, recipe, recipe.image_size, 0)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        seconds = []
+        for number in range(BATCHES):
+            chosen = torch.arange(recipe.batch_size) + number
+            start = time.perf_counter()
+            batch, labels = batches.__getitems__((chosen % len(batches)).tolist())
+            seconds.append((time.perf_counter() - start) / len(batch))
+        torch.set_num_threads(threads)
+    run = new_run(recipe, len(photos.species))
+    with FlopCounterMode(display=False) as counter:
+        train_step(run, recipe, batch, labels)
+    layers = [module.channels for module in run.network.modules() if isinstance(module, Norm)]
+    return {
+        "augmenting a training photo, ms of a core": 1e3 * statistics.median(seconds),
+        "training on a photo, GFLOP": counter.get_total_flops() / len(batch) / 1e9,
+        "weights": sum(weights.numel() for weights in run.network.parameters()),
+        "norm layers": len(layers),
+        "channels of all norm layers": sum(layers),
+    }
+
+
+def main(folder: str) -> None:
+    """Measure and write benchmarks/results/scale.json."""
+    keep_memory()
+    measured = answering(Path(folder) / "test") | training(Path(folder))
+    rows = [{"what": what, "value": value} for what, value in measured.items()]
+    report("scale", "What more visitors, photos and machines are reckoned from", rows)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,126 @@
+"""What follows from the benchmarks for more visitors, photos and processors: docs/scale.md."""
+
+import json
+import math
+from pathlib import Path
+
+import pandas as pd
+
+VISITORS = 1_000
+PHOTOS = 10_000_000
+GPUS = 8
+BUSY = 0.6  # of a core's time; with more of it, who comes waits mostly for those before
+CORES = (2, 16, 128)
+# Of an H100 SXM by its data sheet, dense: FLOP/s in bfloat16, and bytes/s to its neighbours.
+PEAK, LINK = 989e12, 450e9
+REACHED = 0.1  # a guess of the peak's share: convolutions of 16 to 64 channels fill few units
+
+
+def visitors(benchmarks: Path) -> str:
+    """Replicas, cores and memory for VISITORS, each as busy as a visitor of `benchmarks.load`."""
+    path = benchmarks / "load.json"
+    if not path.exists():
+        return missing("load")
+    (row,) = json.loads(path.read_text())["rows"]
+    pause = row["looking, s"] + row["median, s"]
+    rate, core = VISITORS / pause, row["an answer, ms of a core"] / 1e3
+    replicas = math.ceil(VISITORS / row["visitors"])
+    return listed(
+        f"Measured: {row['visitors']} visitors of one process, {row['seconds']} s, "
+        f"{row['answers']} answers, median {row['median, s']:.2f} s, 95th percentile "
+        f"{row['95th percentile, s']:.2f} s, {row['errors']} errors, at most "
+        f"{row['memory, MB']:,.0f} MB; an answer takes {1e3 * core:.0f} ms of a core.",
+        f"{VISITORS:,} visitors who look at each answer for {row['looking, s']:g} s ask "
+        f"{VISITORS:,} / ({row['looking, s']:g} + {row['median, s']:.2f}) = {rate:.0f} times a "
+        f"second.",
+        f"That keeps {rate:.0f} x {core:.3f} = {rate * core:.1f} cores busy; at most {BUSY:.0%} "
+        f"busy, it takes {math.ceil(rate * core / BUSY)} cores.",
+        f"Replicas as full as the measured one: {VISITORS:,} / {row['visitors']} = {replicas}, "
+        f"with {replicas} x {row['memory, MB']:,.0f} MB = "
+        f"{replicas * row['memory, MB'] / 1e3:,.0f} GB of memory.",
+    )
+
+
+def ten_million(benchmarks: Path) -> str:
+    """Hours for PHOTOS on some numbers of cores, and what the file system has to deliver."""
+    path = benchmarks / "scale.json"
+    if not path.exists():
+        return missing("scale")
+    facts = values(path)
+    folder = json.loads((benchmarks / "batch.json").read_text())
+    cores = folder["machine"]["cores"]
+    rates = {row["photos"]: row["photos/s"] / cores for row in folder["rows"]}
+    kept = facts["photos answered by Ray Data, 1/s"] / facts["photos answered by threads, 1/s"]
+    table = pd.DataFrame(
+        [
+            {"photos": kind, "photos/s of a core": rate * kept}
+            | {f"{n} cores, hours": PHOTOS / (rate * kept * n) / 3600 for n in CORES}
+            for kind, rate in rates.items()
+        ]
+    )
+    small = next(iter(rates.values())) * kept
+    begin, size = facts["until Ray Data's first row, s"], facts["a photo's file, kB"]
+    return "\n\n".join(
+        [
+            listed(
+                f"Measured on {cores} cores: Ray Data keeps {kept:.2f} of the speed that the "
+                f"threads of one command have, and takes "
+                f"{begin:.0f} s to begin.",
+                f"{PHOTOS:,} photos are {PHOTOS:,} / (photos/s of a core x cores) seconds:",
+            ),
+            table.to_markdown(index=False, floatfmt=",.1f"),
+            listed(
+                f"{CORES[-1]} cores read {small * CORES[-1]:,.0f} files a second of {size:.0f} kB "
+                f"each, {small * CORES[-1] * size / 1e3:,.0f} MB/s: many small files, for which "
+                "the file system has to be made.",
+            ),
+        ]
+    )
+
+
+def gpus(benchmarks: Path) -> str:
+    """What an epoch of PHOTOS costs in arithmetic, exchange and feeding on GPUS."""
+    path = benchmarks / "scale.json"
+    if not path.exists():
+        return missing("scale")
+    facts = values(path)
+    (epoch, *_) = json.loads((benchmarks / "epoch.json").read_text())["rows"]
+    flop = 1e9 * facts["training on a photo, GFLOP"]
+    feed = facts["augmenting a training photo, ms of a core"] / 1e3
+    weights, channels = facts["weights"], facts["channels of all norm layers"]
+    gradients, share = 4 * weights, 2 * (GPUS - 1) / GPUS
+    speed = REACHED * PEAK / flop
+    return listed(
+        f"Measured on two cores: an epoch runs at {epoch['photos/s']:.0f} photos/s, so "
+        f"{PHOTOS:,} photos take {PHOTOS / epoch['photos/s'] / 3600:.0f} hours. No GPU was "
+        "measured; what follows is arithmetic.",
+        f"**Arithmetic.** A photo costs {flop / 1e9:.2f} GFLOP, forward and backward (counted). A "
+        f"GPU of {PEAK / 1e12:.0f} TFLOP/s of which {REACHED:.0%} are reached (a guess) trains "
+        f"{speed:,.0f} photos/s, {GPUS} of them {GPUS * speed:,.0f}.",
+        f"**Exchange.** Gradients are {weights:,.0f} weights x 4 bytes = {gradients / 1e6:.2f} MB "
+        f"a step; in a ring of {GPUS} each sends 2 x {GPUS - 1}/{GPUS} of that, "
+        f"{share * gradients / 1e6:.2f} MB, in {1e6 * share * gradients / LINK:.0f} µs at "
+        f"{LINK / 1e9:.0f} GB/s. Batch norms exchange mean and variance of {channels:.0f} channels "
+        f"in {facts['norm layers']:.0f} layers, and as much backward: 2 x 2 x {channels:.0f} x 4 "
+        f"bytes = {16 * channels / 1e3:.0f} kB. Neither is many bytes: what counts is that each of "
+        f"the {2 * facts['norm layers']:.0f} exchanges of a step waits for the slowest process.",
+        f"**Feeding.** A photo's crop takes {1e3 * feed:.2f} ms of a core (measured), so "
+        f"{GPUS} such GPUs want {GPUS * speed:,.0f} x {1e3 * feed:.2f} ms = "
+        f"{GPUS * speed * feed:,.0f} cores: they would wait for photos, not for each other, until "
+        "crops are made on the GPU. More processes help nothing beyond the cores that feed them.",
+    )
+
+
+def values(path: Path) -> dict[str, float]:
+    """The figures of `benchmarks.scale` by what they are."""
+    return {row["what"]: row["value"] for row in json.loads(path.read_text())["rows"]}
+
+
+def listed(*sentences: str) -> str:
+    """Sentences as a list."""
+    return "\n".join(f"- {sentence}" for sentence in sentences)
+
+
+def missing(name: str) -> str:
+    """What stands where a benchmark has not been run."""
+    return f"Not measured yet: `python -m benchmarks.{name}`."
