@@ -116,8 +116,11 @@ def checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def machines() -> Iterator[str]:
     """The address of a Ray cluster of two machines, both this one, with a core each."""
-    # No token in the home of whoever runs the tests, no usage statistics.
-    os.environ |= {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+    os.environ |= {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_AUTH_MODE": "disabled",  # no token in the home of whoever runs the tests
+        "RAY_worker_register_timeout_seconds": "300",  # a busy machine starts workers slowly
+    }
     from ray.cluster_utils import Cluster
 
     options = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
