@@ -10,6 +10,14 @@ from trainer.recipe import Recipe
 # Networks this small gain nothing from threads, and lose much where other work keeps cores busy.
 torch.set_num_threads(1)
 
+
+@pytest.fixture(autouse=True)
+def denormal_numbers():
+    """A command of the trainer turns them off for its process, which a test shares with others."""
+    yield
+    torch.set_flush_denormal(False)
+
+
 SPECIES = {"Blue-Disc": "disc", "Green-Bar": "bar", "Red-Ring": "ring"}
 
 
