@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 from playwright.sync_api import Page
 
@@ -55,7 +56,10 @@ def draw_bird(colours: dict[str, tuple[int, int, int]]) -> Image.Image:
     pen.ellipse((236, 176, 306, 300), fill=colours["breast"])
     pen.polygon([(306, 142), (424, 168), (310, 184)], fill=colours["bill"])
     pen.ellipse((276, 136, 294, 154), fill=(16, 14, 14))  # eye
-    return scene.filter(ImageFilter.GaussianBlur(1))
+    smooth = np.asarray(scene.filter(ImageFilter.GaussianBlur(1)))
+    # The grain of a camera, without which a network may take it for no photo.
+    grain = np.random.default_rng(0).normal(0, 12, smooth.shape)
+    return Image.fromarray((smooth + grain).clip(0, 255).astype(np.uint8))
 
 
 def draw_kingfisher() -> Image.Image:

@@ -73,11 +73,10 @@ def answer_files(
 ) -> Generator[tuple[Row, str]]:
     """Each file's row, and its photo's thumbnail where these are wanted, in order, on all cores."""
     batches = (files[start : start + AT_ONCE] for start in range(0, len(files), AT_ONCE))
-    # One more than cores: while a thread waits for its photos to be decoded, the others are in
-    # onnxruntime. Only as many batches wait as keep every thread busy, so a million photos take no
-    # more memory.
-    threads = (os.cpu_count() or 1) + 1
-    with ThreadPoolExecutor(threads) as pool:
+    cores = os.cpu_count() or 1
+    # While one thread waits for its photos to be decoded another is in onnxruntime. Only as many
+    # batches wait as keep every thread busy, so a million photos take no more memory.
+    with ThreadPoolExecutor(cores) as pool:
 
         def start(count: int) -> Iterator[Future[list[tuple[Row, str]]]]:
             return (
@@ -85,7 +84,7 @@ def answer_files(
                 for batch in islice(batches, count)
             )
 
-        waiting = deque(start(2 * threads))
+        waiting = deque(start(2 * cores))
         try:
             while waiting:
                 yield from waiting.popleft().result()

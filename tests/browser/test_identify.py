@@ -129,6 +129,8 @@ def test_a_phones_photo_is_answered(open_page: Open, kingfisher: Path, format: s
 def test_a_photo_is_taken_with_the_camera(open_page: Open) -> None:
     page = open_page("identify")
     page.get_by_text("Use the camera").click()
+    # A photo that is taken before the camera's first picture is there is none.
+    page.wait_for_function("() => document.querySelector('video')?.readyState >= 2")
     page.get_by_role("button", name="Take Photo").click()
     expect(page.get_by_alt_text("bright colours mark")).to_be_visible()
     expect(page.get_by_role("heading", level=2)).to_be_visible()
