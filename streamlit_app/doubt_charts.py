@@ -127,7 +127,7 @@ def _sets(table: pd.DataFrame, values: list[str]) -> alt.Chart:
 
 
 def _area_scale(areas: pd.Series) -> alt.Scale:
-    """From the 0.05 below the smallest to 1."""
+    """From the multiple of 0.05 below the smallest to 1."""
     return alt.Scale(domain=[math.floor(areas.min() * 20) / 20, 1])
 
 

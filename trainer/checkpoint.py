@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from trainer import conformal, processes
 from trainer.evaluation import fit_temperature, onnx_outputs, scores_with_intervals
 from trainer.export import calibrate, export
-from trainer.files import replacing
+from trainer.files import replacing, write_json
 from trainer.gradient import WEIGHTS, export_saliency
 from trainer.novelty import ACCEPTED, fit_novelty
-from trainer.photos import SPLITS, PhotoFolder, PhotoSet
+from trainer.photos import SPLITS, PhotoFolder, PhotoSet, PhotoSetError
 from trainer.recipe import Recipe
 from trainer.resnet import ResNet, layer_count
 from trainer.run import Run, TrainingError, check_same, has_state, open_run, remove_state
@@ -54,6 +54,12 @@ def read_reports(checkpoints: Path) -> dict[str, dict[str, Any]]:
     """Every checkpoint's report.json, by the name of its folder."""
     paths = sorted(checkpoints.glob("*/report.json"))
     return {path.parent.name: json.loads(path.read_text()) for path in paths}
+
+
+def check_species(name: str, report: dict[str, Any], source: PhotoFolder) -> None:
+    """Raise PhotoSetError where photos are of other species than the checkpoint of that name."""
+    if report["species"] != list(source.species):
+        raise PhotoSetError(f"{source.root} holds other species than the checkpoint {name}.")
 
 
 def make_checkpoint(recipe: Recipe, folder: Path, resume: bool) -> None:
@@ -159,8 +165,7 @@ def write_checkpoint(
         "versions": {name: version(name) for name in ("torch", "torchvision", "onnx", "pillow")},
         "machine": {"processor": processor(), "cores": os.cpu_count()},
     }
-    with replacing(folder / "report.json") as temporary:
-        temporary.write_text(json.dumps(report, indent=2) + "\n")
+    write_json(folder / "report.json", report)
     for split in SPLITS:
         values = {name: f"{score['value']:.3f}" for name, score in report["metrics"][split].items()}
         print(f"{split:5}", *(f"{name} {value}" for name, value in values.items()), sep="  ")

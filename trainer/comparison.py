@@ -25,7 +25,7 @@ from sklearn.calibration import calibration_curve
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from trainer.checkpoint import OnCheckpoints, answers_of, read_reports
+from trainer.checkpoint import OnCheckpoints, answers_of, check_species, read_reports
 from trainer.evaluation import Labels, scores_with_intervals
 from trainer.files import replacing
 from trainer.photos import PhotoFolder, PhotoSet, PhotoSetError
@@ -77,8 +77,7 @@ def compare(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
         raise TrainingError(f"{checkpoints} holds no checkpoint: python -m trainer makes one.")
     probabilities, labels = {}, np.empty(0, np.int64)
     for name, report in reports.items():
-        if report["species"] != list(source.species):
-            raise PhotoSetError(f"{source.root} holds other species than the checkpoint {name}.")
+        check_species(name, report, source)
         test = source.load("test", report["recipe"]["image_size"], cache)
         logits = answers_of(checkpoints / name / "model.onnx", test).logits
         labels = test.labels

@@ -17,12 +17,13 @@ from trainer.checkpoint import (
     OnCheckpoints,
     answers_of,
     calibrate_model,
+    check_species,
     read_reports,
     scored,
     write_model,
 )
 from trainer.export import ExportError
-from trainer.files import replacing
+from trainer.files import write_json
 from trainer.photos import SPLITS, PhotoFolder, PhotoSetError
 from trainer.recipe import Recipe
 from trainer.saliency import open_network
@@ -64,8 +65,7 @@ def export_again(folder: Path, source: PhotoFolder, cache: Path) -> None:
         ExportError: the exported graph does not compute what the network does.
     """
     report = json.loads((folder / "report.json").read_text())
-    if report["species"] != list(source.species):
-        raise PhotoSetError(f"{source.root} holds other species than the checkpoint {folder.name}.")
+    check_species(folder.name, report, source)
     recipe, model = Recipe(**report["recipe"]), folder / "model.onnx"
     photos = {split: source.load(split, recipe.image_size, cache) for split in SPLITS}
     network = open_network(folder, recipe, len(source.species))
@@ -73,8 +73,7 @@ def export_again(folder: Path, source: PhotoFolder, cache: Path) -> None:
     answers = {split: answers_of(model, photos[split]) for split in ("val", "test")}
     report |= calibrate_model(model, report["temperature"], photos, answers)
     report["metrics"] |= {split: scored(photos[split], answers[split]) for split in answers}
-    with replacing(folder / "report.json") as temporary:
-        temporary.write_text(json.dumps(report, indent=2) + "\n")
+    write_json(folder / "report.json", report)
     accepted = report["novelty"]["accepted"]["test"]
     print(f"{folder.name:10} written; takes {accepted:.1%} of test photos for its birds")
 

@@ -7,7 +7,6 @@ about the test photos that have such a relative in train and about those that ha
 checkpoints/relatives.json.
 """
 
-import json
 import os
 import sys
 from collections import Counter
@@ -24,9 +23,9 @@ from numpy.typing import NDArray
 from trainer.audit.borders import find_border
 from trainer.audit.duplicates import Relatives, find_relatives, groups
 from trainer.audit.survey import Survey, survey
-from trainer.checkpoint import OnCheckpoints, answers_of, read_reports
+from trainer.checkpoint import OnCheckpoints, answers_of, check_species, read_reports
 from trainer.evaluation import scores_with_intervals
-from trainer.files import replacing
+from trainer.files import write_json
 from trainer.photos import PhotoFolder, PhotoSetError
 
 
@@ -45,8 +44,7 @@ def main(arguments: list[str]) -> int:
     except PhotoSetError as error:
         print(error, file=sys.stderr)
         return 2
-    with replacing(command.checkpoints / "relatives.json") as temporary:
-        temporary.write_text(json.dumps(found, indent=2) + "\n")
+    write_json(command.checkpoints / "relatives.json", found)
     for split, count in found["with_relative"].items():
         print(f"{count:,} of {found['photos'][split]:,} {split} photos have a relative in train.")
     return 0
@@ -68,8 +66,7 @@ def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
     known = {split: in_train(photos, pairs, split) for split in ("val", "test")}
     variants: dict[str, Any] = {}
     for name, report in read_reports(checkpoints).items():
-        if report["species"] != list(source.species):
-            raise PhotoSetError(f"{source.root} holds other species than the checkpoint {name}.")
+        check_species(name, report, source)
         test = source.load("test", report["recipe"]["image_size"], cache)
         answers = answers_of(checkpoints / name / "model.onnx", test).logits.argmax(axis=1)
         variants[name] = {

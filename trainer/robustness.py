@@ -8,7 +8,6 @@ checkpoints/robustness.json for each variant.
 """
 
 import io
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +18,9 @@ import tyro
 from numpy.typing import NDArray
 from PIL import Image
 
-from trainer.checkpoint import Answers, OnCheckpoints, read_reports
+from trainer.checkpoint import Answers, OnCheckpoints, check_species, read_reports
 from trainer.evaluation import onnx_outputs
-from trainer.files import replacing
+from trainer.files import write_json
 from trainer.photos import PhotoFolder, PhotoSetError
 
 QUALITIES = (95, 75, 50, 30, 10)
@@ -46,8 +45,7 @@ def main(arguments: list[str]) -> int:
     except PhotoSetError as error:
         print(error, file=sys.stderr)
         return 2
-    with replacing(command.checkpoints / "robustness.json") as temporary:
-        temporary.write_text(json.dumps(found, indent=2) + "\n")
+    write_json(command.checkpoints / "robustness.json", found)
     return 0
 
 
@@ -64,8 +62,7 @@ def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
     source.check()
     result: dict[str, Any] = {"variants": {}}
     for name, report in read_reports(checkpoints).items():
-        if report["species"] != list(source.species):
-            raise PhotoSetError(f"{source.root} holds other species than the checkpoint {name}.")
+        check_species(name, report, source)
         recipe = report["recipe"]
         test = source.load("test", recipe["stored_size"], cache)
         photos, labels = test.pixels[::EVERY], test.labels[::EVERY]

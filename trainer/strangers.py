@@ -9,7 +9,6 @@ photos: that is what choices are made with. The other photos count: test photos 
 them by `novelty` alone. The answer goes to checkpoints/strangers.json.
 """
 
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +20,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
-from trainer.checkpoint import OnCheckpoints, answers_of, read_reports
+from trainer.checkpoint import OnCheckpoints, answers_of, check_species, read_reports
 from trainer.evaluation import onnx_outputs
-from trainer.files import replacing
+from trainer.files import write_json
 from trainer.novelty import evenly, statistics_of
 from trainer.photos import SPLITS, PhotoFolder, PhotoSet, PhotoSetError, read_squeezed
 from trainer.recipe import Recipe
@@ -58,8 +57,7 @@ def main(arguments: list[str]) -> int:
     except PhotoSetError as error:
         print(error, file=sys.stderr)
         return 2
-    with replacing(command.checkpoints / "strangers.json") as temporary:
-        temporary.write_text(json.dumps(found, indent=2) + "\n")
+    write_json(command.checkpoints / "strangers.json", found)
     return 0
 
 
@@ -84,8 +82,7 @@ def measure(checkpoints: Path, source: PhotoFolder, strangers: Path, cache: Path
         "scores": {},
     }
     for name, report in read_reports(checkpoints).items():
-        if report["species"] != list(source.species):
-            raise PhotoSetError(f"{source.root} holds other species than the checkpoint {name}.")
+        check_species(name, report, source)
         size, folder = report["recipe"]["image_size"], checkpoints / name
         photos = {split: source.load(split, size, cache) for split in SPLITS}
         strange = {

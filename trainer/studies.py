@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from trainer.checkpoint import CHECKPOINTS, make_checkpoint
 from trainer.export import ExportError
-from trainer.files import replacing
+from trainer.files import replacing, write_json
 from trainer.memory import keep_memory
 from trainer.photos import PhotoFolder, PhotoSet, PhotoSetError
 from trainer.questions import FULL_SIZE, STUDIES, Study, last_features
@@ -259,8 +259,7 @@ def write_table(name: str, study: Study, home: Path, source: PhotoFolder) -> Non
         if name in ANSWERS:
             facts = known(study, table, source)
             facts["answer"] = ANSWERS[name](table, facts)
-            with replacing(TABLES / f"{name}.json") as temporary:
-                temporary.write_text(json.dumps(facts, indent=2) + "\n")
+            write_json(TABLES / f"{name}.json", facts)
 
 
 def known(study: Study, table: pd.DataFrame, source: PhotoFolder) -> dict[str, Any]:
