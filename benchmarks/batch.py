@@ -3,11 +3,11 @@
     python -m benchmarks.batch PHOTOS
 
 Both sides answer the same photos on all cores; onnxruntime gets them decoded and squeezed. It is
-run both ways that there are: all cores on one batch, and a batch on each core. The table's decoders
-are started before the clock is, as its rival's session is. No more than 1 / (1 + d / a) can be
-reached, where d is what decoding and squeezing a photo and a is what answering it takes of a core:
-whoever uses onnxruntime alone has paid d elsewhere. The rows of a phone's photos, drawn here, show
-what decoding costs where the photos are large.
+run both ways that there are: all cores on one batch, and a batch on each core. The table's
+processes are started before the clock is, as its rival's session is. No more than 1 / (1 + d / a)
+can be reached, where d is what decoding and squeezing a photo and a is what answering it takes of a
+core: whoever uses onnxruntime alone has paid d elsewhere. The rows of a phone's photos, drawn here,
+show what decoding costs where the photos are large.
 """
 
 import os

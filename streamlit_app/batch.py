@@ -15,29 +15,26 @@ import zipfile
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import partial
 from itertools import islice
 from pathlib import Path, PurePath
 from typing import IO
 
-import numpy as np
 from tqdm import tqdm
 
 from streamlit_app.best import best_first
 from streamlit_app.classifier import (
     NO_MODEL,
-    Answer,
     CheckpointError,
     Classifier,
     checkpoints_folder,
-    none_of,
     variant_folders,
 )
-from streamlit_app.photos import MOST_BYTES, SUFFIXES, Decoded, PhotoError, read_squeezed
-from streamlit_app.species import common_name
+from streamlit_app.lanes import Read, answered
+from streamlit_app.photos import MOST_BYTES, SUFFIXES, PhotoError
 
-# Photos answered at once, by one thread: enough for onnxruntime's best speed, few in memory.
+# Photos answered at once, by one process: enough for onnxruntime's best speed, few in memory.
 AT_ONCE = 4
 
 
@@ -64,8 +61,7 @@ class Row:
 
 COLUMNS = [field.name.replace("_", " ") for field in fields(Row)]
 
-# A file's name, and how to get at its bytes.
-File = tuple[str, Callable[[], bytes]]
+File = tuple[str, Read]  # its name, and how to get at its bytes
 
 
 def answer_files(
@@ -74,8 +70,8 @@ def answer_files(
     """Each file's row, and its photo's thumbnail where these are wanted, in order, on all cores."""
     batches = (files[start : start + AT_ONCE] for start in range(0, len(files), AT_ONCE))
     cores = os.cpu_count() or 1
-    # While one thread waits for its photos to be decoded another is in onnxruntime. Only as many
-    # batches wait as keep every thread busy, so a million photos take no more memory.
+    # A thread for each process. Only as many batches wait as keep every thread busy, so a million
+    # photos take no more memory.
     with ThreadPoolExecutor(cores) as pool:
 
         def start(count: int) -> Iterator[Future[list[tuple[Row, str]]]]:
@@ -96,41 +92,19 @@ def answer_files(
 def answer_batch(
     classifier: Classifier, files: Sequence[File], thumbnails: bool = False
 ) -> list[tuple[Row, str]]:
-    """What `answer_files` gives for a few files, all at once and in this thread."""
-    side, variant = classifier.image_size, classifier.name
-    photos, faults = zip(*(_read(read, side, thumbnails) for _, read in files), strict=True)
-    answered: Iterator[Row] = iter(())
-    if pixels := [photo.pixels for photo in photos if photo is not None]:
-        batch = np.frombuffer(b"".join(pixels), np.uint8).reshape(-1, side, side, 3)
-        answer = classifier.answer_squeezed(batch)
-        answered = (_row(answer, index) for index in range(len(pixels)))
-    return [
-        (Row(name, error=fault, variant=variant), "")
-        if photo is None
-        else (
-            replace(next(answered), file=name, taken=photo.taken, variant=variant),
-            photo.thumbnail,
-        )
-        for (name, _), photo, fault in zip(files, photos, faults, strict=True)
-    ]
-
-
-def _read(read: Callable[[], bytes], side: int, thumbnail: bool) -> tuple[Decoded | None, str]:
+    """What `answer_files` gives for a few files, all at once and by one process."""
+    reads = [read for _, read in files]
     try:
-        return read_squeezed(read(), side, thumbnail), ""
+        found = answered(classifier.folder, classifier.image_size, reads, thumbnails)
     except PhotoError as error:
-        return None, str(error)
-    except OSError as error:
-        return None, f"This file cannot be opened: {error.strerror or error}."
-
-
-def _row(answer: Answer, index: int) -> Row:
-    """What the table says about the photo of that number, but for where it came from."""
-    ranking = [(common_name(name), share) for name, share in answer.ranking(index)]
-    if answer.novel[index]:
-        return Row("", none_of(answer.species), None, *ranking[0])
-    among = "; ".join(common_name(name) for name in answer.among(index))
-    return Row("", *ranking[0], *ranking[1], among)
+        if len(files) > 1:  # one of them it is
+            return [row for file in files for row in answer_batch(classifier, [file], thumbnails)]
+        found = [{"error": str(error)}]
+    pictures = [said.pop("thumbnail", "") for said in found]
+    return [
+        (Row(name, variant=classifier.name, **said), picture)
+        for (name, _), said, picture in zip(files, found, pictures, strict=True)
+    ]
 
 
 def photo_files(folder: Path) -> list[str]:

@@ -1,9 +1,9 @@
 """The photos of a folder answered by a Ray cluster: `streamlit_app.batch FOLDER --cluster ADDRESS`.
 
-Ray Data hands out blocks of names to one worker a core, each with a process that decodes and an
-onnxruntime session of its own; what they say comes back as blocks are done, in any order. A block
-whose machine is lost is given to another. Code, checkpoints and photos lie on a file system that
-the machines share, under the same names on each.
+Ray Data hands out blocks of names to one worker a core, each with a process of its own that decodes
+and answers (lanes.py); what they say comes back as blocks are done, in any order. A block whose
+machine is lost is given to another. Code, checkpoints and photos lie on a file system that the
+machines share, under the same names on each.
 """
 
 import json

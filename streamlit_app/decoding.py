@@ -13,14 +13,14 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import IO
 
 import pillow_heif
 from PIL import AvifImagePlugin, ExifTags, Image, ImageOps
 
-from streamlit_app.photos import LARGEST_SIDE, READY, REQUEST, SMALLEST_SIDE, PhotoError, squeezed
+from streamlit_app.photos import LARGEST_SIDE, LENGTH, READY, SMALLEST_SIDE, PhotoError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF")  # Pillow's names; HEIC is read by pillow-heif
 # What a photo may cost: a phone's pass, a decompression bomb does not. A long JPEG is shrunk while
@@ -162,16 +162,17 @@ def _upright(photo: Image.Image) -> Image.Image:
     return photo
 
 
-def _limit_memory() -> None:
+def limit_memory(most: int | None) -> None:
+    """Have this process be refused data beyond so many bytes; None: have it get what there is."""
     with contextlib.suppress(ImportError, OSError, ValueError):  # Windows has no such limit
         import resource
 
-        resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, MOST_MEMORY))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (hard if most is None else most, hard))
 
 
 @contextlib.contextmanager
-def _limited_time() -> Iterator[None]:
+def limited_time() -> Iterator[None]:
     """Have the system end this process where the block takes too long, even inside a decoder."""
     if not hasattr(signal, "setitimer"):  # Windows
         faulthandler.dump_traceback_later(MOST_SECONDS_WAITED, exit=True)
@@ -186,41 +187,49 @@ def _limited_time() -> Iterator[None]:
         signal.setitimer(clock, 0)
 
 
-def _answer(data: bytes, side: int, with_thumbnail: bool) -> tuple[dict[str, object], bytes]:
+def files(requests: IO[bytes]) -> Iterator[bytes]:
+    """Each file that is sent, until there are no more or one without a byte comes."""
+    while header := requests.read(LENGTH.size):
+        (length,) = LENGTH.unpack(header)
+        if not length:
+            return
+        yield requests.read(length)
+
+
+def _answer(data: bytes) -> tuple[dict[str, object], bytes]:
     """What is said of a file, and its photo's pixels."""
     try:
         photo = decode(data)
-        said = {"taken": taken(photo), "thumbnail": thumbnail(photo) if with_thumbnail else ""}
-        if side:
-            photo = squeezed(photo, side)
-        return said | {"size": photo.size}, photo.tobytes()
+        return {"size": photo.size}, photo.tobytes()
     except PhotoError as error:
         return {"fault": str(error)}, b""
 
 
 def serve(requests: IO[bytes], responses: IO[bytes]) -> None:
-    """Answer requests until there are no more; see `photos.Decoder.ask`."""
-    responses.write(READY)
-    responses.flush()
-    while header := requests.read(REQUEST.size):
-        size, side, with_thumbnail = REQUEST.unpack(header)
-        data = requests.read(size)
-        with _limited_time():
-            said, pixels = _answer(data, side, with_thumbnail)
+    """Decode files until there are no more; see `photos.Decoder.ask`."""
+    limit_memory(MOST_MEMORY)
+    for data in files(requests):
+        with limited_time():
+            said, pixels = _answer(data)
         responses.write(json.dumps(said).encode() + b"\n")
         responses.write(pixels)
         responses.flush()
 
 
-def main() -> None:
+def main(serve: Callable[[IO[bytes], IO[bytes]], None] = serve) -> None:
     """Serve the process that started this one, for as long as that lives."""
     warnings.simplefilter("ignore")  # what matters of them is answered
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends that one, which ends this
-    _limit_memory()
+    with contextlib.suppress(ImportError, OSError, ValueError):  # Windows keeps no core
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Whatever a decoder prints is no answer.
     responses = os.fdopen(os.dup(1), "wb", 2**16)
     os.dup2(2, 1)
     with contextlib.suppress(BrokenPipeError):
+        responses.write(READY)
+        responses.flush()
         serve(sys.stdin.buffer, responses)
 
 

@@ -1,7 +1,7 @@
 """Uploaded bytes to an upright RGB photo, or one sentence saying what to do about them.
 
-Strangers' files are decoded in processes of their own (decoding.py). One that makes a decoder
-crash, or take too much memory or time, costs that process and gets a sentence.
+Strangers' files are decoded in processes of their own (decoding.py, answering.py). One that makes a
+decoder crash, or take too much memory or time, costs that process and gets a sentence.
 """
 
 import ctypes
@@ -11,11 +11,11 @@ import queue
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct
-from typing import IO
+from typing import IO, Any, TypeVar
 
 from PIL import Image
 
@@ -24,10 +24,9 @@ SMALLEST_SIDE = 32
 LARGEST_SIDE = 1024  # as large as a page shows it; longer photos are shrunk to this
 MOST_BYTES = 50 * 2**20  # what a page takes, too
 ROOT = Path(__file__).parents[1]
-COMMAND = [sys.executable, "-m", "streamlit_app.decoding"]
-READY = b"ready\n"  # what that says first
-# A file's length, the side to squeeze it to (0: not at all), and whether a thumbnail is wanted.
-REQUEST = Struct("<QI?")
+READY = b"ready\n"  # what a helper says first
+Said = TypeVar("Said")
+LENGTH = Struct("<Q")  # of a file, before its bytes
 
 # Have glibc return a photo's memory at once, by way of M_MMAP_THRESHOLD. Left to itself it keeps a
 # share for each thread: 400 MB after a dozen phone photos instead of 280.
@@ -39,20 +38,6 @@ class PhotoError(ValueError):
     """What is wrong with an uploaded file and what to do about it, in one sentence."""
 
 
-@dataclass(frozen=True)
-class Decoded:
-    """A photo and what its file says of it.
-
-    size: (width, height). pixels: the bytes of a (height, width, 3) uint8 array. taken: as
-    `decoding.taken`. thumbnail: as `decoding.thumbnail`; empty where none was asked for.
-    """
-
-    size: tuple[int, int]
-    pixels: bytes
-    taken: str
-    thumbnail: str
-
-
 def read_photo(data: bytes) -> Image.Image:
     """Decode a JPEG, PNG, WebP, HEIC or AVIF file.
 
@@ -60,13 +45,12 @@ def read_photo(data: bytes) -> Image.Image:
         frame where there are several, at most LARGEST_SIDE pixels long.
     Raises: PhotoError when the file is no such photo, damaged, too small or too large.
     """
-    photo = _decoded(data, 0, False)
-    return Image.frombuffer("RGB", photo.size, photo.pixels, "raw", "RGB", 0, 1)
-
-
-def read_squeezed(data: bytes, side: int, thumbnail: bool = False) -> Decoded:
-    """The same photo `squeezed`, for a table that shows at most a thumbnail; raises PhotoError."""
-    return _decoded(data, side, thumbnail)
+    check_size(data)
+    decoder = _idle.get()
+    try:
+        return decoder.ask(data)
+    finally:
+        _idle.put(decoder)
 
 
 def shrunk(photo: Image.Image, side: int) -> Image.Image:
@@ -89,8 +73,10 @@ def start_decoding() -> None:
     _idle.put(decoder)
 
 
-class Decoder:
-    """A process that decodes one file at a time; another takes its place when it has died."""
+class Helper:
+    """A process that opens files for this one, a request at a time, and is replaced if it dies."""
+
+    command: list[str]  # what starts it
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -101,26 +87,25 @@ class Decoder:
         if self._process is None or self._process.poll() is not None:
             # Not from multiprocessing, which would run the page that is being served in the child.
             self._process = subprocess.Popen(
-                COMMAND, 2**16, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
+                self.command, 2**16, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
             )
             self._ready = False
         return self._process
 
-    def ask(self, data: bytes, side: int, thumbnail: bool) -> Decoded:
-        """Have a file decoded; raises PhotoError, also where it is what ends the process."""
+    def talk(self, send: Callable[[IO[bytes]], None], receive: Callable[[IO[bytes]], Said]) -> Said:
+        """What is received for what is sent; raises PhotoError where that ends the process."""
         process = self.start()
         request, response = process.stdin, process.stdout
         assert request is not None
         assert response is not None
         try:
             if not self._ready and response.readline() != READY:
-                raise OSError(f"{' '.join(COMMAND)} does not start.")
+                raise OSError(f"{' '.join(self.command)} does not start.")
             self._ready = True
             with suppress(BrokenPipeError):  # then it has died, which is noticed below
-                request.write(REQUEST.pack(len(data), side, thumbnail))
-                request.write(data)
+                send(request)
                 request.flush()
-            return _response(response)
+            return receive(response)
         except EOFError:
             fault = _fault(process.wait())
             self._end()
@@ -139,40 +124,58 @@ class Decoder:
             self._process = None
 
 
+class Decoder(Helper):
+    """A process that decodes files."""
+
+    command = [sys.executable, "-m", "streamlit_app.decoding"]
+
+    def ask(self, data: bytes) -> Image.Image:
+        """Have a file decoded; raises PhotoError, also where it is what ends the process."""
+        return self.talk(lambda stream: send_file(stream, data), _response)
+
+
 _idle: queue.LifoQueue[Decoder] = queue.LifoQueue()
 for _ in range(os.cpu_count() or 1):
     _idle.put(Decoder())
 
 
-def _decoded(data: bytes, side: int, thumbnail: bool) -> Decoded:
+def check_size(data: bytes) -> None:
+    """Raises PhotoError where a file is not worth opening."""
     if not data:
         raise PhotoError("This file is empty: choose another photo.")
     if len(data) > MOST_BYTES:
         raise PhotoError(
             f"This file has more than {MOST_BYTES // 2**20} MB: save it as a smaller JPEG."
         )
-    decoder = _idle.get()
-    try:
-        return decoder.ask(data, side, thumbnail)
-    finally:
-        _idle.put(decoder)
 
 
-def _response(stream: IO[bytes]) -> Decoded:
-    """What a process says: a line of JSON and, where that tells of no fault, the pixels.
+def send_file(stream: IO[bytes], data: bytes) -> None:
+    """Write a file to a helper."""
+    stream.write(LENGTH.pack(len(data)))
+    stream.write(data)
+
+
+def _response(stream: IO[bytes]) -> Image.Image:
+    """What a decoder says: a line of JSON and, where that tells of no fault, the pixels.
 
     Raises: PhotoError with the fault, EOFError where the process has died instead.
     """
-    if not (line := stream.readline()).endswith(b"\n"):
-        raise EOFError
-    said = json.loads(line)
+    said = read_line(stream)
     if "fault" in said:
         raise PhotoError(said["fault"])
     width, height = said["size"]
     pixels = stream.read(3 * width * height)
     if len(pixels) < 3 * width * height:
         raise EOFError
-    return Decoded((width, height), pixels, said["taken"], said["thumbnail"])
+    return Image.frombuffer("RGB", (width, height), pixels, "raw", "RGB", 0, 1)
+
+
+def read_line(stream: IO[bytes]) -> dict[str, Any]:
+    """A line of JSON from a helper; raises EOFError where the helper has died."""
+    if not (line := stream.readline()).endswith(b"\n"):
+        raise EOFError
+    said: dict[str, Any] = json.loads(line)
+    return said
 
 
 def _fault(status: int) -> PhotoError:

@@ -15,6 +15,7 @@ from streamlit_app.batch import (
     write_zip,
 )
 from streamlit_app.classifier import PROMISED, none_of
+from streamlit_app.lanes import start_lanes
 from streamlit_app.photos import SUFFIXES
 from streamlit_app.serving import TABLES, Stamp, choose_variant, if_not_busy, variants_to_serve
 from streamlit_app.species import common_name
@@ -234,6 +235,7 @@ with left:
     variant = choose_variant(variants)
 welcome = right.empty()  # gone before the answers come
 if not uploads:
+    start_lanes()  # the visitor is about to choose photos
     with welcome.container():
         introduce()
     st.stop()

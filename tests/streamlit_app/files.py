@@ -11,8 +11,10 @@ from PIL import Image, ImageFilter
 
 from tests.conftest import draw_bird, encode
 
-# A process for photos.py that some files break.
-FRAGILE = [sys.executable, "-m", "tests.streamlit_app.fragile_decoding"]
+# Processes for photos.py and lanes.py that some files break.
+_FRAGILE = [sys.executable, "-m", "tests.streamlit_app.fragile_decoding"]
+FRAGILE_DECODER = [*_FRAGILE, "streamlit_app.decoding"]
+FRAGILE_LANE = [*_FRAGILE, "streamlit_app.answering"]
 RAW = Path(__file__).parents[3] / "shared" / "birds25_raw_sample"
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 

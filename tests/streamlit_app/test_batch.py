@@ -1,7 +1,6 @@
 import csv
 import io
 import os
-import queue
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from streamlit_app import batch, photos
+from streamlit_app import batch
 from streamlit_app.batch import (
     AT_ONCE,
     COLUMNS,
@@ -32,7 +31,6 @@ from streamlit_app.batch import (
 from streamlit_app.classifier import Classifier
 from streamlit_app.photos import read_photo
 from tests.conftest import COLOURS, colour_checkpoint, draw_bird, encode
-from tests.streamlit_app.files import FRAGILE
 
 ROOT = Path(__file__).parents[2]
 BIRDS = ["red", "lime", "blue", "yellow", "cyan", "magenta"]
@@ -96,19 +94,6 @@ def test_a_bad_file_is_one_row_that_says_why_and_the_others_are_named(
         assert found[name]["species"] == found[name]["probability"] == ""
     assert sum(not row["error"] for row in found.values()) == 6
     assert "6 photos named, 3 could not be read" in said
-
-
-def test_a_file_that_crashes_the_decoder_is_one_row_that_says_why(
-    folder: Path, tmp_path: Path, classifier: Classifier, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(photos, "COMMAND", FRAGILE)
-    monkeypatch.setattr(photos, "_idle", queue.LifoQueue())
-    photos._idle.put(photos.Decoder())
-    (folder / "day 0" / "m.jpg").write_bytes(b"crash")
-    fill_table(folder, tmp_path / "birds.csv", classifier)
-    found = {row["file"]: row["error"] for row in rows(tmp_path / "birds.csv")}
-    assert "cannot be opened" in found.pop("day 0/m.jpg")
-    assert list(found.values()) == [""] * 6
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")

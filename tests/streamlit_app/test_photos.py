@@ -21,11 +21,9 @@ from streamlit_app.photos import (
     Decoder,
     PhotoError,
     read_photo,
-    read_squeezed,
-    squeezed,
 )
 from tests.conftest import draw_bird, encode
-from tests.streamlit_app.files import FRAGILE, png
+from tests.streamlit_app.files import FRAGILE_DECODER, png
 
 pillow_heif.register_heif_opener()  # lets the tests write HEIC, which Pillow calls HEIF
 
@@ -233,7 +231,7 @@ def test_a_heic_that_holds_more_pixels_than_it_claims_is_refused() -> None:
 @pytest.fixture
 def decoder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Decoder]:
     """The only process that decodes, which files of fragile_decoding.py can break."""
-    monkeypatch.setattr(photos, "COMMAND", FRAGILE)
+    monkeypatch.setattr(Decoder, "command", FRAGILE_DECODER)
     monkeypatch.setattr(photos, "_idle", queue.LifoQueue())
     decoder = Decoder()
     photos._idle.put(decoder)
@@ -302,14 +300,6 @@ def test_a_file_too_large_for_a_page_is_refused_before_it_is_decoded(decoder: De
 def test_where_decoding_does_not_start_no_photo_is_blamed(
     decoder: Decoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(photos, "COMMAND", [sys.executable, "-c", ""])
+    monkeypatch.setattr(Decoder, "command", [sys.executable, "-c", ""])
     with pytest.raises(OSError, match="does not start"):
         read_photo(encode(draw_bird()))
-
-
-def test_a_photo_is_squeezed_as_the_network_wants_it_and_may_come_with_a_thumbnail() -> None:
-    data = encode(draw_bird(size=(300, 200)))
-    found = read_squeezed(data, 32)
-    expected = squeezed(read_photo(data), 32)
-    assert (found.size, found.pixels, found.thumbnail) == ((32, 32), expected.tobytes(), "")
-    assert read_squeezed(data, 32, thumbnail=True).thumbnail.startswith("data:image/jpeg;base64,")

@@ -1,0 +1,81 @@
+"""Files to rows by processes of their own (answering.py), each of which keeps one core busy.
+
+There a photo is decoded and answered without leaving the process, so nothing waits for anything;
+and a page that shows how far the photos are has its own process to itself.
+"""
+
+import json
+import os
+import queue
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from streamlit_app.classifier import CheckpointError
+from streamlit_app.photos import LENGTH, Helper, PhotoError, check_size, read_line, send_file
+
+# How to get at a file's bytes.
+Read = Callable[[], bytes]
+
+
+def answered(
+    checkpoint: Path, side: int, reads: Sequence[Read], thumbnails: bool
+) -> list[dict[str, Any]]:
+    """What `answering.answer` says of each file, or its `error`.
+
+    checkpoint: its folder. side: in pixels, of its photos. Raises: CheckpointError, and PhotoError
+    where a file, nobody knows which, ends the process.
+    """
+    lane = _idle.get()
+    try:
+        return lane.ask(checkpoint, side, reads, thumbnails)
+    finally:
+        _idle.put(lane)
+
+
+def start_lanes() -> None:
+    """Start the processes now, so that the first photos need not wait for them."""
+    for lane in list(_idle.queue):
+        lane.start()
+
+
+class Lane(Helper):
+    """A process that answers files, a few at once."""
+
+    command = [sys.executable, "-m", "streamlit_app.answering"]
+
+    def ask(
+        self, checkpoint: Path, side: int, reads: Sequence[Read], thumbnails: bool
+    ) -> list[dict[str, Any]]:
+        """See `answered`."""
+        faults: dict[int, str] = {}
+
+        def send(stream: IO[bytes]) -> None:
+            asked = {"checkpoint": str(checkpoint.absolute()), "side": side}
+            stream.write(json.dumps(asked | {"thumbnails": thumbnails}).encode() + b"\n")
+            for place, read in enumerate(reads):  # one after the other, so that few are in memory
+                try:
+                    data = read()
+                    check_size(data)
+                except PhotoError as error:
+                    faults[place] = str(error)
+                except OSError as error:
+                    faults[place] = f"This file cannot be opened: {error.strerror or error}."
+                else:
+                    send_file(stream, data)
+            stream.write(LENGTH.pack(0))
+
+        said = self.talk(send, read_line)
+        if "unusable" in said:
+            raise CheckpointError(said["unusable"])
+        found = iter(said["found"])
+        return [
+            {"error": faults[place]} if place in faults else next(found)
+            for place in range(len(reads))
+        ]
+
+
+_idle: queue.LifoQueue[Lane] = queue.LifoQueue()
+for _ in range(os.cpu_count() or 1):
+    _idle.put(Lane())

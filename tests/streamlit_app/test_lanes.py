@@ -1,0 +1,67 @@
+import os
+import queue
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streamlit_app import lanes
+from streamlit_app.batch import answer_batch
+from streamlit_app.classifier import CheckpointError, Classifier
+from streamlit_app.lanes import Lane, answered
+from tests.conftest import IMAGE_SIZE, colour_checkpoint, draw_bird, encode
+from tests.streamlit_app.files import FRAGILE_LANE
+
+BIRD = encode(draw_bird())
+
+
+@pytest.fixture
+def lane(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lane]:
+    """The only process that answers, which files of fragile_decoding.py can break."""
+    monkeypatch.setattr(Lane, "command", FRAGILE_LANE)
+    monkeypatch.setattr(lanes, "_idle", queue.LifoQueue())
+    lane = Lane()
+    lanes._idle.put(lane)
+    yield lane
+    lane.start().kill()
+
+
+def probability(checkpoint: Path) -> float:
+    (found,) = answered(checkpoint, IMAGE_SIZE, [lambda: BIRD], thumbnails=False)
+    return found["probability"]
+
+
+@pytest.mark.parametrize(("word", "advice"), [
+    (b"crash", "cannot be opened"),
+    (b"spin", "too long"),
+    (b"greedy", "too many pixels"),
+])  # fmt: skip
+@pytest.mark.skipif(os.name != "posix", reason="not all of these limits are there on Windows")
+def test_a_file_that_breaks_its_process_is_one_row_and_those_beside_it_are_answered(
+    word: bytes, advice: str, lane: Lane, checkpoints: Path
+) -> None:
+    classifier = Classifier(checkpoints / "bn")
+    files = [("a.jpg", lambda: BIRD), ("b.jpg", lambda: word), ("c.jpg", lambda: BIRD)]
+    rows = [row for row, _ in answer_batch(classifier, files)]
+    assert [row.file for row in rows] == ["a.jpg", "b.jpg", "c.jpg"]
+    assert [row.species for row in rows] == ["Red Bird", "", "Red Bird"]
+    assert advice in rows[1].error
+    assert rows[0].error == rows[2].error == ""
+
+
+def test_a_checkpoint_that_has_changed_is_opened_anew(lane: Lane, checkpoints: Path) -> None:
+    before = probability(checkpoints / "bn")
+    process = lane.start()
+    colour_checkpoint(checkpoints / "bn", temperature="4")
+    assert probability(checkpoints / "bn") < before
+    assert lane.start() is process
+
+
+def test_a_checkpoint_that_is_gone_is_what_is_wrong_and_no_file(
+    lane: Lane, checkpoints: Path
+) -> None:
+    (checkpoints / "bn" / "model.onnx").unlink()
+    with pytest.raises(CheckpointError, match=r"The checkpoint bn has no model\.onnx"):
+        probability(checkpoints / "bn")
+    colour_checkpoint(checkpoints / "bn")
+    assert probability(checkpoints / "bn") > 0.8
