@@ -28,6 +28,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from trainer.checkpoint import CHECKPOINTS, make_checkpoint
+from trainer.conclusions import ANSWERS, settings
 from trainer.export import ExportError
 from trainer.files import replacing, write_json
 from trainer.memory import keep_memory
@@ -35,7 +36,6 @@ from trainer.photos import PhotoFolder, PhotoSet, PhotoSetError
 from trainer.questions import FULL_SIZE, STUDIES, Study, last_features
 from trainer.recipe import Recipe
 from trainer.resnet import ResNet
-from trainer.results_studies import ANSWERS, settings
 from trainer.run import DivergedError, TrainingError, has_state, open_run, remove_state
 from trainer.training import spread, train
 

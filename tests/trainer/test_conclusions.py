@@ -1,0 +1,112 @@
+import math
+
+import pytest
+
+from tests.study_tables import FACTS, batch_runs, depth_runs, optimizer_runs, quantile_runs
+from trainer.conclusions import ANSWERS, endings, learned, welch
+
+
+def test_a_run_ends_with_its_last_val_and_one_that_diverged_without_a_number():
+    runs = endings(depth_runs({("bn", 1): [0.4], ("nn", 5): [math.nan]}))
+    assert runs.norm.tolist() == ["bn", "nn"]
+    assert runs.accuracy.iloc[0] == 0.4
+    assert math.isnan(runs.accuracy.iloc[1])
+
+
+def test_welchs_test_says_nothing_of_single_runs_and_finds_plain_differences():
+    assert math.isnan(welch([0.4], [0.2, 0.3]))
+    assert welch([0.40, 0.41, 0.39], [0.20, 0.21, 0.22]) < 0.001
+    assert welch([0.40, 0.30, 0.50], [0.45, 0.35, 0.41]) > 0.5
+    assert welch([0.04, 0.04], [0.04, 0.04]) == 1
+    assert welch([0.04, 0.04], [0.05, 0.05]) == 0
+
+
+@pytest.mark.parametrize("study", ANSWERS)
+def test_a_study_that_has_barely_begun_says_so(study):
+    tables = {
+        "optimizers": optimizer_runs({("SGD", 0.01): [0.1]}),
+        "batch-size": batch_runs(0.5, {"bn": [0.1]}),
+        "feature-quantiles": quantile_runs({"bn": [2.0]}),
+        "depth": depth_runs({("bn", 1): [0.3]}),
+    }
+    assert ANSWERS[study](tables[study], FACTS) == "Not enough runs yet."
+
+
+def test_the_reports_findings_on_optimizers_are_confirmed_where_they_hold():
+    chosen, adam = ("SGD, momentum 0.9", 0.002), ("Adam", 0.01)
+    told = ANSWERS["optimizers"](
+        optimizer_runs({("SGD", 0.2): [0.1, 0.11], chosen: [0.3, 0.31], adam: [0.4, 0.41]}), FACTS
+    )
+    assert told.startswith("Best of SGD is `SGD, momentum 0.9` at 0.002 (30.5% on val), as the")
+    assert "`Adam` at its best rate, 0.01, has 40.5%, +10.0 points from the best of the" in told
+    assert "more than chance" in told
+
+
+def test_the_reports_findings_on_optimizers_are_refuted_where_they_do_not_hold():
+    chosen, adam = ("SGD, momentum 0.9", 0.002), ("Adam", 0.01)
+    cells = {("SGD", 0.2): [0.5, 0.51], chosen: [0.3, 0.31], adam: [0.4, 0.6]}
+    told = ANSWERS["optimizers"](optimizer_runs(cells), FACTS)
+    assert "`SGD` at 0.2 (50.5% on val), +20.0 points from the report's `SGD, mom" in told
+    assert "-0.5 points from the best of the others, `SGD` at 0.2 (no difference" in told
+    single = {cell: accuracies[:1] for cell, accuracies in cells.items()}
+    assert "is not known" in ANSWERS["optimizers"](optimizer_runs(single), FACTS)
+
+
+def test_a_setting_that_diverged_is_never_the_best():
+    cells = {
+        ("SGD", 0.2): [math.nan, 0.9],
+        ("SGD, momentum 0.9", 0.002): [0.3, 0.31],
+        ("Adam", 0.01): [0.4, 0.41],
+    }
+    told = ANSWERS["optimizers"](optimizer_runs(cells), FACTS)
+    assert "as the report found" in told
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({"bn": [-0.2, -0.21, -0.19], "gn": [0.0, 0.01, -0.01]}, "as Wu and He 2018 found"),
+        ({"gn": [-0.2, -0.21, -0.19], "bn": [0.0, 0.01, -0.01]}, "against Wu and He 2018"),
+        ({"bn": [-0.1, 0.1, 0.0], "gn": [0.05, -0.1, 0.06]}, "make no difference"),
+        ({"bn": [-0.2], "gn": [0.0]}, "is not known"),
+    ],
+)
+def test_small_batches_are_judged_by_the_change_from_32_and_its_spread(changes, verdict):
+    assert verdict in ANSWERS["batch-size"](batch_runs(0.5, changes), FACTS)
+
+
+def test_seeds_are_compared_with_themselves():
+    # The seeds differ by far more than batches do.
+    changes = {"bn": [-0.05, -0.051, -0.052], "gn": [0.0, 0.001, -0.001]}
+    told = ANSWERS["batch-size"](batch_runs(0.5, changes), FACTS)
+    assert "4 of 4 comparisons" in told
+    assert "equal epochs, rate scaled -5.1 and +0.0" in told
+
+
+def test_the_features_that_grow_most_are_named_with_their_factor():
+    told = ANSWERS["feature-quantiles"](
+        quantile_runs({"bn": [1.0, 1.1], "nn": [4.0, 4.2], "gn": [2.0, 2.1]}), FACTS
+    )
+    assert "most with `nn`, to 4.10 times, and least with `bn`, to 1.05 times" in told
+    assert "more than chance" in told
+
+
+def test_guessing_and_divergence_are_not_learning():
+    assert not learned(0.04, FACTS)
+    assert not learned(0.05, FACTS)
+    assert not learned(math.nan, FACTS)
+    assert learned(0.08, FACTS)
+
+
+def test_training_stops_at_the_first_depth_where_no_run_learns():
+    cells = {("nn", 2): [0.3, 0.3], ("nn", 3): [math.nan, 0.04], ("nn", 5): [0.04, 0.04]}
+    told = ANSWERS["depth"](depth_runs(cells | {("bn", 3): [0.5, 0.6]}), FACTS)
+    assert told.startswith("Without a norm training stops at n = 3 (20 layers): none of its 2")
+    assert "the others reach up to 60.0%" in told
+
+
+def test_where_training_never_stops_the_deepest_networks_are_compared():
+    cells = {("nn", 1): [0.3, 0.3], ("nn", 5): [0.2, 0.21], ("bn", 5): [0.5, 0.51]}
+    told = ANSWERS["depth"](depth_runs(cells), FACTS)
+    assert "up to n = 5 (32 layers) still train" in told
+    assert "they reach 20.5%, and `bn` 50.5% (more than chance" in told

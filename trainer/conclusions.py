@@ -1,0 +1,250 @@
+"""What the studies show: one sentence each, derived from the runs.
+
+Every accuracy is of val after a run's last epoch. With single runs nothing is said about chance;
+with more, Welch's t-test compares the runs of two settings.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+REPORT = Path(__file__).with_name("report_studies.csv")
+LEVEL = 0.05
+AT_CHANCE = 0.01  # a network has learned where guessing would be as good this rarely
+NOT_ENOUGH = "Not enough runs yet."
+Facts = dict[str, Any]
+
+
+def settings(table: pd.DataFrame) -> list[str]:
+    """The columns of a study's table that say which run a row is of."""
+    return list(table)[: list(table).index("epoch")]
+
+
+def endings(table: pd.DataFrame) -> pd.DataFrame:
+    """One row a run: its settings and its accuracy on val at the end, NaN where it diverged."""
+    rows = []
+    for values, run in table.groupby(settings(table), sort=False, dropna=False):
+        diverged = run[run.split == "train"].loss.isna().any()
+        accuracy = math.nan if diverged else run[run.split == "val"].accuracy.iloc[-1]
+        rows.append(dict(zip(settings(table), values, strict=True)) | {"accuracy": accuracy})
+    return pd.DataFrame(rows)
+
+
+def welch(a: Sequence[float], b: Sequence[float]) -> float:
+    """The p of Welch's t-test of two settings' runs; NaN where one has fewer than two.
+
+    Runs that all end alike have no spread to hold a difference against: p is then 1 or 0.
+    """
+    if min(len(a), len(b)) < 2:
+        return math.nan
+    if np.ptp(a) == np.ptp(b) == 0:
+        return float(fmean(a) == fmean(b))
+    return float(stats.ttest_ind(a, b, equal_var=False).pvalue)
+
+
+def chance(p: float) -> str:
+    """A p in words."""
+    if math.isnan(p):
+        return "with a single run a setting, how much of it is chance is not known"
+    if p < LEVEL:
+        return f"more than chance, Welch's t-test, p = {p:.2g}"
+    return f"no difference by Welch's t-test, p = {p:.2g}"
+
+
+def percent(share: float) -> str:
+    """A share in percent with one decimal."""
+    return f"{100 * share:.1f}%"
+
+
+def points(share: float) -> str:
+    """A difference of shares in percentage points, signed."""
+    return f"{100 * share:+.1f}"
+
+
+def optimizers_answer(table: pd.DataFrame, facts: Facts) -> str:
+    """Whether momentum 0.9 at 0.002 is best of SGD, and Adam best of all, as the report found."""
+    runs = endings(table)
+    cells = cells_of(runs[runs.schedule == "constant"], ["optimizer_name", "peak_learning_rate"])
+    sgd = {cell: values for cell, values in cells.items() if cell[0].startswith("SGD")}
+    adam = {cell: values for cell, values in cells.items() if cell[0] == "Adam"}
+    others = {cell: values for cell, values in cells.items() if cell[0] != "Adam"}
+    choice = report_of("optimizers").iloc[0]
+    reports = (choice.setting, float(choice.learning_rate))
+    tried = runs[runs.optimizer_name.str.startswith("SGD")].groupby("optimizer_name")
+    if len(tried) < 2 or reports not in sgd or not adam:
+        return NOT_ENOUGH
+    best, adams, rival = best_of(sgd), best_of(adam), best_of(others)
+    words = f"Best of SGD is `{best[0]}` at {best[1]:g} ({percent(fmean(sgd[best]))} on val)"
+    if best == reports:
+        words += ", as the report found"
+    else:
+        words += (
+            f", {points(fmean(sgd[best]) - fmean(sgd[reports]))} points from the report's "
+            f"`{reports[0]}` at {reports[1]:g} ({chance(welch(sgd[best], sgd[reports]))})"
+        )
+    lead = fmean(adam[adams]) - fmean(others[rival])
+    return (
+        f"{words}; `Adam` at its best rate, {adams[1]:g}, has {percent(fmean(adam[adams]))}, "
+        f"{points(lead)} points from the best of the others, `{rival[0]}` at {rival[1]:g} "
+        f"({chance(welch(adam[adams], others[rival]))})."
+    )
+
+
+def report_of(study: str) -> pd.DataFrame:
+    """The course report's figures for a study."""
+    report = pd.read_csv(REPORT, keep_default_na=False)
+    return report[report.study == study]
+
+
+def cells_of(runs: pd.DataFrame, keys: list[str]) -> dict[Any, list[float]]:
+    """The accuracies of each setting's runs; a setting of which a run diverged is left out."""
+    groups = {key: group.accuracy for key, group in runs.groupby(keys)}
+    return {key: values.tolist() for key, values in groups.items() if values.notna().all()}
+
+
+def best_of(cells: dict[Any, list[float]]) -> Any:
+    """The setting with the highest mean."""
+    return max(cells, key=lambda cell: fmean(cells[cell]))
+
+
+WAYS = [(equal, rate) for equal in ("epochs", "steps") for rate in ("scaled", "not scaled")]
+
+
+def changes_with_size(runs: pd.DataFrame, size: int) -> pd.DataFrame:
+    """One row a norm, way and seed: by how much val differs from the same seed's at batch 32.
+
+    A run that diverged, and one without a partner, is left out.
+    """
+    base = runs[runs.equal == "both"].set_index(["norm", "seed"]).accuracy
+    other = runs[runs.batch_size == size].join(base.rename("base"), on=["norm", "seed"])
+    other["change"] = other.accuracy - other.base
+    return other.dropna(subset="change")[["norm", "equal", "rate", "seed", "change"]]
+
+
+def batch_size_answer(table: pd.DataFrame, facts: Facts) -> str:
+    """Whether `bn` loses more than `gn` in small batches, as Wu and He 2018 found."""
+    runs = endings(table)
+    small, base = runs.batch_size.min(), facts["recipe"]["batch_size"]
+    changes = cells_of(
+        changes_with_size(runs, small).rename(columns={"change": "accuracy"}),
+        ["norm", "equal", "rate"],
+    )
+    pairs = {w: (changes.get(("bn", *w), []), changes.get(("gn", *w), [])) for w in WAYS}
+    pairs = {way: pair for way, pair in pairs.items() if all(pair)}
+    if small == base or not pairs:
+        return NOT_ENOUGH
+    tested = {way: welch(*pair) for way, pair in pairs.items()}
+    tested = {way: p for way, p in tested.items() if not math.isnan(p)}
+    means = [
+        f"equal {equal}, rate {rate} {points(fmean(bn))} and {points(fmean(gn))}"
+        for (equal, rate), (bn, gn) in pairs.items()
+    ]
+    told = (
+        f"from batch {base} to {small} `bn` and `gn` change by so many points: with "
+        f"{'; '.join(means)}"
+    )
+    if len(tested) < len(pairs):
+        return f"{told[0].upper()}{told[1:]}; {chance(math.nan)}."
+    found = dict(zip(tested, multipletests(list(tested.values()), LEVEL, "holm")[0], strict=True))
+    worse = {"bn": 0, "gn": 0}
+    for way in (way for way, differs in found.items() if differs):
+        bn, gn = pairs[way]
+        worse["bn" if fmean(bn) < fmean(gn) else "gn"] += 1
+    if not any(worse.values()):
+        verdict = "Small batches make no difference between `bn` and `gn`"
+    elif worse["bn"] and not worse["gn"]:
+        verdict = "`bn` loses more than `gn` in small batches, as Wu and He 2018 found"
+    elif worse["gn"] and not worse["bn"]:
+        verdict = "`gn` loses more than `bn` in small batches, against Wu and He 2018"
+    else:
+        verdict = "Which of `bn` and `gn` loses more in small batches depends on what is equal"
+    return (
+        f"{verdict} (more than chance in {sum(worse.values())} of {len(tested)} comparisons, "
+        f"Welch's t-test with Holm's correction): {told}."
+    )
+
+
+def feature_quantiles_answer(table: pd.DataFrame, facts: Facts) -> str:
+    """For which norm the largest features grow most, and least."""
+    growth = growths(table)
+    if len(growth) < 2:
+        return NOT_ENOUGH
+    middle = {norm: fmean(values) for norm, values in growth.items()}
+    most, least = max(middle, key=middle.__getitem__), min(middle, key=middle.__getitem__)
+    return (
+        f"From the first epoch to the last, the 99th percentile of the features grows most with "
+        f"`{most}`, to {np.exp(middle[most]):.2f} times, and least with `{least}`, to "
+        f"{np.exp(middle[least]):.2f} times ({chance(welch(growth[most], growth[least]))})."
+    )
+
+
+def growths(table: pd.DataFrame) -> dict[str, list[float]]:
+    """Logarithms of how many times larger each run's 99th percentile is at the end, by norm."""
+    found: dict[str, list[float]] = {}
+    watched = table[table.split == "val"]
+    for values, run in watched.groupby(settings(table), sort=False):
+        first, last = run.percentile_99.iloc[0], run.percentile_99.iloc[-1]
+        if first > 0 and last > 0 and math.isfinite(last):
+            norm = values[settings(table).index("norm")]
+            found.setdefault(norm, []).append(math.log(last / first))
+    return found
+
+
+def learned(accuracy: float, facts: Facts) -> bool:
+    """Whether a network is better than guessing, by a binomial test; one that diverged is not."""
+    if math.isnan(accuracy):
+        return False
+    photos = facts["val_photos"]
+    test = stats.binomtest(
+        round(accuracy * photos), photos, 1 / facts["species"], alternative="greater"
+    )
+    return test.pvalue < AT_CHANCE
+
+
+def depth_answer(table: pd.DataFrame, facts: Facts) -> str:
+    """The depth at which networks without a norm do not train any more."""
+    runs = endings(table)
+    without = runs[runs.norm == "nn"]
+    if without.empty:
+        return NOT_ENOUGH
+    trains = without.accuracy.map(lambda accuracy: learned(accuracy, facts)).groupby(without.n)
+    stopped = [n for n, share in trains.mean().items() if share == 0]
+    if stopped:
+        n = min(stopped)
+        others = runs[(runs.norm != "nn") & (runs.n == n) & runs.accuracy.notna()]
+        reach = f", where the others reach up to {percent(others.accuracy.max())}"
+        return (
+            f"Without a norm training stops at n = {n} ({6 * n + 2} layers): none of its "
+            f"{trains.count()[n]} runs there is better than guessing{reach if len(others) else ''}."
+        )
+    deepest = without.n.max()
+    failed = int((~trains.get_group(deepest)).sum())
+    words = (
+        f"Without a norm networks of up to n = {deepest} ({6 * deepest + 2} layers) still train"
+        + (f", though {failed} of {trains.count()[deepest]} runs there fail" if failed else "")
+    )
+    cells = cells_of(runs[runs.n == deepest], ["norm", "peak_learning_rate"])
+    nn = {cell: values for cell, values in cells.items() if cell[0] == "nn"}
+    others = {cell: values for cell, values in cells.items() if cell[0] != "nn"}
+    if not nn or not others:
+        return f"{words}."
+    own, rival = best_of(nn), best_of(others)
+    return (
+        f"{words}: there they reach {percent(fmean(nn[own]))}, and `{rival[0]}` "
+        f"{percent(fmean(others[rival]))} ({chance(welch(nn[own], others[rival]))})."
+    )
+
+
+ANSWERS: dict[str, Callable[[pd.DataFrame, Facts], str]] = {
+    "optimizers": optimizers_answer,
+    "batch-size": batch_size_answer,
+    "feature-quantiles": feature_quantiles_answer,
+    "depth": depth_answer,
+}
