@@ -15,6 +15,16 @@ LEGEND = (
 )
 
 
+def room(places: str, photo: Image.Image, tallest: int) -> str:
+    """Style for what a picture fills: its place is kept until it is there, so nothing jumps.
+
+    places: a CSS selector. tallest: in rem; a photo that would be higher is as much narrower.
+    """
+    ratio = photo.width / photo.height
+    width = f"max-width: {tallest * ratio:.2f}rem"
+    return f"<style>{places} {{ aspect-ratio: {ratio:.4f}; {width}; }}</style>"
+
+
 def _palette() -> list[int]:
     """256 colours from cold to hot, as Pillow wants them: r, g, b, r, g, b, ..."""
     at = np.linspace(0, len(_STOPS) - 1, 256)

@@ -14,10 +14,13 @@ if (root := str(Path(__file__).parents[1])) not in sys.path:
 MultiPartParser.spool_max_size = 0
 
 st.set_page_config(page_title="Plumage", page_icon="🪶", layout="wide")
-# A column paints nothing itself: hidden, it does not jump when its content is another.
+# A column paints nothing itself: hidden, it does not jump when its content is another. The names of
+# many files scroll in a box, beyond which the page is not to become longer by them.
 st.html(
     "<style>.stColumn:has(> .stVerticalBlock > *) { visibility: hidden; }"
-    ".stColumn > .stVerticalBlock > * { visibility: visible; }</style>"
+    ".stColumn > .stVerticalBlock > * { visibility: visible; }"
+    "[data-testid=stFileChips] { position: relative; }"
+    ".stMainBlockContainer.stMainBlockContainer { padding-block: 4.5rem 3rem; }</style>"
 )
 # Not in a folder named pages: until this file has run once, Streamlit would take each file in one
 # for a page of its own, and a link to it would open without title and navigation.

@@ -10,7 +10,7 @@ from PIL import Image
 from streamlit_app.charts import percent, probability_bars
 from streamlit_app.classifier import PROMISED, Answer, checkpoints_folder, none_of
 from streamlit_app.cropping import Box, crop_box, marked
-from streamlit_app.heatmaps import LEGEND, overlay
+from streamlit_app.heatmaps import LEGEND, overlay, room
 from streamlit_app.photos import SUFFIXES
 from streamlit_app.results import ResultsError, read_comparison
 from streamlit_app.serving import (
@@ -41,6 +41,7 @@ ul.guide.guide > li { margin: 0; padding: 0; font-size: .9375rem; }
 # Where the sliders start.
 WHOLE = {"zoom": 1.0, "across": 50, "down": 50}
 STRENGTH = 60
+TALLEST = 36  # rem that a photo may be high, or nothing else would be seen beside it
 
 
 def start_anew() -> None:
@@ -205,9 +206,7 @@ def show_heatmap(photo: Image.Image, box: Box | None, answer: Answer) -> None:
     strength = st.session_state.setdefault("strength", STRENGTH)
     inside = overlay(photo.crop(box) if box else photo, heatmap, strength / 100)
     with st.container(key="picture"):
-        # Keeps the photo's place until it is there.
-        ratio = f"{photo.width} / {photo.height}"
-        st.html(f"<style>.st-key-picture img {{ aspect-ratio: {ratio} }}</style>")
+        st.html(room(".st-key-picture", photo, TALLEST))
         st.image(
             marked(photo, inside, box) if box else inside,
             width="stretch",

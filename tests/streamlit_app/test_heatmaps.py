@@ -13,6 +13,14 @@ def overlay(photo: Image.Image, heatmap: np.ndarray, strength: float) -> np.ndar
     return np.asarray(heatmaps.overlay(photo, heatmap, strength)).astype(int)
 
 
+@pytest.mark.parametrize(("size", "widest"), [((100, 400), "9.00rem"), ((400, 100), "144.00rem")])
+def test_a_photo_keeps_its_shape_and_is_narrower_before_it_is_too_tall(
+    size: tuple[int, int], widest: str
+) -> None:
+    style = heatmaps.room(".place", Image.new("RGB", size), tallest=36)
+    assert f".place {{ aspect-ratio: {size[0] / size[1]:.4f}; max-width: {widest};" in style
+
+
 def test_the_overlay_has_the_photos_size_and_leaves_the_photo_alone() -> None:
     photo = draw_bird(size=(90, 50))
     assert heatmaps.overlay(photo, np.eye(6), 1.0).size == (90, 50)
