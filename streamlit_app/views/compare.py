@@ -7,7 +7,7 @@ from streamlit_app import charts, results
 from streamlit_app.charts import percent
 from streamlit_app.classifier import Answer, Classifier, checkpoints_folder, none_of
 from streamlit_app.consensus import agreement, probabilities
-from streamlit_app.heatmaps import LEGEND, overlay
+from streamlit_app.heatmaps import LEGEND, overlay, room
 from streamlit_app.photos import SUFFIXES, shrunk
 from streamlit_app.results import CONSENSUS, in_words
 from streamlit_app.serving import (
@@ -24,43 +24,61 @@ from streamlit_app.species import common_name
 
 STRENGTH = 0.6  # how opaque the hottest colour is
 CARD_SIDE = 512  # pixels of a photo that is shown a quarter as wide as the page
-# Two cards beside each other on a phone, four on a desk.
-# The chart is drawn last, and a picture is fetched: what comes below keeps its place meanwhile.
+CARD_TALLEST = 24  # rem that a photo may be high
+# Two cards beside each other on a phone, four on a desk. The chart is drawn last: what comes below
+# keeps its place meanwhile.
 GRID = """<style>
 .st-key-chances { min-height: 13.75rem; }
-.st-key-cards .stElementContainer:first-child { aspect-ratio: var(--ratio); }
-.st-key-cards { display: grid; gap: 1rem;
+.st-key-cards { display: grid; gap: 1.75rem 1rem;
     grid-template-columns: repeat(auto-fill, minmax(max(8rem, 22%), 1fr)); }
 </style>"""
+WHAT_IS_A_NORM = (
+    "A norm subtracts the mean of some numbers inside a network and divides by their spread. "
+    "Norms differ in which; a channel is what one filter sees."
+)
+WHAT_IT_DOES = {
+    "bn": "Evens out each channel over a batch of photos.",
+    "in": "Evens out each channel of each photo.",
+    "bin": "Mixes batch and instance norm, as learned for each channel.",
+    "ln": "Evens out all channels of a photo together.",
+    "gn": "Evens out groups of a photo's channels.",
+    "nn": "Evens out nothing.",
+    "torch-bn": "Batch norm as PyTorch has it, to check ours by.",
+}
 
 
 def show_variants(variants: dict[str, Classifier]) -> None:
     """What there is to see before a photo is chosen: who will be asked."""
     reports, _ = results.read_reports(checkpoints_folder())
+    st.markdown(WHAT_IS_A_NORM)
     with st.container(key="cards"):
         for name, variant in variants.items():
-            with st.container(border=True):
+            with st.container(border=True, gap="xsmall"):
                 st.markdown(f"**{described(name, variant.norm)}**")
+                if variant.norm in WHAT_IT_DOES:
+                    st.markdown(WHAT_IT_DOES[variant.norm])
                 if name in reports:
                     test = reports[name]["metrics"]["test"]["accuracy"]["value"]
                     photos = reports[name]["photos"]["test"]["count"]
-                    st.markdown(f"right on {test:.1%} of {photos:,} test photos")
+                    st.markdown(f"Right on **{test:.1%}** of {photos:,} test photos")
 
 
-def show_answers(photo: Image.Image, answers: dict[str, Answer]) -> None:
-    """The consensus, who agrees with whom, and a card for each variant."""
+def show_answers(photo: Image.Image, answers: dict[str, Answer], labels: dict[str, str]) -> None:
+    """The consensus, who agrees with whom, and a card for each variant, by its label."""
     table = probabilities(answers)
     best = str(table.index[0])
     left, right = st.columns(2, gap="medium")
     with left:
-        strange = [name for name, answer in answers.items() if answer.novel[0]]
+        strange = [f"`{name}`" for name, answer in answers.items() if answer.novel[0]]
         if 2 * len(strange) > len(answers):
             st.header(none_of(table.index), anchor=False)
-            st.markdown(f"So say {in_words([f'`{name}`' for name in strange])}. If it is one:")
+            st.markdown(f"So say {in_words(strange)}. If it is one:")
             st.markdown(agreement(table))
         else:
             st.header(f"{common_name(best)}, {percent(table[CONSENSUS].iloc[0])}", anchor=False)
-            st.markdown(agreement(table))
+            doubt = "doubts" if len(strange) == 1 else "doubt"
+            doubt = f" But {in_words(strange)} {doubt} that it is a bird of these {len(table)}."
+            st.markdown(agreement(table) + (doubt if strange else ""))
             if len(answers) > 1:
                 st.markdown(
                     ":small[In large letters: the consensus, the mean of all probabilities.]"
@@ -81,23 +99,25 @@ def show_answers(photo: Image.Image, answers: dict[str, Answer]) -> None:
             "answers",
         )
     assert species is not None  # there is a default
-    show_cards(photo, answers, species)
+    show_cards(photo, answers, labels, species)
 
 
-def show_cards(photo: Image.Image, answers: dict[str, Answer], species: str) -> None:
+def show_cards(
+    photo: Image.Image, answers: dict[str, Answer], labels: dict[str, str], species: str
+) -> None:
     """The photo, and under each variant its heatmap of the species and its answer."""
     small = shrunk(photo, CARD_SIDE)
-    st.html(f"<style>.st-key-cards {{ --ratio: {small.width} / {small.height} }}</style>")
+    st.html(room(".st-key-cards .stElementContainer:first-child", photo, CARD_TALLEST))
     with st.container(key="cards"):
-        with st.container():
+        with st.container(gap="xsmall"):
             st.image(small, width="stretch", output_format="JPEG", alt="Your photo")
             st.html(f"What speaks for <b>{common_name(species)}</b>{LEGEND}")
         for name, answer in answers.items():
-            with st.container():
-                show_card(small, name, answer, species)
+            with st.container(gap="xsmall"):
+                show_card(small, labels[name], answer, species)
 
 
-def show_card(photo: Image.Image, name: str, answer: Answer, species: str) -> None:
+def show_card(photo: Image.Image, label: str, answer: Answer, species: str) -> None:
     """One variant's heatmap of a species, its own answer, and what it gives that species."""
     best, probability = answer.ranking(0)[0]
     known = species in answer.species
@@ -105,12 +125,12 @@ def show_card(photo: Image.Image, name: str, answer: Answer, species: str) -> No
         overlay(photo, answer.heatmap(0, species), STRENGTH) if known else photo,
         width="stretch",
         output_format="JPEG",
-        alt=f"Your photo; bright colours mark what speaks for {common_name(species)} in {name}",
+        alt=f"Your photo; bright colours mark what speaks for {common_name(species)} in {label}",
     )
     said = f"{common_name(best)}, {percent(probability)}"
-    lines = [f"`{name}`", f"**{said}**"]
+    lines = [f":small[{label}]", f"**{said}**"]
     if answer.novel[0]:
-        lines = [f"`{name}`", f"**{none_of(answer.species)}**", f":small[{said}]"]
+        lines = [f":small[{label}]", f"**{none_of(answer.species)}**", f":small[{said}]"]
     if not known:
         lines.append(f":small[does not know {common_name(species)}]")
     elif best != species:
@@ -148,5 +168,5 @@ if data is None or photo is None:
     st.stop()
 with if_not_busy():
     answers = {name: answer_to(data, name, stamp) for name in variants}
-show_answers(photo, answers)
+show_answers(photo, answers, {name: described(name, variants[name].norm) for name in variants})
 st.session_state.answered = True

@@ -20,7 +20,7 @@ def test_every_variant_answers_with_its_own_heatmap(
     expect(pictures).to_have_count(len(VARIANTS))
     assert len({picture.get_attribute("src") for picture in pictures.all()}) == len(VARIANTS)
     for name in VARIANTS:
-        expect(page.locator("code", has_text=re.compile(f"^{name}$")).last).to_be_visible()
+        expect(page.get_by_text(re.compile(f"^{name}: ")).last).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the numbers").click()
     assert download.value.suggested_filename == "answers.csv"

@@ -34,7 +34,7 @@ def run(app: AppTest) -> AppTest:
 
 def cards(app: AppTest) -> list[str]:
     """The words under each variant's picture."""
-    return [text.value for text in app.markdown if text.value.startswith("`")]
+    return [text.value for text in app.markdown if "  \n**" in text.value]
 
 
 def pictures(app: AppTest) -> list[str]:
@@ -49,15 +49,15 @@ def test_before_a_photo_every_variant_is_introduced_with_its_score(
     run(app)
     text = " ".join(element.value for element in app.markdown)
     assert all(words in text for words in ("bn: batch norm", "gn: group norm", "nn: no norm"))
-    assert "right on 87.3% of 120 test photos" in text
+    assert "Right on **87.3%** of 120 test photos" in text
 
 
 def test_every_variant_answers_and_the_consensus_is_their_mean(app: AppTest) -> None:
     upload(run(app), encode(draw_bird("red"), "PNG"))
     of_bn, of_gn, of_nn = cards(app)
-    assert of_bn.startswith("`bn`  \n**Red Bird, 85%**")
-    assert of_gn.startswith("`gn`  \n**Red Bird,")
-    assert of_nn.startswith("`nn`  \n**Blue Bird, 85%**")
+    assert of_bn.startswith(":small[bn: batch norm]  \n**Red Bird, 85%**")
+    assert of_gn.startswith(":small[gn: group norm]  \n**Red Bird,")
+    assert of_nn.startswith(":small[nn: no norm]  \n**Blue Bird, 85%**")
     assert app.header[0].value.startswith("Red Bird, ")
     assert "**2 of 3 say Red Bird.** `nn` says Blue Bird." in [text.value for text in app.markdown]
 
@@ -66,6 +66,14 @@ def test_a_photo_of_no_bird_is_told_so_by_all_and_each(app: AppTest) -> None:
     upload(run(app), encode(Image.new("RGB", (60, 60), "white")))
     assert [header.value for header in app.header] == ["No bird of these 6"]
     assert all("**No bird of these 6**" in card for card in cards(app))
+
+
+def test_a_minority_that_sees_no_bird_of_these_is_named(app: AppTest, checkpoints: Path) -> None:
+    colour_checkpoint(checkpoints / "gn", novelty_threshold="0")
+    upload(run(app), encode(draw_bird("red"), "PNG"))
+    assert app.header[0].value.startswith("Red Bird, ")
+    said = " ".join(text.value for text in app.markdown)
+    assert "But `gn` doubts that it is a bird of these 6." in said
 
 
 def test_all_pictures_show_one_species_which_can_be_chosen(app: AppTest) -> None:
