@@ -27,7 +27,7 @@ from streamlit_app.explaining import (
     exhibits,
     visible,
 )
-from streamlit_app.heatmaps import LEGEND, overlay
+from streamlit_app.heatmaps import LEGEND, overlay, room
 from streamlit_app.photos import SUFFIXES, shrunk
 from streamlit_app.results import ResultsError
 from streamlit_app.serving import (
@@ -51,10 +51,12 @@ from streamlit_app.trust import COMMAND, best_method, outer_chart, outer_shares,
 STRENGTH = 0.7  # how opaque the hottest colour is
 CARD_SIDE = 512  # pixels of a photo that is shown half as wide as the page or less
 SECONDS = 0.2  # that each step of the erasing stays
-# Two cards beside each other on a phone, all seven on a desk.
+TALLEST, CARD_TALLEST = 36, 20  # rem that a photo may be high, or it would be all that is seen
+# Two cards beside each other on a phone, all on a desk: seven variants, or five misled answers.
 GRID = """<style>
-.st-key-cards { display: grid; gap: 1rem;
-    grid-template-columns: repeat(auto-fill, minmax(max(8rem, 12%), 1fr)); }
+.st-key-cards, .st-key-misled { display: grid; gap: 1.5rem 1rem; }
+.st-key-cards { grid-template-columns: repeat(auto-fill, minmax(max(8rem, 12%), 1fr)); }
+.st-key-misled { grid-template-columns: repeat(auto-fill, minmax(max(8rem, 17%), 1fr)); }
 </style>"""
 
 
@@ -111,7 +113,7 @@ def choose_photo(shown: dict[str, Exhibit]) -> bytes | None:
     if upload is not None:
         return upload.getvalue()
     if not shown:
-        st.info(f"There is no gallery of telling photos yet: {COMMAND} makes one.")
+        st.markdown(f":small[{COMMAND} makes a gallery of telling photos to choose from.]")
         return None
     name = choose_in_address(
         "Or one of the gallery",
@@ -132,8 +134,8 @@ def introduce() -> None:
     )
 
 
-def show_gallery(shown: dict[str, Exhibit]) -> None:
-    """Photos that were answered wrongly, one a species, each with what spoke for the answer."""
+def show_gallery(shown: dict[str, Exhibit], variant: str, stamp: Stamp) -> None:
+    """Photos that were answered wrongly, one a species, each with what speaks for the answer."""
 
     def choose(name: str) -> None:
         st.query_params["gallery"] = name
@@ -142,16 +144,23 @@ def show_gallery(shown: dict[str, Exhibit]) -> None:
     if not wrong:
         return
     st.subheader("What misled it?", anchor=False)
-    with st.container(key="cards"):
+    with st.container(key="misled"), if_not_busy():
         for name, exhibit in wrong.values():
-            with st.container():
-                answered = exhibit.path.with_stem(f"{exhibit.path.stem}-answered")
+            with (card := st.container(gap="xsmall")):
+                data = exhibit.path.read_bytes()
+                if (photo := photo_given(data, card)) is None:
+                    continue
+                answer = answer_to(data, variant, stamp)
+                heatmap = answer.heatmap(0, answer.ranking(0)[0][0])
                 st.image(
-                    answered if answered.is_file() else exhibit.path,
+                    overlay(photo, visible(heatmap), STRENGTH),
                     width="stretch",
-                    alt=f"{caption(exhibit)}; bright colours mark what spoke for the answer",
+                    output_format="JPEG",
+                    alt=f"{caption(exhibit)}; bright colours mark what speaks for the answer",
                 )
-                st.button(caption(exhibit), key=name, on_click=choose, args=(name,))
+                st.button(
+                    caption(exhibit), key=name, on_click=choose, args=(name,), width="stretch"
+                )
 
 
 def show_trust(variant: str) -> None:
@@ -194,9 +203,10 @@ def show_cards(
     """Every variant's map of the species, with the probability that it gives."""
     small = shrunk(photo, CARD_SIDE)
     st.subheader(f"What speaks for {common_name(species)} in each variant", anchor=False)
+    st.html(room(".st-key-cards .stElementContainer:has(.stImage)", photo, CARD_TALLEST))
     with st.container(key="cards"):
         for name, variant in variants.items():
-            with st.container():
+            with st.container(gap="xsmall"):
                 label = f"**{described(name, variant.norm)}**"
                 if species not in variant.species:
                     st.markdown(f"{label}  \ndoes not know {common_name(species)}")
@@ -229,7 +239,8 @@ def show_erasing(
         "(Petsiuk et al. 2018). Grey patches are no natural photos, so the curve can jump."
     )
     left, right = st.columns(2, gap="medium")
-    frame = left.empty()
+    st.html(room(".st-key-frame", photo, TALLEST))
+    frame = left.container(key="frame").empty()
     with right:
         play = st.button("Erase it step by step", icon=":material/play_arrow:")
         at = st.slider("Erased", 0, 100, 20, 100 // STEPS, "%d%%", key="erased")
@@ -267,7 +278,7 @@ if data is None or photo is None:
     with welcome.container():
         introduce()
     with guide.container():
-        show_gallery(gallery)
+        show_gallery(gallery, variant, stamp)
         show_trust(variant)
     st.stop()
 
@@ -275,10 +286,11 @@ with if_not_busy():
     answer = answer_to(data, variant, stamp)
 best, probability = answer.ranking(0)[0]
 with right:
-    # Keeps the photo's place until it is there.
     picture = st.container(key="picture")
-    ratio = f"{photo.width} / {photo.height}"
-    st.html(f"<style>.st-key-picture {{ aspect-ratio: {ratio} }}</style>")
+    st.html(room(".st-key-picture", photo, TALLEST))
+    said = f"**{common_name(best)}, {percent(probability)}**"
+    st.markdown(f"{described(variant, variants[variant].norm)} says {said}.")
+    st.html(LEGEND)
 with left:
     species = choose_in_address(
         "Show what speaks for",
@@ -287,15 +299,16 @@ with left:
         best,
         common_name,
     )
-    method = choose_in_address("Method", list(METHODS), "method", GRAD_CAM, METHODS.__getitem__)
+    how, where = st.columns(2)
+    with how:
+        method = choose_in_address("Method", list(METHODS), "method", GRAD_CAM, METHODS.__getitem__)
     assert species is not None  # there is a default
     assert method is not None
     stage: str | None = LAST
     if method in CAMS:
-        stage = choose_in_address("Stage", list(STAGES), "stage", LAST, STAGES.__getitem__)
+        with where:
+            stage = choose_in_address("Stage", list(STAGES), "stage", LAST, STAGES.__getitem__)
     assert stage is not None
-    st.markdown(f"`{variant}` says **{common_name(best)}, {percent(probability)}**.")
-    st.html(LEGEND)
 try:
     with if_not_busy():
         heatmap = heatmap_of(data, variant, species, method, stage, stamp)
@@ -309,7 +322,7 @@ picture.image(
     alt=f"Your photo; bright colours mark what speaks for {common_name(species)}",
 )
 if not heatmap.any():
-    left.markdown(f"Nothing on this photo speaks for **{common_name(species)}**.")
+    right.markdown(f"Nothing on this photo speaks for **{common_name(species)}**.")
 with if_not_busy():
     show_cards(photo, data, variants, species, method, stage, stamp)
     curve = curve_of(data, variant, species, method, stage, stamp)

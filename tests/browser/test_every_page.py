@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import Open
@@ -110,6 +111,26 @@ def test_nothing_jumps_while_answering(
     page.evaluate(WATCH)
     give(page, kingfisher)
     assert page.evaluate("window.moved") < 0.1
+
+
+@pytest.mark.parametrize("name", ["identify", "explain"])
+def test_a_tall_photo_fits_the_window(open_page: Open, name: str, tmp_path: Path) -> None:
+    Image.effect_noise((300, 1500), 60).convert("RGB").save(tmp_path / "tall.png")
+    page = open_page(name)
+    give(page, tmp_path / "tall.png")
+    box = page.get_by_alt_text("speaks for").first.bounding_box()
+    assert box is not None
+    assert box["height"] < SIZES["desktop"][1]
+    assert box["height"] == pytest.approx(5 * box["width"], rel=0.02)
+
+
+def test_many_files_make_the_page_no_longer(open_page: Open, no_photo: Path) -> None:
+    page = open_page("many")
+    give(page, *[no_photo] * 40)
+    table = page.get_by_test_id("stDataFrame").bounding_box()
+    assert table is not None
+    bottom = table["y"] + table["height"]
+    assert page.get_by_test_id("stMain").evaluate("main => main.scrollHeight") < bottom + 100
 
 
 def test_the_pages_are_reached_by_keyboard_and_back_returns(open_page: Open) -> None:
