@@ -7,21 +7,18 @@ about the test photos that have such a relative in train and about those that ha
 checkpoints/relatives.json.
 """
 
-import os
 import sys
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from trainer.audit.borders import find_border
-from trainer.audit.duplicates import Relatives, find_relatives, groups
+from trainer.audit.duplicates import Relatives, groups
+from trainer.audit.findings import borders_of, relatives_of
 from trainer.audit.survey import Survey, survey
 from trainer.checkpoint import OnCheckpoints, answers_of, check_species, read_reports
 from trainer.evaluation import scores_with_intervals
@@ -62,7 +59,7 @@ def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
         PhotoSetError: photos cannot be read, or are of other species than a checkpoint's.
     """
     photos = survey(source.root, cache)
-    pairs = relatives_of(photos)
+    pairs = relatives_of(photos, borders_of(photos))
     known = {split: in_train(photos, pairs, split) for split in ("val", "test")}
     variants: dict[str, Any] = {}
     for name, report in read_reports(checkpoints).items():
@@ -82,15 +79,6 @@ def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
         "with_relative": {split: int(found.sum()) for split, found in known.items()},
         "variants": variants,
     }
-
-
-def relatives_of(photos: Survey) -> list[Relatives]:
-    """Every pair of relatives in the set."""
-    cv2.setNumThreads(1)  # the threads here have a photo each
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        borders = list(pool.map(lambda i: find_border(photos.pixels[i]), range(len(photos))))
-    sizes = [header.size for header in photos.headers]
-    return find_relatives(photos.pixels, sizes, borders, [h.digest for h in photos.headers])
 
 
 def in_train(photos: Survey, pairs: list[Relatives], split: str) -> NDArray[np.bool_]:

@@ -2,16 +2,13 @@
 
 Colours, and how light and dark are spread, say which photos are worth comparing: no flip, quarter
 turn or recompression changes them, and a crop changes the colours little. Two photos are relatives
-if one laid over the other, mirrored or not, agrees with it: by keypoints (ORB: Rublee et al. 2011),
-or as a whole where it has few.
+if one laid over the other, mirrored or not, agrees with it: by its corners, or as a whole.
 """
 
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -22,21 +19,21 @@ from sklearn.decomposition import TruncatedSVD
 from torch import Tensor
 
 from trainer.audit.borders import Border, inside
-from trainer.audit.survey import Pixels
+from trainer.audit.keypoints import Corners, find_corners, lay_over, matches
+from trainer.audit.survey import Pixels, in_threads
 
-LONG_SIDE = 128  # pixels in which keypoints are looked for
-KEYPOINTS = 100
+LONG_SIDE = 128  # pixels in which corners are looked for
 COLOUR_SIDE = 80  # pixels in which colours are counted
 WHOLE = 32  # pixels in which whole photos are compared
 # Neighbours to compare with, and their least likeness: relatives have more than strangers.
 COLOURS, LAYOUTS = (8, 0.83), (3, 0.92)
 DIMENSIONS = 128  # to which colours are shortened for the search
-LEAST_MATCHES = 14  # keypoints that agree on one place, turn and size; strangers reach 12
+CELLS = 16  # of the nearest photos drawn, among whose photos neighbours are looked for
 LEAST_LIKENESS = 0.4  # correlation of the photos where they overlap
 COPY_LIKENESS = 0.93  # from which on it is the same shot
 WHOLE_LIKENESS = 0.85  # correlation of whole photos without their coarse shading
-REACH = 4.0  # pixels by which keypoints that agree may differ
-HAMMING = 64  # of 256 bits in which keypoints that agree may differ
+
+Kind = Literal["same file", "copy", "same scene"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ class Relatives:
 
     first: int
     second: int
-    kind: Literal["same file", "copy", "same scene"]
+    kind: Kind
 
 
 @dataclass(frozen=True)
@@ -132,8 +129,7 @@ def describe(
         mask = inside(border, small.shape, rim=6) if border else None
         return _colours(photo, border), layout, whole.astype(np.float16), small, mask
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        parts = list(pool.map(one, which.tolist()))
+    parts = in_threads(one, which.tolist())
     colours, layouts, whole, greys, masks = zip(*parts, strict=True)
     return Described(np.stack(colours), np.stack(layouts), np.stack(whole), [*greys], [*masks])
 
@@ -164,97 +160,74 @@ def candidates(described: Described) -> NDArray[np.int64]:
 
 
 def _nearest(vectors: NDArray[np.float32], neighbours: int, least: float) -> Tensor:
-    """(pairs, 2) of each vector (N, dims) and those most like it, by their product."""
+    """(pairs, 2) of each vector (N, dims) and those most like it, by their product.
+
+    It is compared with those of the CELLS nearest cells only. A cell is what is nearest to one of
+    sqrt(N) vectors drawn (an inverted file: Sivic and Zisserman 2003).
+    """
     count, dims = vectors.shape
+    drawn = np.random.default_rng(0).permutation(count)
     if dims > DIMENSIONS < count:
-        drawn = np.random.default_rng(0).permutation(count)[:5000]
-        svd = TruncatedSVD(DIMENSIONS, random_state=0).fit(vectors[drawn])
-        vectors = svd.transform(vectors).astype(np.float32)
-    table, found = torch.from_numpy(vectors), []
-    for start in range(0, count, 1000):
-        rows = table[start : start + 1000]
-        likeness = rows @ table.T
-        own = torch.arange(len(rows))
-        likeness[own, own + start] = -1
-        best = likeness.topk(min(neighbours, count - 1))
-        row, column = (best.values >= least).nonzero(as_tuple=True)
-        found.append(torch.stack([row + start, best.indices[row, column]], dim=1))
-    return torch.cat(found)
+        svd = TruncatedSVD(DIMENSIONS, random_state=0).fit(vectors[drawn[:5000]])
+        vectors = vectors @ svd.components_.T.astype(np.float32)
+    table = torch.from_numpy(vectors)
+    centres = table[torch.from_numpy(drawn[: max(1, round(np.sqrt(count)))])]
+    cells = (table @ centres.T).topk(min(CELLS, len(centres))).indices
+    rows, columns, likeness = [], [], []
+    for cell in range(len(centres)):
+        row = (cells == cell).any(dim=1).nonzero()[:, 0]
+        column = (cells[:, 0] == cell).nonzero()[:, 0]
+        alike = table[row] @ table[column].T
+        alike[row[:, None] == column] = -1
+        best = alike.topk(min(neighbours, len(column)))
+        one, other = (best.values >= least).nonzero(as_tuple=True)
+        rows.append(row[one])
+        columns.append(column[best.indices[one, other]])
+        likeness.append(best.values[one, other])
+    first, second = torch.cat(rows), torch.cat(columns)
+    order = torch.from_numpy(np.lexsort((-torch.cat(likeness).numpy(), first.numpy())))
+    first, second = first[order], second[order]
+    place = torch.arange(len(first)) - torch.searchsorted(first, first)
+    return torch.stack([first, second], dim=1)[place < neighbours]
 
 
-def compare(
-    described: Described, pairs: NDArray[np.int64]
-) -> Iterator[Literal["copy", "same scene"] | None]:
-    """What the photos of each pair (pairs, 2) are to each other."""
-    needed = np.unique(pairs).tolist()
+def compare(described: Described, pairs: NDArray[np.int64]) -> list[Kind | None]:
+    """What the photos of each pair (pairs, 2) are to each other; None: strangers."""
+    whole = whole_likeness(described.whole, pairs) >= WHOLE_LIKENESS
+    kinds: list[Kind | None] = ["copy" if copy else None for copy in whole]
+    left = np.flatnonzero(~whole)
+    needed, numbers = np.unique(pairs[left], return_inverse=True)
+    numbers = numbers.reshape(-1, 2)
+    greys = [described.greys[index] for index in needed]
+    corners, of_mirrored = find_corners(greys, [described.masks[index] for index in needed])
 
-    def keypoints(index: int) -> tuple[Keypoints, Keypoints]:
-        grey, mask = described.greys[index], described.masks[index]
-        mirrored = np.ascontiguousarray(grey[:, ::-1])
-        mirrored_mask = None if mask is None else np.ascontiguousarray(mask[:, ::-1])
-        return find_keypoints(grey, mask), find_keypoints(mirrored, mirrored_mask)
+    for first, way in ((of_mirrored, -1), (corners, 1)):  # as it is has the last word
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        of = dict(zip(needed, pool.map(keypoints, needed), strict=True))
+        def one(
+            found: tuple[int, NDArray[np.int64]], first: Corners = first, way: int = way
+        ) -> None:
+            row, matched = found
+            a, b = numbers[row]
+            place = lay_over(first.places[a, matched[:, 0]], corners.places[b, matched[:, 1]])
+            if place is None:
+                return
+            alike = likeness_over(greys[a][:, ::way], greys[b], place)
+            if alike >= LEAST_LIKENESS:
+                kinds[left[row]] = "copy" if alike >= COPY_LIKENESS else "same scene"
 
-        def one(pair: NDArray[np.int64]) -> Literal["copy", "same scene"] | None:
-            a, b = pair.tolist()
-            if whole_likeness(described.whole[a], described.whole[b]) >= WHOLE_LIKENESS:
-                return "copy"
-            grey, onto = described.greys[a], described.greys[b]
-            for mirrored in (False, True):
-                place = lay_over(of[a][mirrored], of[b][False])
-                if place is None:
-                    continue
-                alike = likeness_over(grey[:, ::-1] if mirrored else grey, onto, place)
-                if alike >= LEAST_LIKENESS:
-                    return "copy" if alike >= COPY_LIKENESS else "same scene"
-            return None
-
-        yield from pool.map(one, pairs)
+        in_threads(one, matches(first, corners, numbers))
+    return kinds
 
 
-def whole_likeness(first: NDArray[np.float16], second: NDArray[np.float16]) -> float:
-    """Highest correlation of two photos, (WHOLE, WHOLE) each, in any of the eight ways up."""
-    a, b = first.astype(np.float32), second.astype(np.float32).ravel()
-    ways = [np.rot90(way, turns) for way in (a, a[:, ::-1]) for turns in range(4)]
-    return float(max(way.ravel() @ b for way in ways))
-
-
-@dataclass(frozen=True)
-class Keypoints:
-    """Corners of a photo: places (n, 2) in pixels and descriptors (n, 32) uint8."""
-
-    places: NDArray[np.float32]
-    bits: NDArray[np.uint8]
-
-
-def find_keypoints(grey: NDArray[np.uint8], mask: NDArray[np.uint8] | None) -> Keypoints:
-    """Corners of a grey photo where `mask`, if given, is not 0."""
-    orb = cv2.ORB.create(KEYPOINTS, 1.2, 6, edgeThreshold=12, patchSize=25, fastThreshold=5)
-    found, bits = orb.detectAndCompute(grey, mask)
-    places = np.array([point.pt for point in found], np.float32).reshape(-1, 2)
-    return Keypoints(
-        places, np.zeros((0, 32), np.uint8) if bits is None else np.asarray(bits, np.uint8)
-    )
-
-
-def lay_over(first: Keypoints, second: Keypoints) -> NDArray[Any] | None:
-    """(2, 3) where the first photo lies in the second, if enough keypoints agree on it."""
-    if min(len(first.bits), len(second.bits)) < LEAST_MATCHES:
-        return None
-    matcher = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True)
-    near = [m for m in matcher.match(first.bits, second.bits) if m.distance < HAMMING]
-    if len(near) < LEAST_MATCHES:
-        return None
-    start = first.places[[match.queryIdx for match in near]]
-    end = second.places[[match.trainIdx for match in near]]
-    place, agree = cv2.estimateAffinePartial2D(
-        start, end, ransacReprojThreshold=REACH, maxIters=200, confidence=0.98
-    )
-    if place is None or agree.sum() < LEAST_MATCHES:
-        return None
-    return place if 0.4 < np.sqrt(np.linalg.det(place[:, :2])) < 2.5 else None
+def whole_likeness(whole: NDArray[np.float16], pairs: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(pairs,) highest correlation of two of the photos (N, WHOLE, WHOLE) in any of the eight
+    ways up."""
+    found = [np.zeros(0, np.float32)]
+    for some in np.split(pairs, range(1000, len(pairs), 1000)):
+        first, second = (whole[column].astype(np.float32) for column in some.T)
+        ways = [np.rot90(way, k, (1, 2)) for way in (first, first[:, :, ::-1]) for k in range(4)]
+        found.append(np.max([np.einsum("pij,pij->p", way, second) for way in ways], axis=0))
+    return np.concatenate(found)
 
 
 def likeness_over(

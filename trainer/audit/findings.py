@@ -1,13 +1,10 @@
 """Everything the audit finds out about a photo set, in one pass over its photos."""
 
-import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +15,7 @@ from trainer.audit.mislabelled import doubtful_labels, species_probabilities
 from trainer.audit.orientation import Flips, find_flips
 from trainer.audit.quality import Measures, blurred, empty, measure, tiny
 from trainer.audit.shortcuts import Cue, cues, judge
-from trainer.audit.survey import Survey
+from trainer.audit.survey import Survey, in_threads
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ class Findings:
     @cached_property
     def poor(self) -> dict[str, NDArray[np.bool_]]:
         """(photos,) which photos are tiny, empty or blurred; each is one of these at most."""
-        small = tiny([header.size for header in self.photos.headers])
+        small = tiny(self.photos.sizes)
         blank = empty(self.measures) & ~small
         return {"tiny": small, "empty": blank, "blurred": blurred(self.measures) & ~small & ~blank}
 
@@ -92,7 +89,7 @@ class Findings:
             yield photos.files[index], "label", f"rather {self.suggested(index)}"
         for kind, found in self.poor.items():
             for index in np.flatnonzero(found).tolist():
-                width, height = photos.headers[index].size
+                width, height = photos.sizes[index]
                 yield photos.files[index], kind, f"{width} x {height}"
 
     def suggested(self, index: int) -> str:
@@ -101,24 +98,29 @@ class Findings:
         return self.photos.species[int(self.probabilities[index].argmax())]
 
 
+def borders_of(photos: Survey) -> list[Border | None]:
+    """The border of each photo."""
+    return in_threads(lambda index: find_border(photos.pixels[index]), range(len(photos)))
+
+
+def relatives_of(photos: Survey, borders: Sequence[Border | None]) -> list[Relatives]:
+    """Every pair of relatives in the set."""
+    digests = [header.digest for header in photos.headers]
+    return find_relatives(photos.pixels, photos.sizes, borders, digests)
+
+
 def examine(photos: Survey, checkpoints: Path, variant: str) -> Findings:
     """Look for every fault, with the checkpoint of that variant."""
-    cv2.setNumThreads(1)  # the threads here have a photo each
-    sizes = [header.size for header in photos.headers]
-
-    def glance(index: int) -> tuple[Border | None, Measures]:
-        photo = photos.pixels[index]
-        border = find_border(photo)
-        return border, measure(photo, sizes[index], border)
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        glances = list(pool.map(glance, range(len(photos))))
-    borders, measures = [g[0] for g in glances], [g[1] for g in glances]
-    digests = [header.digest for header in photos.headers]
-    relatives = find_relatives(photos.pixels, sizes, borders, digests)
+    borders = borders_of(photos)
+    measures = in_threads(
+        lambda i: measure(photos.pixels[i], photos.sizes[i], borders[i]), range(len(photos))
+    )
+    relatives = relatives_of(photos, borders)
     grouped = groups(relatives, len(photos))
-    values = cues(photos.headers, measures, borders)
-    judged = [judge(name, v, photos.labels, grouped, photos.species) for name, v in values.items()]
+    judged = in_threads(
+        lambda cue: judge(*cue, photos.labels, grouped, photos.species),
+        cues(photos.headers, measures, borders).items(),
+    )
     careful, quick = networks(checkpoints, variant, photos.pixels)
     logits = quick.logits(photos.pixels, np.arange(len(photos)))
     flipped, turned = find_flips(quick, photos, logits)

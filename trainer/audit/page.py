@@ -67,7 +67,7 @@ def _figures(
     photos = findings.photos
     return [
         {
-            "picture": _picture(photos.pixels[i], photos.headers[i].size),
+            "picture": _picture(photos.pixels[i], photos.sizes[i]),
             "file": str(photos.files[i]),
             "species": photos.files[i].parts[1],
             "note": notes[n] if notes else " ".join(photos.files[i].parts[:2]),

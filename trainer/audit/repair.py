@@ -91,7 +91,7 @@ def _groups(findings: Findings) -> list[list[int]]:
 
 def _worth(findings: Findings, index: int) -> tuple:
     """What makes a photo the one to keep of its group, the most important first."""
-    width, height = findings.photos.headers[index].size
+    width, height = findings.photos.sizes[index]
     return (
         not findings.bordered[index],
         index not in findings.doubted,

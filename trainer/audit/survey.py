@@ -2,11 +2,14 @@
 
 import hashlib
 import os
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -15,7 +18,23 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 from trainer.photos import PhotoFolder, PhotoSetError
 from trainer.recipe import Recipe
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
+AT_ONCE = 8  # items that a thread takes at a time, at most
+
+
+def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """What `work` makes of each item, in their order, with a thread on each core."""
+    cv2.setNumThreads(1)  # it would share a photo out among the cores again
+    waiting = list(items)
+    cores = os.cpu_count() or 1
+    size = min(AT_ONCE, 1 + len(waiting) // (4 * cores))
+    blocks = [waiting[start : start + size] for start in range(0, len(waiting), size)]
+    with ThreadPoolExecutor(cores) as pool:
+        done = pool.map(lambda block: [work(item) for item in block], blocks)
+        return [result for block in done for result in block]
 
 
 class AnyFolder(PhotoFolder):
@@ -94,6 +113,11 @@ class Survey:
         return len(self.files)
 
     @cached_property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Width and height of each photo before it was squeezed."""
+        return [header.size for header in self.headers]
+
+    @cached_property
     def splits(self) -> NDArray[np.str_]:
         """(photos,) the split of each."""
         return np.array([file.parts[0] for file in self.files])
@@ -124,10 +148,8 @@ def survey(root: Path, cache: Path) -> Survey:
         files += [file for file in found if str(file) not in unreadable]
         skipped += [file for file in found if str(file) in unreadable]
         arrays.append(photos.pixels)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        headers = list(pool.map(read_header, [root / file for file in files]))
-        faults = list(pool.map(read_header, [root / file for file in skipped]))
-    why = {file: header.fault for file, header in zip(skipped, faults, strict=True)}
+    headers = in_threads(read_header, (root / file for file in files))
+    why = {file: read_header(root / file).fault for file in skipped}
     return Survey(root, files, headers, Pixels(arrays), folder.species, why)
 
 

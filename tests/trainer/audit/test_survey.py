@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainer.audit.survey import AnyFolder, Pixels, read_header, survey
+from trainer.audit.survey import AnyFolder, Pixels, in_threads, read_header, survey
 from trainer.photos import PhotoSetError
 
 
@@ -48,3 +48,8 @@ def test_pixels_of_several_arrays_are_counted_through():
     parts = [np.full((n, 2, 2, 3), n, np.uint8) for n in (2, 1, 3)]
     pixels = Pixels(parts)
     assert [int(pixels[i][0, 0, 0]) for i in range(len(pixels))] == [2, 2, 1, 3, 3, 3]
+
+
+def test_threads_keep_the_order_of_what_they_work_on():
+    assert in_threads(lambda n: n * n, range(1000)) == [n * n for n in range(1000)]
+    assert in_threads(str, []) == []

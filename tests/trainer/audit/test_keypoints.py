@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from trainer.audit.keypoints import MOST, find_corners, lay_over, matches
+
+
+def landscape(seed: int) -> np.ndarray:
+    noise = np.random.default_rng(seed).integers(0, 256, (32, 32), dtype=np.uint8)
+    return np.asarray(Image.fromarray(noise).resize((128, 128), Image.Resampling.BICUBIC))
+
+
+def places(greys: list[np.ndarray], pairs: list[tuple[int, int]]) -> list[dict[int, np.ndarray]]:
+    """Where the first photo of each pair lies in the second: as it is, and its mirror image."""
+    both, result = find_corners(greys, [None] * len(greys)), []
+    table = np.array(pairs)
+    for first in both:
+        found = {}
+        for row, matched in matches(first, both[0], table):
+            a, b = table[row]
+            place = lay_over(first.places[a, matched[:, 0]], both[0].places[b, matched[:, 1]])
+            if place is not None:
+                found[row] = place
+        result.append(found)
+    return result
+
+
+def test_a_photo_lies_in_another_where_it_was_moved_to_and_strangers_in_none():
+    moved = np.roll(landscape(0), (7, -5), axis=(0, 1))
+    as_is, mirrored = places([landscape(0), moved, landscape(1)], [(2, 0), (0, 1), (1, 2)])
+    assert list(as_is) == [1]
+    np.testing.assert_allclose(as_is[1], [[1, 0, -5], [0, 1, 7]], atol=0.5)
+    assert not mirrored
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+def test_a_mirror_image_is_found_whichever_way_it_is_turned(turns):
+    other = np.rot90(landscape(0)[:, ::-1], turns)
+    as_is, mirrored = places([landscape(0), np.ascontiguousarray(other)], [(0, 1)])
+    assert not as_is
+    assert list(mirrored) == [0]
+
+
+def test_a_photo_without_corners_matches_nothing():
+    blank = np.full((128, 128), 90, np.uint8)
+    assert places([blank, landscape(0)], [(0, 1), (1, 0), (0, 0)]) == [{}, {}]
+
+
+def test_no_corner_lies_where_the_mask_is_0():
+    mask = np.zeros((128, 128), np.uint8)
+    mask[:, 64:] = 255
+    corners, mirrored = find_corners([landscape(0)], [mask])
+    count = corners.counts[0]
+    assert 14 < count <= MOST
+    assert corners.places[0, :count, 0].min() >= 64
+    assert mirrored.places[0, :count, 0].max() < 64

@@ -1,0 +1,130 @@
+"""Whether one photo lies in another: corners of the two that match and agree on one place.
+
+Corners and their descriptors are ORB's (Rublee et al. 2011). Two photos' corners match if each is
+the other's nearest; that of all pairs is one product of matrices. Few strangers have many matches
+that are turned by the same angle (weak geometric consistency: Jegou et al. 2008), so the place is
+looked for in few.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from trainer.audit.survey import in_threads
+
+MOST = 100  # corners of a photo
+LEAST_MATCHES = 14  # that agree on one place, turn and size; strangers reach 12
+LEAST_TURNED = 10  # that are turned alike, from which on a place is looked for
+STEPS = 36  # of the full turn, in which turns are counted; three next to each other are alike
+HAMMING = 64  # of 256 bits in which corners that match may differ
+REACH = 4.0  # pixels by which corners that agree may differ
+AT_ONCE = 64  # pairs whose tables stay near the core
+
+# The products below are whole numbers up to 256, so bfloat16 holds them too.
+EXACT = torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
+
+
+@dataclass(frozen=True)
+class Corners:
+    """Corners of N photos; those that a photo lacks have no length, so they match nothing.
+
+    Attributes:
+        places: (N, MOST, 2) float32, in pixels.
+        turns: (N, MOST) float32, degrees.
+        bits: (N, MOST, 32) uint8 descriptors.
+        counts: (N,) how many each photo has.
+    """
+
+    places: NDArray[np.float32]
+    turns: NDArray[np.float32]
+    bits: NDArray[np.uint8]
+    counts: NDArray[np.int64]
+
+
+def find_corners(
+    greys: Sequence[NDArray[np.uint8]], masks: Sequence[NDArray[np.uint8] | None]
+) -> tuple[Corners, Corners]:
+    """Corners of grey photos where their masks, if given, are not 0; and of their mirror images."""
+    both = [_room(len(greys)) for _ in range(2)]
+
+    def one(index: int) -> None:
+        orb = cv2.ORB.create(MOST, 1.2, 6, edgeThreshold=12, patchSize=25, fastThreshold=15)
+        grey = greys[index]
+        found: Sequence[Any] = orb.detect(grey, masks[index])
+        last = grey.shape[1] - 1
+        mirrored = [
+            cv2.KeyPoint(last - p.pt[0], p.pt[1], p.size, (180 - p.angle) % 360, 0, p.octave)
+            for p in found
+        ]
+        ways = (grey, found), (np.ascontiguousarray(grey[:, ::-1]), mirrored)
+        for corners, (photo, points) in zip(both, ways, strict=True):
+            kept, bits = orb.compute(photo, points)
+            count = corners.counts[index] = len(kept)
+            if count:
+                corners.places[index, :count] = cv2.KeyPoint.convert(kept)
+                corners.turns[index, :count] = [point.angle for point in kept]
+                corners.bits[index, :count] = bits
+
+    in_threads(one, range(len(greys)))
+    return both[0], both[1]
+
+
+def _room(count: int) -> Corners:
+    return Corners(
+        np.zeros((count, MOST, 2), np.float32),
+        np.zeros((count, MOST), np.float32),
+        np.zeros((count, MOST, 32), np.uint8),
+        np.zeros(count, np.int64),
+    )
+
+
+def matches(
+    first: Corners, second: Corners, pairs: NDArray[np.int64]
+) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Pairs (P, 2) of photos that may lie over each other: which of the pairs, and (n, 2) corners.
+
+    Args:
+        first, second: corners of the photos that the pairs' first and second column number.
+        pairs: of photos.
+    """
+    for start in range(0, len(pairs), AT_ONCE):
+        a, b = pairs[start : start + AT_ONCE].T
+        alike = torch.bmm(_signs(first, a), _signs(second, b).mT)  # 256 less twice the distance
+        best, partner = alike.max(dim=2)
+        nearest = best == alike.amax(dim=1).gather(1, partner)
+        match = nearest & (best > 256 - 2 * HAMMING)
+        start_turn, end_turn = torch.from_numpy(first.turns[a]), torch.from_numpy(second.turns[b])
+        turn = (end_turn.gather(1, partner) - start_turn).remainder(360)
+        step = (turn * (STEPS / 360)).long().clamp(max=STEPS - 1)
+        votes = torch.zeros(len(a), STEPS).scatter_add_(1, step, match.float())
+        alike_turned = votes + votes.roll(1, 1) + votes.roll(-1, 1)
+        for row in (alike_turned.amax(dim=1) >= LEAST_TURNED).nonzero()[:, 0].tolist():
+            own = match[row].nonzero()[:, 0]
+            yield start + row, torch.stack([own, partner[row, own]], dim=1).numpy()
+
+
+def _signs(corners: Corners, which: NDArray[np.int64]) -> Tensor:
+    """(photos, MOST, 256), a descriptor's bits as -1 and 1; 0 where there is no corner."""
+    signs = 2 * np.unpackbits(corners.bits[which], axis=-1).view(np.int8) - 1
+    for photo in np.flatnonzero(corners.counts[which] < MOST):
+        signs[photo, corners.counts[which[photo]] :] = 0
+    return torch.from_numpy(signs).to(EXACT)
+
+
+def lay_over(start: NDArray[np.float32], end: NDArray[np.float32]) -> NDArray[Any] | None:
+    """(2, 3) where a photo lies in another, if enough of its corners at `start` agree that they
+    lie at `end`, (n, 2) each."""
+    if len(start) < LEAST_MATCHES:
+        return None
+    place, agree = cv2.estimateAffinePartial2D(
+        start, end, ransacReprojThreshold=REACH, maxIters=200, confidence=0.98
+    )
+    if place is None or agree.sum() < LEAST_MATCHES:
+        return None
+    return place if 0.4 < np.sqrt(np.linalg.det(place[:, :2])) < 2.5 else None
