@@ -26,7 +26,7 @@ LONG_SIDE = 128  # pixels in which corners are looked for
 COLOUR_SIDE = 80  # pixels in which colours are counted
 WHOLE = 32  # pixels in which whole photos are compared
 # Neighbours to compare with, and their least likeness: relatives have more than strangers.
-COLOURS, LAYOUTS = (8, 0.83), (3, 0.92)
+COLOURS, LAYOUTS = (8, 0.85), (3, 0.92)
 DIMENSIONS = 128  # to which colours are shortened for the search
 CELLS = 16  # of the nearest photos drawn, among whose photos neighbours are looked for
 LEAST_LIKENESS = 0.4  # correlation of the photos where they overlap
