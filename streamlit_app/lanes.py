@@ -9,6 +9,7 @@ import os
 import queue
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -36,8 +37,13 @@ def answered(
 
 def start_lanes() -> None:
     """Start the processes now, so that the first photos need not wait for them."""
-    for lane in list(_idle.queue):
+    idle = []
+    with suppress(queue.Empty):  # whoever starts a process has it for itself
+        while True:
+            idle.append(_idle.get_nowait())
+    for lane in idle:
         lane.start()
+        _idle.put(lane)
 
 
 class Lane(Helper):

@@ -8,7 +8,7 @@ import pytest
 from streamlit_app import lanes
 from streamlit_app.batch import answer_batch
 from streamlit_app.classifier import CheckpointError, Classifier
-from streamlit_app.lanes import Lane, answered
+from streamlit_app.lanes import Lane, answered, start_lanes
 from tests.conftest import IMAGE_SIZE, colour_checkpoint, draw_bird, encode
 from tests.streamlit_app.files import FRAGILE_LANE
 
@@ -29,6 +29,14 @@ def lane(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lane]:
 def probability(checkpoint: Path) -> float:
     (found,) = answered(checkpoint, IMAGE_SIZE, [lambda: BIRD], thumbnails=False)
     return found["probability"]
+
+
+def test_processes_are_started_once_and_stay_to_be_asked(lane: Lane, checkpoints: Path) -> None:
+    start_lanes()
+    process = lane.start()
+    start_lanes()
+    assert probability(checkpoints / "bn") > 0.8
+    assert lane.start() is process
 
 
 @pytest.mark.parametrize(("word", "advice"), [
