@@ -32,8 +32,7 @@ INPUTS = {"photos": "tensor(uint8)"}
 OUTPUTS = dict.fromkeys(("logits", "heatmaps", "novelty"), "tensor(float)")
 MOST_PIXELS = 1024  # of a photo's side: as many as the app keeps
 MOST_SPECIES = 1000
-LEVELS = (0.9, 0.95)  # how often a set of species holds the bird's
-PROMISED = 0.95  # the level of the sets that people are shown
+PROMISED = 0.95  # how often the sets of species that people are shown hold the bird's
 STUDIES = "studies"  # the one folder among the variants that is none: tables of many short runs
 
 
@@ -47,8 +46,9 @@ class Answer:
 
     species: in the order of the others. probabilities: (N, species) float32, rows sum to 1.
     heatmaps: (N, species, h, w) float32, each species' Grad-CAM map: non-negative, unscaled.
-    novel: (N,) bool, whether the photo probably shows none of the species. sets: for each level of
-    LEVELS (N, species) bool, the species among which the photo's is that often.
+    novel: (N,) bool, whether the photo probably shows none of the species. sets: for each level
+    that the checkpoint promises, of which PROMISED is one, (N, species) bool, the species among
+    which the photo's is that often.
     """
 
     species: tuple[str, ...]
@@ -129,14 +129,10 @@ class Classifier:
             species = json.loads(metadata["species"])
             self._novelty_threshold = float(metadata["novelty_threshold"])
             thresholds = json.loads(metadata["set_thresholds"])
-            self._set_thresholds = {level: float(thresholds[str(level)]) for level in LEVELS}
+            self._set_thresholds = {float(key): float(thresholds[key]) for key in thresholds}
         except KeyError as error:
             raise CheckpointError(f"{self._name} has no {error} in its metadata.") from error
-        except (
-            TypeError,
-            ValueError,
-            RecursionError,
-        ) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise CheckpointError(f"{self._name} has metadata that cannot be read.") from error
         if not 1 <= self.image_size <= MOST_PIXELS:
             raise CheckpointError(
@@ -157,7 +153,8 @@ class Classifier:
             raise CheckpointError(
                 f"{self._name} has a novelty threshold of {self._novelty_threshold}."
             )
-        if not all(0 <= least <= 1 for least in self._set_thresholds.values()):
+        least = self._set_thresholds
+        if PROMISED not in least or not all(0 <= share <= 1 for share in least.values()):
             raise CheckpointError(f"{self._name} has set thresholds of {thresholds}.")
 
     def _try_out(self) -> None:
