@@ -5,14 +5,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page
 
 from docs.screenshots import draw_kingfisher
-from tests.browser.window import CHROMIUM, PAGES, SIZES, chromium, served, settle
+from tests.browser.window import CHROMIUM, PAGES, PATIENCE, SIZES, chromium, served, settle
 
 Open = Callable[..., Page]
-PATIENCE = 30_000  # ms: a machine that is busy with other work is no fault
-expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="session")
