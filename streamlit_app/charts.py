@@ -1,6 +1,6 @@
 """What all charts have in common, and the chart of one answer."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import altair as alt
@@ -102,21 +102,48 @@ def two_dots(
     )
 
 
+def kind_rows(table: pd.DataFrame, name: str, kind: str) -> alt.Chart:
+    """A row a name, in the table's order, and in it one below the other the kinds, in colour."""
+    kinds = list(dict.fromkeys(table[kind]))
+    colours = dict(zip(kinds, [BAR, OTHER, *VARIANT_COLOURS.values()], strict=False))
+    order = list(dict.fromkeys(table[name]))
+    return alt.Chart(table).encode(
+        y=alt.Y(f"{name}:N", sort=order, title=None, axis=name_axis()),
+        yOffset=alt.YOffset(f"{kind}:N", sort=kinds),
+        color=kind_colours(kind, colours, columns=1),
+    )
+
+
+def kind_shapes(field: str, values: Iterable[Any], **legend: Any) -> alt.Shape:
+    """A shape for each of a few kinds, explained under the chart."""
+    return alt.Shape(
+        f"{field}:N",
+        scale=alt.Scale(domain=list(dict.fromkeys(values))),
+        legend=legend_below(1, **legend),
+    )
+
+
+def marks_with_intervals(
+    rows: alt.Chart, value: str, low: str, high: str, x: Callable[[str], alt.X], **encoding: Any
+) -> list[alt.Chart]:
+    """The layers of a mark at each row's value, on a line over its interval.
+
+    value, low, high: columns. x: the axis for one of them. encoding: of the marks alone.
+    """
+    return [
+        rows.mark_rule(strokeWidth=3).encode(x=x(low), x2=alt.X2(high)),
+        rows.mark_point(filled=True, size=90, opacity=1).encode(x=x(value), **encoding),
+    ]
+
+
 def name_axis(**settings: Any) -> alt.Axis:
     """An axis of names, every one of them shown."""
-    return alt.Axis(
-        labelOverlap=False,
-        labelLimit=200,
-        labelFontSize=SMALL,
-        ticks=False,
-        domain=False,
-        **settings,
-    )
+    return alt.Axis(labelOverlap=False, labelLimit=200, ticks=False, domain=False, **settings)
 
 
 def percent_axis() -> alt.Axis:
     """An axis of shares in whole percent."""
-    return alt.Axis(format=".0%", tickMinStep=0.01, tickCount=6)
+    return alt.Axis(format=".0%", tickMinStep=0.01, tickCount=6, labelSeparation=4)
 
 
 def share_axis(field: str, title: str, zero: bool = False) -> alt.X:

@@ -1,21 +1,16 @@
 """How well the variants know what they do not know, from tables to Altair charts."""
 
 import math
-from collections.abc import Sequence
-from typing import Any
 
 import altair as alt
 import pandas as pd
 
 from streamlit_app.charts import (
-    BAR,
     GREY,
-    OTHER,
-    VARIANT_COLOURS,
     finished,
-    kind_colours,
-    legend_below,
-    name_axis,
+    kind_rows,
+    kind_shapes,
+    marks_with_intervals,
     percent_axis,
     share_tooltips,
 )
@@ -29,23 +24,23 @@ def stranger_areas(table: pd.DataFrame) -> alt.LayerChart:
     table: as streamlit_app.doubt.against_strangers makes it.
     """
     axis = alt.Axis(format=".2f", tickCount=6)
-    rows = _rows(table, "variant", "kind").encode(
+    rows = kind_rows(table, "variant", "kind").encode(
         tooltip=[
             "variant",
             "kind",
             *(alt.Tooltip(f, format=".3f") for f in ("auroc", "low", "high")),
         ]
     )
-    title = "AUROC: a stranger looks stranger than a test photo"
-    scale = _area_scale(table.low)
-    ranges = rows.mark_rule(strokeWidth=3).encode(
-        x=alt.X("low:Q", title=title, scale=scale, axis=axis), x2="high:Q"
+    title, scale = "how often a stranger looks stranger (AUROC)", _area_scale(table.low)
+    layers = marks_with_intervals(
+        rows,
+        "auroc",
+        "low",
+        "high",
+        lambda field: alt.X(f"{field}:Q", title=title, scale=scale, axis=axis),
+        shape=kind_shapes("kind", table.kind),
     )
-    points = rows.mark_point(filled=True, size=90, opacity=1).encode(
-        x=alt.X("auroc:Q", title=title, scale=scale, axis=axis),
-        shape=_shapes("kind", table.kind),
-    )
-    return finished(alt.layer(ranges, points), "Strangers told apart", alt.Step(20))
+    return finished(alt.layer(*layers), "Strangers told apart from test photos", alt.Step(20))
 
 
 def strangers_accepted(table: pd.DataFrame) -> alt.LayerChart:
@@ -54,7 +49,7 @@ def strangers_accepted(table: pd.DataFrame) -> alt.LayerChart:
     table: as streamlit_app.doubt.against_strangers makes it.
     """
     points = (
-        _rows(table, "variant", "kind")
+        kind_rows(table, "variant", "kind")
         .mark_point(filled=True, size=90, opacity=1)
         .encode(
             x=alt.X(
@@ -63,7 +58,7 @@ def strangers_accepted(table: pd.DataFrame) -> alt.LayerChart:
                 scale=alt.Scale(domain=[0, 1]),
                 axis=percent_axis(),
             ),
-            shape=_shapes("kind", table.kind),
+            shape=kind_shapes("kind", table.kind),
             tooltip=["variant", "kind", *share_tooltips("accepted")],
         )
     )
@@ -75,8 +70,8 @@ def score_areas(table: pd.DataFrame) -> alt.LayerChart:
 
     table: as streamlit_app.doubt.by_score makes it.
     """
-    rows = _rows(table, "score", "kind")
-    title = "AUROC against val photos"
+    rows = kind_rows(table, "score", "kind")
+    title = "how often a stranger looks stranger (AUROC)"
     scale = _area_scale(table.auroc)
     ticks = rows.mark_tick(thickness=2, height=10, opacity=1).encode(
         x=alt.X("auroc:Q", title=title, scale=scale, axis=alt.Axis(format=".2f", tickCount=6)),
@@ -84,10 +79,12 @@ def score_areas(table: pd.DataFrame) -> alt.LayerChart:
     )
     means = rows.mark_point(filled=True, size=90, opacity=1).encode(
         x=alt.X("mean(auroc):Q", title=title, scale=scale),
-        shape=_shapes("kind", table.kind),
+        shape=kind_shapes("kind", table.kind),
         tooltip=["score", "kind", alt.Tooltip("mean(auroc)", format=".3f")],
     )
-    return finished(alt.layer(ticks, means), "Scores of strangeness", alt.Step(20))
+    return finished(
+        alt.layer(ticks, means), "Scores of strangeness, against val photos", alt.Step(20)
+    )
 
 
 def sets_held(table: pd.DataFrame) -> alt.LayerChart:
@@ -121,31 +118,11 @@ def _sets(table: pd.DataFrame, values: list[str]) -> alt.Chart:
     named = table.rename(columns=dict(zip(values, (ALL, LEAST), strict=True)))
     named["promised"] = named["promise"].map("{:.0%} promised".format)
     long = named.melt(["variant", "promised", "species"], [ALL, LEAST], "of", "value")
-    marks = _rows(long, "variant", "promised").mark_point(filled=True, size=90, opacity=1)
+    marks = kind_rows(long, "variant", "promised").mark_point(filled=True, size=90, opacity=1)
     grey = {"symbolFillColor": GREY, "symbolStrokeWidth": 0}
-    return marks.encode(shape=_shapes("of", [ALL, LEAST], **grey))
+    return marks.encode(shape=kind_shapes("of", [ALL, LEAST], **grey))
 
 
 def _area_scale(areas: pd.Series) -> alt.Scale:
     """From the multiple of 0.05 below the smallest to 1."""
     return alt.Scale(domain=[math.floor(areas.min() * 20) / 20, 1])
-
-
-def _rows(table: pd.DataFrame, name: str, kind: str) -> alt.Chart:
-    """A row a name, in the table's order, and in it one below the other the kinds, in colour."""
-    kinds = list(dict.fromkeys(table[kind]))
-    colours = dict(zip(kinds, [BAR, OTHER, *VARIANT_COLOURS.values()], strict=False))
-    order = list(dict.fromkeys(table[name]))
-    return alt.Chart(table).encode(
-        y=alt.Y(f"{name}:N", sort=order, title=None, axis=name_axis()),
-        yOffset=alt.YOffset(f"{kind}:N", sort=kinds),
-        color=kind_colours(kind, colours, columns=1),
-    )
-
-
-def _shapes(field: str, values: Sequence[Any] | pd.Series, **legend: Any) -> alt.Shape:
-    return alt.Shape(
-        f"{field}:N",
-        scale=alt.Scale(domain=list(dict.fromkeys(values))),
-        legend=legend_below(1, **legend),
-    )

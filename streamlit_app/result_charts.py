@@ -15,6 +15,7 @@ from streamlit_app.charts import (
     finished,
     kind_colours,
     legend_below,
+    marks_with_intervals,
     name_axis,
     percent_axis,
     share_axis,
@@ -50,14 +51,13 @@ def accuracy_intervals(
         color=kind_colours("run", kinds, columns=1),
         tooltip=["variant:N", "seed:Q", *share_tooltips("accuracy"), "epochs:Q"],
     )
-    layers = [
-        whole.mark_rule(strokeWidth=3).encode(
-            x=share_axis("test_accuracy_low", title), x2="test_accuracy_high"
-        ),
-        whole.mark_point(filled=True, size=120, opacity=1).encode(
-            x=share_axis("test_accuracy", title)
-        ),
-    ]
+    layers = marks_with_intervals(
+        whole,
+        "test_accuracy",
+        "test_accuracy_low",
+        "test_accuracy_high",
+        lambda field: share_axis(field, title),
+    )
     if len(short_runs):
         layers.insert(0, seeds.mark_tick(thickness=3, height=16, opacity=1))
     return finished(alt.layer(*layers), "Accuracy of each variant", alt.Step(32))
@@ -150,7 +150,7 @@ def confusion_grid(confusion: pd.DataFrame, variant: str) -> alt.Chart:
     )
     strength = alt.Scale(domain=[0, 1], range=[0.1, 1])
     ordered = alt.Scale(domain=species)
-    lines = {"grid": True, "tickBand": "extent"}
+    lines = {"grid": True, "tickBand": "extent", "labelFontSize": SMALL}
     chart = (
         alt.Chart(table)
         .mark_rect()

@@ -4,11 +4,11 @@ import altair as alt
 import pandas as pd
 
 from streamlit_app.charts import (
-    BAR,
-    OTHER,
+    SMALL,
     finished,
-    kind_colours,
-    legend_below,
+    kind_rows,
+    kind_shapes,
+    marks_with_intervals,
     name_axis,
     percent_axis,
     share_tooltips,
@@ -20,25 +20,19 @@ def accuracy_by_photos(table: pd.DataFrame, way: str) -> alt.LayerChart:
 
     table: as streamlit_app.shortcut.accuracies makes it. way: of training, in words.
     """
-    trained = list(dict.fromkeys(table.trained))
-    rows = alt.Chart(table).encode(
-        y=alt.Y("asked:N", sort=list(dict.fromkeys(table.asked)), title=None, axis=name_axis()),
-        yOffset=alt.YOffset("trained:N", sort=trained),
-        color=kind_colours("trained", dict(zip(trained, (BAR, OTHER), strict=True)), columns=1),
-        tooltip=["asked", "trained", *share_tooltips("accuracy", "low", "high", "taken")],
+    rows = kind_rows(table, "asked", "trained").encode(
+        tooltip=["asked", "trained", *share_tooltips("accuracy", "low", "high", "taken")]
     )
-    title = "accuracy on test photos"
-    scale = alt.Scale(domain=[0, 1])
-    ranges = rows.mark_rule(strokeWidth=3).encode(
-        x=alt.X("low:Q", title=title, scale=scale, axis=percent_axis()), x2="high:Q"
+    title, scale = "accuracy on test photos", alt.Scale(domain=[0, 1])
+    layers = marks_with_intervals(
+        rows,
+        "accuracy",
+        "low",
+        "high",
+        lambda field: alt.X(f"{field}:Q", title=title, scale=scale, axis=percent_axis()),
+        shape=kind_shapes("trained", table.trained),
     )
-    points = rows.mark_point(filled=True, size=90, opacity=1).encode(
-        x=alt.X("accuracy:Q", title=title, scale=scale, axis=percent_axis()),
-        shape=alt.Shape(
-            "trained:N", scale=alt.Scale(domain=trained), legend=legend_below(columns=1)
-        ),
-    )
-    return finished(alt.layer(ranges, points), f"Right answers, {way}", alt.Step(18))
+    return finished(alt.layer(*layers), f"Right answers, {way}", alt.Step(18))
 
 
 def heatmap_grid(table: pd.DataFrame, way: str, most: float) -> alt.Chart:
@@ -67,7 +61,7 @@ def heatmap_grid(table: pd.DataFrame, way: str, most: float) -> alt.Chart:
             sort=list(dict.fromkeys(table.trained)),
             title=None,
             scale=apart,
-            axis=name_axis(labelAngle=0, orient="top"),
+            axis=name_axis(labelAngle=0, orient="top", labelFontSize=SMALL),
         ),
         xOffset=alt.XOffset("column:O"),
         y=alt.Y(

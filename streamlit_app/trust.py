@@ -61,9 +61,9 @@ def best_method(found: Measured, variant: str) -> str:
     worst, best = order[0], order[-1]
     return (
         f"Of {len(gains)} ways to draw a map of `{variant}`, **{best}** finds most of what matters "
-        f"to the answer and {worst} least: by an area of {_gain(gains[best])} and "
-        f"{_gain(gains[worst])} more than with a random map, the answer is surer where only what "
-        "is hottest is shown than where only that is erased (95% intervals in brackets)."
+        f"to the answer and {worst} least. Shown only what is hottest, the network is surer than "
+        f"with only that erased: by {_gain(gains[best])} and {_gain(gains[worst])} more than with "
+        "a random map (mean over shares, 95% interval)."
     )
 
 

@@ -24,9 +24,8 @@ def show_strangers(folder: Path, reports: Reports) -> None:
         return
     photos = " and ".join(f"{count:,} of {kind}" for kind, count in found["photos"].items())
     st.markdown(
-        "A photo counts as none of the species where it is stranger to the network than 95 in 100 "
-        f"of its val photos. Measured with strangers, {photos}, that nothing was trained on or "
-        "chosen with, against all test photos."
+        "A photo that looks stranger to the network than 95 in 100 val photos counts as none of "
+        f"its species. Measured with strangers that nothing was chosen with: {photos}."
     )
     table = doubt.against_strangers(found)
     left, right = st.columns(2, gap="medium")
@@ -44,18 +43,19 @@ def show_strangers(folder: Path, reports: Reports) -> None:
             table,
             "strangers-accepted",
         )
-    st.dataframe(
-        doubt.readable_strangers(table, reports),
-        hide_index=True,
-        alt="How each variant fares with strangers",
-        column_config={
-            "variant": st.column_config.TextColumn(pinned=True),
-            **{
-                name: st.column_config.NumberColumn(name, format="%.1f")
-                for name in [f"{kind} accepted, %" for kind in (*found["photos"], "test photos")]
+    with st.expander("The numbers as a table"):
+        st.dataframe(
+            doubt.readable_strangers(table, reports),
+            hide_index=True,
+            alt="How each variant fares with strangers",
+            column_config={
+                "variant": st.column_config.TextColumn(pinned=True),
+                **{
+                    f"{kind} accepted, %": st.column_config.NumberColumn(format="%.1f")
+                    for kind in (*found["photos"], "test photos")
+                },
             },
-        },
-    )
+        )
     scores = doubt.by_score(found)
     if len(scores):
         show_chart(
@@ -72,15 +72,14 @@ def show_strangers(folder: Path, reports: Reports) -> None:
 
 def show_sets(reports: Reports) -> None:
     """Whether sets of species hold what they promise."""
-    st.header("Does one of several hold what it promises?", anchor=False)
+    st.header("Do sets of species hold what they promise?", anchor=False)
     table = doubt.prediction_sets(reports)
     if table.empty:
         st.markdown(f"Not measured yet: {doubt.SETS} does it.")
         return
     st.markdown(
-        "Where a variant is not sure it names several species, as many as hold the bird 90 or 95 "
-        "times in 100 on val photos. This often they hold it on test photos, over all species and "
-        "of the one whose bird is held least often."
+        "Where a variant is not sure it names several species, so many that the bird is among "
+        "them on 90 or 95 in 100 val photos. On test photos it is among them this often."
     )
     left, right = st.columns(2, gap="medium")
     with left:
@@ -97,20 +96,21 @@ def show_sets(reports: Reports) -> None:
             table,
             "set-sizes",
         )
-    st.dataframe(
-        doubt.readable_sets(table),
-        hide_index=True,
-        height="content",
-        alt="How often each variant's sets hold the bird, and how large they are",
-        column_config={
-            "variant": st.column_config.TextColumn(pinned=True),
-            "promised, %": st.column_config.NumberColumn(format="%.0f"),
-            "held, %": st.column_config.NumberColumn(format="%.1f"),
-            "species in a set": st.column_config.NumberColumn(format="%.2f"),
-            "held least": st.column_config.TextColumn(
-                help="The species whose bird is in the set least often"
-            ),
-            "of it held, %": st.column_config.NumberColumn(format="%.0f"),
-            "in its sets": st.column_config.NumberColumn(format="%.2f"),
-        },
-    )
+    with st.expander("The numbers as a table"):
+        st.dataframe(
+            doubt.readable_sets(table),
+            hide_index=True,
+            height="content",
+            alt="How often each variant's sets hold the bird, and how large they are",
+            column_config={
+                "variant": st.column_config.TextColumn(pinned=True),
+                "promised, %": st.column_config.NumberColumn(format="%.0f"),
+                "held, %": st.column_config.NumberColumn(format="%.1f"),
+                "species in a set": st.column_config.NumberColumn(format="%.2f"),
+                "held least": st.column_config.TextColumn(
+                    help="The species whose bird is in the set least often"
+                ),
+                "of it held, %": st.column_config.NumberColumn(format="%.0f"),
+                "in its sets": st.column_config.NumberColumn(format="%.2f"),
+            },
+        )

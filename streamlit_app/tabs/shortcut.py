@@ -20,9 +20,9 @@ def show_shortcut(folder: Path) -> None:
         return
     names = in_words([common_name(species) for species in found["bordered"]])
     st.markdown(
-        f"As published, many photos of {len(found['bordered'])} species are turned and have black "
-        f"corners: {names}. So the same small network was trained twice, on clean photos and on "
-        "the same photos with such corners, and asked about test photos of either kind."
+        f"Many published photos of {names} are turned and have black corners. So the same small "
+        "network was trained on clean photos, and on the same with such corners for these "
+        f"{len(found['bordered'])}."
     )
     most = shortcut.hottest(found)
     tables = {way: shortcut.accuracies(found, way) for way in found["pairs"]}
@@ -53,23 +53,24 @@ def show_numbers(tables: dict[str, pd.DataFrame], count: int) -> None:
     together = pd.concat(
         [table.assign(way=shortcut.WAYS[way]) for way, table in tables.items()], ignore_index=True
     )
-    st.dataframe(
-        pd.DataFrame(
-            {
-                "way": together.way,
-                "network": together.trained,
-                "test photos of": together.asked,
-                "accuracy, %": [
-                    f"{100 * row.accuracy:.1f} ({100 * row.low:.1f} to {100 * row.high:.1f})"
-                    for row in together.itertuples()
-                ],
-                f"answered one of the {count}, %": together.taken * 100,
-            }
-        ),
-        hide_index=True,
-        height="content",
-        alt="Accuracy of each network on each kind of test photos",
-        column_config={
-            f"answered one of the {count}, %": st.column_config.NumberColumn(format="%.1f")
-        },
-    )
+    with st.expander("The numbers as a table"):
+        st.dataframe(
+            pd.DataFrame(
+                {
+                    "way": together.way,
+                    "network": together.trained,
+                    "test photos of": together.asked,
+                    "accuracy, %": [
+                        f"{100 * row.accuracy:.1f} ({100 * row.low:.1f} to {100 * row.high:.1f})"
+                        for row in together.itertuples()
+                    ],
+                    f"answered one of the {count}, %": together.taken * 100,
+                }
+            ),
+            hide_index=True,
+            height="content",
+            alt="Accuracy of each network on each kind of test photos",
+            column_config={
+                f"answered one of the {count}, %": st.column_config.NumberColumn(format="%.1f")
+            },
+        )

@@ -66,7 +66,7 @@ def show_scores(reports: Reports, short_runs: pd.DataFrame, comparison: Comparis
             "Intervals are 95% bootstrap intervals over photos."
         )
     st.dataframe(
-        results.readable_summary(table),
+        results.readable_summary(table.sort_values("test_accuracy", ascending=False)),
         hide_index=True,
         alt="Scores of each variant",
         column_config={
@@ -95,7 +95,7 @@ def show_pairs(reports: Reports, comparison: Comparison) -> None:
     st.markdown(
         f"{results.verdict(comparison)} (McNemar's test on the same {comparison['photos']:,} test "
         f"photos, with Holm's correction for {len(pairs)} pairs, at 5%. It judges these trained "
-        "networks; whether another training would come out alike, the seeds above say.)"
+        "networks; what chance does to a training, the seeds among the scores say.)"
     )
     left, right = st.columns([3, 2], gap="medium")
     with left:
@@ -156,7 +156,7 @@ def show_closely(reports: Reports, comparison: Comparison) -> None:
             return "consensus: the mean of all probabilities"
         return described(name, reports[name]["recipe"]["norm"])
 
-    st.header("One variant from close", anchor=False)
+    st.header("One variant close up", anchor=False)
     left, right = st.columns(2, gap="medium")
     with left:
         variant = choose_in_address("Variant", variants, "variant", variants[0], words)
@@ -207,9 +207,8 @@ def show_closely(reports: Reports, comparison: Comparison) -> None:
             "calibration",
         )
         st.markdown(
-            "A network's raw probabilities are too high or too low by these errors on average. "
-            "One temperature a variant, fitted on val photos, corrects them; the app shows the "
-            "corrected ones."
+            "By so much the raw probabilities are too high or too low, on average. One "
+            "temperature a variant, fitted on val photos, corrects those that the app shows."
         )
 
 
