@@ -79,5 +79,8 @@ def choose(page: Page, label: str, name: str) -> None:
 def give(page: Page, *photos: Path) -> None:
     """Upload photos and return once they are answered."""
     page.locator("input[type=file]").set_input_files(photos)
+    # What only an answered page has: even without a photo there are numbers to download on Explain.
+    answered = page.get_by_alt_text("Your photo").or_(page.get_by_test_id("stDataFrame"))
+    expect(answered.first).to_be_visible()
     expect(page.get_by_role("button", name="Download").first).to_be_visible()
     settle(page)
