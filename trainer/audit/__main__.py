@@ -7,6 +7,7 @@ prints a page of text and leaves it in runs/audit, beside a page with examples (
 table of every finding (audit.csv). --fix writes a clean copy; the photos themselves are only read.
 """
 
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,4 +102,5 @@ def write(findings: Findings, home: Path) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that --fix clears up after it
     sys.exit(main(sys.argv[1:]))

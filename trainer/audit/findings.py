@@ -59,12 +59,19 @@ class Findings:
 
     @cached_property
     def members(self) -> list[NDArray[np.int64]]:
-        """Photos of each group of two or more, groups that cross splits first."""
+        """Photos of each group of two or more: groups across species first, then across splits."""
         order = np.argsort(self.groups, kind="stable")
         starts = np.flatnonzero(np.diff(self.groups[order])) + 1
         found = [group for group in np.split(order, starts) if len(group) > 1]
-        splits = self.photos.splits
-        return sorted(found, key=lambda group: len(set(splits[group])) == 1)
+        return sorted(found, key=lambda group: (not self.mixed(group), not self.across(group)))
+
+    def mixed(self, group: NDArray[np.int64]) -> bool:
+        """Whether photos are of several species."""
+        return len(np.unique(self.photos.labels[group])) > 1
+
+    def across(self, group: NDArray[np.int64]) -> bool:
+        """Whether photos are of several splits."""
+        return len(np.unique(self.photos.splits[group])) > 1
 
     def share_with_relative(self, split: str, other: str) -> float:
         """Share of a split's photos that have a relative in another split."""

@@ -4,6 +4,7 @@ import base64
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -11,6 +12,8 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from trainer.audit.findings import Findings
 from trainer.audit.text import sections
+
+Shown = TypeVar("Shown")
 
 MOST = 18  # examples of a kind
 SIDE = 128  # pixels of an example
@@ -40,10 +43,9 @@ def _blocks(lines: Sequence[str]) -> list[tuple[bool, str]]:
 def _examples(findings: Findings) -> Iterator[tuple[str, list[list[dict[str, str]]]]]:
     """Of each section, groups of photos: those that belong together are one group."""
     photos = findings.photos
-    pairs = [_figures(findings, group[:6].tolist()) for group in findings.members[:MOST]]
-    yield "Duplicates", pairs
-    yield "Borders", [_figures(findings, _spread(np.flatnonzero(findings.bordered)))]
-    yield "Orientation", [_figures(findings, _spread(np.flatnonzero(findings.turned)))]
+    yield "Duplicates", [_figures(findings, group) for group in _groups(findings)]
+    for name, found in (("Borders", findings.bordered), ("Orientation", findings.turned)):
+        yield name, [_figures(findings, _spread(np.flatnonzero(found).tolist(), MOST))]
     doubted = findings.doubted[:MOST].tolist()
     notes = [f"{photos.files[i].parts[1]}? Rather {findings.suggested(i)}" for i in doubted]
     yield "Labels", [_figures(findings, doubted, notes)]
@@ -54,10 +56,26 @@ def _examples(findings: Findings) -> Iterator[tuple[str, list[list[dict[str, str
     yield "Poor photos", [_figures(findings, [i for i, _ in shown], [kind for _, kind in shown])]
 
 
-def _spread(indices: np.ndarray) -> list[int]:
-    """MOST of them, from all parts of the set."""
-    places = np.linspace(0, len(indices) - 1, min(MOST, len(indices))).astype(int)
-    return [int(i) for i in indices[places]]
+def _groups(findings: Findings) -> list[list[int]]:
+    """Groups of relatives to be shown, six photos of each at most: across species come first, then
+    across splits, else others; in a group, the first of each split and species."""
+    mixed = [group for group in findings.members if findings.mixed(group)]
+    others = [group for group in findings.members if not findings.mixed(group)]
+    across = [group for group in others if findings.across(group)]
+    shown = _spread(mixed, MOST // 3)
+    shown += _spread(across or others, MOST - len(shown))
+    ordered = []
+    for group in shown:
+        folders = [str(findings.photos.files[index].parent) for index in group]
+        firsts = np.unique(folders, return_index=True)[1]
+        ordered.append([*group[firsts].tolist(), *np.delete(group, firsts).tolist()][:6])
+    return ordered
+
+
+def _spread(found: Sequence[Shown], most: int) -> list[Shown]:
+    """So many of what was found at most, from all parts of the set."""
+    places = np.linspace(0, len(found) - 1, min(most, len(found))).astype(int)
+    return [found[place] for place in places]
 
 
 def _figures(

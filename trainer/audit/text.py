@@ -40,8 +40,7 @@ def _duplicates(findings: Findings) -> Iterator[str]:
         f"Pairs: {kinds['same file']:,} of the same file, {kinds['copy']:,} copies (flipped, "
         f"turned, cropped or recompressed), {kinds['same scene']:,} of the same scene."
     )
-    across = sum(len(set(photos.splits[group])) > 1 for group in members)
-    mixed = sum(len(set(photos.labels[group])) > 1 for group in members)
+    across, mixed = sum(map(findings.across, members)), sum(map(findings.mixed, members))
     yield f"Groups across splits: {across:,}. Groups across species: {mixed:,}."
     splits = list(dict.fromkeys(photos.splits.tolist()))
     for split in splits:
@@ -51,7 +50,10 @@ def _duplicates(findings: Findings) -> Iterator[str]:
     if across:
         yield "A score on such photos says too much. Keep each group in one split: --fix does."
     if mixed:
-        yield "A group across species is a wrong label, or two species on one photo: look at them."
+        yield (
+            "A group across species is a wrong label, two species on one photo or, before a bare "
+            "sky, a mistake of this audit: look at them."
+        )
 
 
 def _borders(findings: Findings) -> Iterator[str]:
@@ -140,5 +142,8 @@ def _share_of_species(findings: Findings, found: np.ndarray) -> dict[str, float]
 def _named(shares: dict[str, float]) -> str:
     """Species and shares, the highest first, as long as they are not next to nothing."""
     first = sorted(((share, name) for name, share in shares.items() if share >= 0.02), reverse=True)
-    told = [f"{name} ({share:.0%})" for share, name in first]
-    return _listed(told) or "under 2% of every species"
+    if not first:
+        return "under 2% of every species"
+    told = _listed([f"{name} ({share:.0%})" for share, name in first])
+    others = sum(share > 0 for share in shares.values()) > len(first)
+    return f"{told}; under 2% of the others" if others else told
