@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 from streamlit_app.classifier import CheckpointError
@@ -50,6 +51,8 @@ class Lane(Helper):
     """A process that answers files, a few at once."""
 
     command = [sys.executable, "-m", "streamlit_app.answering"]
+    # A network's numbers are megabytes: in the kernel's large pages it takes 5% less of a core.
+    environment = MappingProxyType({"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"})
 
     def ask(
         self, checkpoint: Path, side: int, reads: Sequence[Read], thumbnails: bool

@@ -11,10 +11,11 @@ import queue
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from struct import Struct
+from types import MappingProxyType
 from typing import IO, Any, TypeVar
 
 from PIL import Image
@@ -77,6 +78,7 @@ class Helper:
     """A process that opens files for this one, a request at a time, and is replaced if it dies."""
 
     command: list[str]  # what starts it
+    environment: Mapping[str, str] = MappingProxyType({})  # beside this one's, which goes first
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -87,7 +89,12 @@ class Helper:
         if self._process is None or self._process.poll() is not None:
             # Not from multiprocessing, which would run the page that is being served in the child.
             self._process = subprocess.Popen(
-                self.command, 2**16, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
+                self.command,
+                2**16,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                cwd=ROOT,
+                env={**self.environment, **os.environ},
             )
             self._ready = False
         return self._process
