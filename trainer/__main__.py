@@ -9,6 +9,7 @@ torchrun --nproc-per-node=2 -m trainer --norm bin --data PHOTOS
 import argparse
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,11 +18,9 @@ import tyro
 
 from trainer import processes
 from trainer.checkpoint import make_checkpoint
-from trainer.export import ExportError
+from trainer.ending import exit_status
 from trainer.memory import keep_memory
-from trainer.photos import PhotoSetError
 from trainer.recipe import PRESETS, Recipe
-from trainer.run import TrainingError
 
 
 @dataclass(frozen=True)
@@ -54,21 +53,19 @@ def main(arguments: list[str]) -> int:
     """Run the command; returns the exit status: 0, 2 for what the user can mend, 130 if stopped."""
     command = parse(arguments)
     folder = Path(command.recipe.output) / command.recipe.norm
+    hint = f"--resume goes on from the last finished epoch in {folder}."
+    return exit_status(partial(take_part, command, folder), hint)
+
+
+def take_part(command: Command, folder: Path) -> None:
+    """Train, with the other processes that torchrun started; raises as `make_checkpoint` does."""
     keep_memory()
     torch.set_flush_denormal(True)
-    try:
-        processes.join(command.recipe.device)
-        first = processes.place().rank == 0
-        make_checkpoint(command.recipe, folder, command.resume)
-    except (PhotoSetError, TrainingError, ExportError, processes.ProcessError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"\nStopped. --resume goes on from the last finished epoch in {folder}.")
-        return 130
+    processes.join(command.recipe.device)
+    first = processes.place().rank == 0
+    make_checkpoint(command.recipe, folder, command.resume)
     if first:
         print(f"{folder} is complete: copy it into checkpoints/ and the app serves it.")
-    return 0
 
 
 if __name__ == "__main__":

@@ -26,9 +26,10 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from trainer.checkpoint import OnCheckpoints, answers_of, check_species, read_reports
+from trainer.ending import exit_status
 from trainer.evaluation import Labels, scores_with_intervals
 from trainer.files import replacing
-from trainer.photos import PhotoFolder, PhotoSet, PhotoSetError
+from trainer.photos import PhotoFolder, PhotoSet
 from trainer.recipe import Recipe
 from trainer.run import TrainingError, new_run
 from trainer.timing import alternate
@@ -47,21 +48,19 @@ class Command(OnCheckpoints):
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; returns the exit status: 0, or 2 for what the user can mend."""
+    """Run the command; returns the exit status: 0, 2 for what the user can mend, 130 if stopped."""
     command = tyro.cli(Command, prog="python -m trainer.comparison", args=arguments)
-    try:
-        comparison = compare(
-            command.checkpoints, PhotoFolder(Path(command.data)), Path(command.output) / "cache"
-        )
-    except (PhotoSetError, TrainingError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    path = command.checkpoints / "comparison.json"
-    with replacing(path) as temporary:
+    return exit_status(partial(write_comparison, command))
+
+
+def write_comparison(command: Command) -> None:
+    """Write comparison.json; raises as `compare` does."""
+    source, cache = PhotoFolder(Path(command.data)), Path(command.output) / "cache"
+    comparison = compare(command.checkpoints, source, cache)
+    with replacing(command.checkpoints / "comparison.json") as temporary:
         temporary.write_text(json.dumps(comparison) + "\n")
     for name, variant in comparison["variants"].items():
         print(f"{name:10} {variant['accuracy']['value']:.3f}")
-    return 0
 
 
 def compare(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, Any]:

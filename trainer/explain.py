@@ -9,6 +9,7 @@ the app's Explain page shows and git ignores; and checkpoints/explain.json, numb
 import json
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from tqdm import tqdm
 from trainer import faithfulness as faith
 from trainer.attribution import heatmaps
 from trainer.checkpoint import OnCheckpoints, read_reports
+from trainer.ending import exit_status
 from trainer.files import replacing
 from trainer.gallery import Answers, write_gallery
 from trainer.memory import keep_memory
@@ -59,14 +61,9 @@ class Command(OnCheckpoints):
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; returns the exit status: 0, or 2 for what the user can mend."""
+    """Run the command; returns the exit status: 0, 2 for what the user can mend, 130 if stopped."""
     command = tyro.cli(Command, prog="python -m trainer.explain", args=arguments)
-    try:
-        explain(command)
-    except (PhotoSetError, TrainingError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return exit_status(partial(explain, command))
 
 
 def explain(command: Command) -> None:

@@ -9,6 +9,7 @@ and history stay; report.json gets what is measured on the new file, on val and 
 import json
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import tyro
@@ -22,10 +23,11 @@ from trainer.checkpoint import (
     scored,
     write_model,
 )
-from trainer.export import ExportError
+from trainer.ending import exit_status
 from trainer.files import write_json
-from trainer.photos import SPLITS, PhotoFolder, PhotoSetError
+from trainer.photos import SPLITS, PhotoFolder
 from trainer.recipe import Recipe
+from trainer.run import TrainingError
 from trainer.saliency import open_network
 
 
@@ -38,23 +40,22 @@ class Command(OnCheckpoints):
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; returns the exit status: 0, or 2 for what the user can mend."""
+    """Run the command; returns the exit status: 0, 2 for what the user can mend, 130 if stopped."""
     command = tyro.cli(Command, prog="python -m trainer.export_again", args=arguments)
+    return exit_status(partial(export_all, command))
+
+
+def export_all(command: Command) -> None:
+    """Export each checkpoint that is asked for; raises as `export_again` does."""
     source = PhotoFolder(Path(command.data))
     names = list(read_reports(command.checkpoints))
     if command.variant != "all":
         names = [name for name in names if name == command.variant]
     if not names:
-        print(f"{command.checkpoints} holds no such checkpoint.", file=sys.stderr)
-        return 2
-    try:
-        source.check()
-        for name in names:
-            export_again(command.checkpoints / name, source, Path(command.output) / "cache")
-    except (PhotoSetError, ExportError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+        raise TrainingError(f"{command.checkpoints} holds no such checkpoint.")
+    source.check()
+    for name in names:
+        export_again(command.checkpoints / name, source, Path(command.output) / "cache")
 
 
 def export_again(folder: Path, source: PhotoFolder, cache: Path) -> None:

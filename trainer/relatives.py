@@ -10,6 +10,7 @@ checkpoints/relatives.json.
 import sys
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ from trainer.audit.duplicates import Relatives, groups
 from trainer.audit.findings import borders_of, relatives_of
 from trainer.audit.survey import Survey, survey
 from trainer.checkpoint import OnCheckpoints, answers_of, check_species, read_reports
+from trainer.ending import exit_status
 from trainer.evaluation import scores_with_intervals
 from trainer.files import write_json
-from trainer.photos import PhotoFolder, PhotoSetError
+from trainer.photos import PhotoFolder
 
 
 @dataclass(frozen=True)
@@ -32,19 +34,19 @@ class Command(OnCheckpoints):
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; returns the exit status: 0, or 2 for what the user can mend."""
+    """Run the command; returns the exit status: 0, 2 for what the user can mend, 130 if stopped."""
     command = tyro.cli(Command, prog="python -m trainer.relatives", args=arguments)
-    source, cache = PhotoFolder(Path(command.data)), Path(command.output) / "cache"
-    try:
-        source.check()
-        found = measure(command.checkpoints, source, cache)
-    except PhotoSetError as error:
-        print(error, file=sys.stderr)
-        return 2
+    return exit_status(partial(write_relatives, command))
+
+
+def write_relatives(command: Command) -> None:
+    """Write relatives.json; raises as `measure` does."""
+    source = PhotoFolder(Path(command.data))
+    source.check()
+    found = measure(command.checkpoints, source, Path(command.output) / "cache")
     write_json(command.checkpoints / "relatives.json", found)
     for split, count in found["with_relative"].items():
         print(f"{count:,} of {found['photos'][split]:,} {split} photos have a relative in train.")
-    return 0
 
 
 def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, Any]:

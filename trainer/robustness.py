@@ -10,6 +10,7 @@ checkpoints/robustness.json for each variant.
 import io
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from trainer.checkpoint import Answers, OnCheckpoints, check_species, read_reports
+from trainer.ending import exit_status
 from trainer.evaluation import onnx_outputs
 from trainer.files import write_json
-from trainer.photos import PhotoFolder, PhotoSetError
+from trainer.photos import PhotoFolder
 
 QUALITIES = (95, 75, 50, 30, 10)
 SIDES = (128, 96, 64, 48, 32)  # px
@@ -36,17 +38,16 @@ class Command(OnCheckpoints):
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; returns the exit status: 0, or 2 for what the user can mend."""
+    """Run the command; returns the exit status: 0, 2 for what the user can mend, 130 if stopped."""
     command = tyro.cli(Command, prog="python -m trainer.robustness", args=arguments)
-    try:
-        found = measure(
-            command.checkpoints, PhotoFolder(Path(command.data)), Path(command.output) / "cache"
-        )
-    except PhotoSetError as error:
-        print(error, file=sys.stderr)
-        return 2
+    return exit_status(partial(write_robustness, command))
+
+
+def write_robustness(command: Command) -> None:
+    """Write robustness.json; raises as `measure` does."""
+    source, cache = PhotoFolder(Path(command.data)), Path(command.output) / "cache"
+    found = measure(command.checkpoints, source, cache)
     write_json(command.checkpoints / "robustness.json", found)
-    return 0
 
 
 def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, Any]:

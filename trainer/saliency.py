@@ -8,16 +8,17 @@ here (trainer/gradient.py).
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import safetensors.torch
 import tyro
 
 from trainer.checkpoint import OnCheckpoints, read_reports
-from trainer.export import ExportError
+from trainer.ending import exit_status
 from trainer.gradient import WEIGHTS, export_saliency, is_current
 from trainer.norms import NORMS
-from trainer.photos import PhotoFolder, PhotoSetError
+from trainer.photos import PhotoFolder
 from trainer.recipe import Recipe
 from trainer.resnet import ResNet
 
@@ -35,26 +36,24 @@ class Command(OnCheckpoints):
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; returns the exit status: 0, or 2 for what the user can mend."""
+    """Run the command; returns the exit status: 0, 2 for what the user can mend, 130 if stopped."""
     command = tyro.cli(Command, prog="python -m trainer.saliency", args=arguments)
+    return exit_status(partial(export_all, command))
+
+
+def export_all(command: Command) -> None:
+    """Write each saliency.onnx that is missing; raises PhotoSetError, ExportError."""
     source = PhotoFolder(Path(command.data))
-    try:
-        source.check()
-        for name, report in read_reports(command.checkpoints).items():
-            folder, recipe = command.checkpoints / name, Recipe(**report["recipe"])
-            if is_current(folder):
-                print(f"{name:10} is up to date")
-                continue
-            network = open_network(folder, recipe, len(report["species"]))
-            val = source.load("val", recipe.image_size, Path(command.output) / "cache")
-            difference = export_saliency(
-                network, folder, val.pixels[:: max(1, len(val.labels) // 8)]
-            )
-            print(f"{name:10} differs from torch by {difference:.1g}")
-    except (PhotoSetError, ExportError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    source.check()
+    for name, report in read_reports(command.checkpoints).items():
+        folder, recipe = command.checkpoints / name, Recipe(**report["recipe"])
+        if is_current(folder):
+            print(f"{name:10} is up to date")
+            continue
+        network = open_network(folder, recipe, len(report["species"]))
+        val = source.load("val", recipe.image_size, Path(command.output) / "cache")
+        difference = export_saliency(network, folder, val.pixels[:: max(1, len(val.labels) // 8)])
+        print(f"{name:10} differs from torch by {difference:.1g}")
 
 
 if __name__ == "__main__":

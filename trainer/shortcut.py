@@ -15,6 +15,7 @@ import json
 import shutil
 import sys
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -30,14 +31,13 @@ from PIL import Image, ImageOps
 
 from trainer import faithfulness as faith
 from trainer.checkpoint import CHECKPOINTS
+from trainer.ending import GOES_ON, exit_status
 from trainer.explain import answer, options
-from trainer.export import ExportError
 from trainer.files import replacing
 from trainer.memory import keep_memory
 from trainer.photos import SPLITS, PhotoFolder, PhotoSetError
 from trainer.questions import SHORT, Study
 from trainer.recipe import Recipe
-from trainer.run import TrainingError
 from trainer.studies import finished, run_if_free
 
 # Those that are turned in the photos as published.
@@ -83,15 +83,7 @@ class Command:
 def main(arguments: list[str]) -> int:
     """Run the command; returns the exit status: 0, 2 for what the user can mend, 130 if stopped."""
     command = tyro.cli(Command, prog="python -m trainer.shortcut", args=arguments)
-    try:
-        shortcut(command)
-    except (PhotoSetError, TrainingError, ExportError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nStopped. The same command goes on from here.")
-        return 130
-    return 0
+    return exit_status(partial(shortcut, command), GOES_ON)
 
 
 def shortcut(command: Command) -> None:

@@ -11,6 +11,7 @@ them by `novelty` alone. The answer goes to checkpoints/strangers.json.
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from sklearn.metrics import roc_auc_score
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from trainer.checkpoint import OnCheckpoints, answers_of, check_species, read_reports
+from trainer.ending import exit_status
 from trainer.evaluation import onnx_outputs
 from trainer.files import write_json
 from trainer.novelty import evenly, statistics_of
@@ -45,20 +47,16 @@ class Command(OnCheckpoints):
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; returns the exit status: 0, or 2 for what the user can mend."""
+    """Run the command; returns the exit status: 0, 2 for what the user can mend, 130 if stopped."""
     command = tyro.cli(Command, prog="python -m trainer.strangers", args=arguments)
-    try:
-        found = measure(
-            command.checkpoints,
-            PhotoFolder(Path(command.data)),
-            command.strangers,
-            Path(command.output) / "cache",
-        )
-    except PhotoSetError as error:
-        print(error, file=sys.stderr)
-        return 2
+    return exit_status(partial(write_strangers, command))
+
+
+def write_strangers(command: Command) -> None:
+    """Write strangers.json; raises as `measure` does."""
+    source, cache = PhotoFolder(Path(command.data)), Path(command.output) / "cache"
+    found = measure(command.checkpoints, source, command.strangers, cache)
     write_json(command.checkpoints / "strangers.json", found)
-    return 0
 
 
 def measure(checkpoints: Path, source: PhotoFolder, strangers: Path, cache: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,10 +29,10 @@ from tqdm import tqdm
 
 from trainer.checkpoint import CHECKPOINTS, make_checkpoint
 from trainer.conclusions import ANSWERS, settings
-from trainer.export import ExportError
+from trainer.ending import GOES_ON, exit_status
 from trainer.files import replacing, write_json
 from trainer.memory import keep_memory
-from trainer.photos import PhotoFolder, PhotoSet, PhotoSetError
+from trainer.photos import PhotoFolder, PhotoSet
 from trainer.questions import FULL_SIZE, STUDIES, Study, last_features
 from trainer.recipe import Recipe
 from trainer.resnet import ResNet
@@ -59,16 +59,9 @@ def main(arguments: list[str]) -> int:
         for name, study in STUDIES.items():
             print(f"{name:18} {len(study.changes):3} runs  {study.question}")
         return 0
-    try:
-        data, output = Path(command.data), Path(command.output)
-        run_study(command.name, data, output, command.full, command.cluster)
-    except (PhotoSetError, TrainingError, ExportError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nStopped. The same command goes on from here.")
-        return 130
-    return 0
+    data, output = Path(command.data), Path(command.output)
+    work = partial(run_study, command.name, data, output, command.full, command.cluster)
+    return exit_status(work, GOES_ON)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ table of every finding (audit.csv). --fix writes a clean copy; the photos themse
 import signal
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +22,7 @@ from trainer.audit.repair import MANIFEST, check_target, repair
 from trainer.audit.survey import survey
 from trainer.audit.text import summary
 from trainer.checkpoint import CHECKPOINTS
+from trainer.ending import exit_status
 from trainer.files import replacing
 from trainer.photos import PhotoSetError
 from trainer.recipe import Recipe
@@ -46,15 +48,7 @@ class Command:
 def main(arguments: list[str]) -> int:
     """Run the command; returns the exit status: 0, 2 for what the user can mend, 130 if stopped."""
     command = tyro.cli(Command, prog="python -m trainer.audit", args=arguments)
-    try:
-        audit(command)
-    except (PhotoSetError, TrainingError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nStopped; nothing was changed.")
-        return 130
-    return 0
+    return exit_status(partial(audit, command), "Nothing was changed.")
 
 
 def audit(command: Command) -> None:
