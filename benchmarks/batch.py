@@ -2,12 +2,13 @@
 
     python -m benchmarks.batch PHOTOS
 
-Both sides answer the same photos on all cores; onnxruntime gets them decoded and squeezed. It is
-run both ways that there are: all cores on one batch, and a batch on each core. The table's
-processes are started before the clock is, as its rival's session is. No more than 1 / (1 + d / a)
-can be reached, where d is what decoding and squeezing a photo and a is what answering it takes of a
-core: whoever uses onnxruntime alone has paid d elsewhere. The rows of a phone's photos, drawn here,
-show what decoding costs where the photos are large.
+Both sides answer the same photos on all cores. The rival is onnxruntime in a thread pool and
+nothing else: with all cores on one batch, with a batch on each core, and with a batch on each core
+that it has to decode and squeeze as well. Where it gets the photos decoded, no more than
+1 / (1 + d / a) of its speed can be reached: d is what decoding and squeezing a photo takes of a
+core, a what answering it does. The table's processes are started before the clock is, as its
+rival's session is. The rows of a phone's photos, drawn here, show what decoding costs where the
+photos are large.
 """
 
 import os
@@ -16,7 +17,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -27,7 +28,8 @@ import onnxruntime
 from PIL import Image, ImageFilter
 
 from benchmarks.timing import report, speed
-from streamlit_app.batch import AT_ONCE, fill_table, open_variant, photo_files
+from streamlit_app.answering import AT_ONCE
+from streamlit_app.batch import fill_table, open_variant, photo_files
 from streamlit_app.classifier import checkpoints_folder
 from streamlit_app.decoding import decode
 from streamlit_app.photos import squeezed
@@ -48,22 +50,31 @@ def draw_phone_photos(folder: Path) -> None:
 
 
 def onnxruntime_alone(
-    model: Path, pixels: np.ndarray, threads: int, workers: int
+    model: Path, batches: Sequence[np.ndarray | list[Path]], threads: int, workers: int
 ) -> Callable[[], object]:
-    """Answers every photo, in batches, and does nothing else. pixels: (N, S, S, 3) uint8."""
+    """Answers every batch and does nothing else.
+
+    batches: (N, S, S, 3) uint8 each, or files, which it decodes first.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(model, options)
-    batches = [pixels[start : start + AT_ONCE] for start in range(0, len(pixels), AT_ONCE)]
+    side = session.get_inputs()[0].shape[1]
 
-    def answer(batch: np.ndarray) -> object:
-        return session.run(["logits", "heatmaps"], {"photos": batch})
+    def answer(batch: np.ndarray | list[Path]) -> object:
+        photos = decoded(batch, side) if isinstance(batch, list) else batch
+        return session.run(["logits", "heatmaps"], {"photos": photos})
 
     def run() -> None:
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(answer, batches))
 
     return run
+
+
+def decoded(files: list[Path], side: int) -> np.ndarray:
+    """(N, S, S, 3) uint8, the photos as the network sees them."""
+    return np.stack([np.asarray(squeezed(decode(file.read_bytes()), side)) for file in files])
 
 
 def linked(source: Path, folder: Path) -> None:
@@ -78,9 +89,9 @@ def time_folder(title: str, folder: Path, repeats: int) -> list[dict[str, Any]]:
     classifier, cores = open_variant(None), os.cpu_count() or 1
     model = checkpoints_folder() / classifier.name / "model.onnx"
     files = [folder / name for name in photo_files(folder)]
+    batches = [files[start : start + AT_ONCE] for start in range(0, len(files), AT_ONCE)]
     start = time.thread_time()
-    photos = [squeezed(decode(file.read_bytes()), classifier.image_size) for file in files]
-    pixels = np.stack([np.asarray(photo) for photo in photos])
+    pixels = [decoded(batch, classifier.image_size) for batch in batches]
     decoding = (time.thread_time() - start) / len(files)
 
     def table() -> None:
@@ -91,6 +102,7 @@ def time_folder(title: str, folder: Path, repeats: int) -> list[dict[str, Any]]:
     alone = {
         "all cores on a batch": onnxruntime_alone(model, pixels, cores, 1),
         "a batch on each core": onnxruntime_alone(model, pixels, 1, cores),
+        "a batch on each core, decoding": onnxruntime_alone(model, batches, 1, cores),
     }
     seconds = alternate({"table": table, **alone}, repeats)
     return [

@@ -2,7 +2,7 @@
 
     python -m benchmarks.scale PHOTOS
 
-The same photos are answered by the folder command's threads and by Ray Data on as many workers as
+The same photos are answered by the folder command and by Ray Data on as many workers as
 there are cores, each for as long as rows come; what a training photo costs is counted, and the time
 that augmenting it takes of one core.
 """
@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.timing import report
 from streamlit_app import cluster
 from streamlit_app.batch import Row, answer_folder, open_variant, photo_files
-from streamlit_app.photos import start_decoding
+from streamlit_app.lanes import start_lanes
 from trainer.memory import keep_memory
 from trainer.norms import Norm
 from trainer.photos import PhotoFolder, TrainingBatches
@@ -46,11 +46,11 @@ def answering(folder: Path) -> dict[str, float]:
     """Photos/s of both ways to answer a folder, and what its files weigh."""
     names = random.Random(0).sample(photo_files(folder), PHOTOS)
     classifier = open_variant(None)
-    start_decoding()
-    _, threads = rate(answer_folder(classifier, folder, names))
+    start_lanes()
+    _, alone = rate(answer_folder(classifier, folder, names))
     start, ray = rate(cluster.answer_folder("local", classifier, folder, names))
     return {
-        "photos answered by threads, 1/s": threads,
+        "photos answered by one command, 1/s": alone,
         "photos answered by Ray Data, 1/s": ray,
         "until Ray Data's first row, s": start,
         "a photo's file, kB": statistics.mean((folder / n).stat().st_size for n in names) / 1e3,

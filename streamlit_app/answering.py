@@ -6,8 +6,10 @@ A file is held to the limits of decoding.py, whatever the checkpoint itself take
 import contextlib
 import json
 import os
+from collections import deque
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,6 +19,8 @@ from streamlit_app import decoding
 from streamlit_app.classifier import Answer, CheckpointError, Classifier, none_of
 from streamlit_app.photos import PhotoError, squeezed
 from streamlit_app.species import common_name
+
+AT_ONCE = 4  # photos answered by one call: enough for onnxruntime's best speed, few in memory
 
 
 @contextlib.contextmanager
@@ -61,28 +65,43 @@ def _classifier(checkpoint: Path, stamp: int) -> Classifier:
     return Classifier(checkpoint)
 
 
-def answer(checkpoint: Path, side: int, files: Iterator[bytes], thumbnails: bool) -> dict[str, Any]:
-    """What is found in each file, or why the checkpoint cannot be used."""
-    found, pixels = [], []
+Opened = tuple[dict[str, Any], bytes]
+
+
+def open_some(files: Iterator[bytes], side: int, thumbnails: bool) -> list[Opened]:
+    """What `opened` gives for the next AT_ONCE files."""
+    some = []
     with limited_memory():
-        for data in files:
+        for data in islice(files, AT_ONCE):
             with decoding.limited_time():
-                said, photo = opened(data, side, thumbnails)
-            found.append(said)
-            pixels.append(photo)
-    batch = np.frombuffer(b"".join(pixels), np.uint8).reshape(-1, side, side, 3)
-    if not len(batch):
-        return {"found": found}
-    model = checkpoint / "model.onnx"
-    try:
+                some.append(opened(data, side, thumbnails))
+    return some
+
+
+def answer_some(checkpoint: Path, side: int, some: list[Opened]) -> list[dict[str, Any]]:
+    """What is found in these files; raises CheckpointError."""
+    pixels = b"".join(photo for _, photo in some)
+    batch = np.frombuffer(pixels, np.uint8).reshape(-1, side, side, 3)
+    if len(batch):
+        model = checkpoint / "model.onnx"
         stamp = model.stat().st_mtime_ns if model.exists() else 0
         answer = _classifier(checkpoint, stamp).answer_squeezed(batch)
+        numbers = iter(range(len(batch)))
+        for said, photo in some:
+            if photo:
+                said |= described(answer, next(numbers))
+    return [said for said, _ in some]
+
+
+def answer(checkpoint: Path, side: int, files: Iterator[bytes], thumbnails: bool) -> dict[str, Any]:
+    """What is found in each file, or why the checkpoint cannot be used."""
+    found: list[dict[str, Any]] = []
+    try:
+        while some := open_some(files, side, thumbnails):
+            found += answer_some(checkpoint, side, some)
     except CheckpointError as error:
+        deque(files, maxlen=0)  # those that were sent are no part of the next request
         return {"unusable": str(error)}
-    numbers = iter(range(len(batch)))
-    for said in found:
-        if "error" not in said:
-            said |= described(answer, next(numbers))
     return {"found": found}
 
 

@@ -38,7 +38,7 @@ def test_ten_million_photos_take_hours_in_proportion_to_cores(tmp_path):
         "batch",
         [{"photos": "small", "photos/s": 200}, {"photos": "large", "photos/s": 20}],
     )
-    rates = {"photos answered by threads, 1/s": 100, "photos answered by Ray Data, 1/s": 90}
+    rates = {"photos answered by one command, 1/s": 100, "photos answered by Ray Data, 1/s": 90}
     measured(tmp_path, **rates, **{"until Ray Data's first row, s": 7, "a photo's file, kB": 50})
     text = ten_million(tmp_path)
     assert "keeps 0.90 of the speed" in text
