@@ -25,11 +25,13 @@ def fit(values: np.ndarray, logits: np.ndarray, labels: np.ndarray) -> module.No
     return module.fit(Observed(values, logits), labels, spoilt)
 
 
-def test_statistics_are_each_channels_mean_and_deviation():
-    maps = [torch.randn(2, 3, 8, 8).relu(), torch.randn(2, 4, 5, 5).relu() + 3]
-    found = statistics(maps).numpy()
+def test_statistics_are_each_channels_mean_and_deviation_and_a_smaller_maps_roughness():
+    large, small = torch.randn(2, 3, 8, 8).relu(), torch.randn(2, 4, 5, 5).relu() + 3
+    found = statistics([large, small]).numpy()
     expected = [
-        part for x in maps for part in (x.mean(dim=(2, 3)), x.std(dim=(2, 3), correction=0))
+        *(large.mean(dim=(2, 3)), large.std(dim=(2, 3), correction=0)),
+        small.diff(dim=2).abs().mean(dim=(2, 3)) + small.diff(dim=3).abs().mean(dim=(2, 3)),
+        *(small.mean(dim=(2, 3)), small.std(dim=(2, 3), correction=0)),
     ]
     np.testing.assert_allclose(found, np.concatenate(expected, axis=1), atol=1e-5)
 
