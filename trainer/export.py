@@ -138,9 +138,11 @@ def _with_metadata(model: onnx.ModelProto, metadata: dict[str, str]) -> onnx.Mod
 
 
 def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model without metadata, and without the names of source files in its nodes."""
+    """The model without metadata, without the names of source files in its nodes, and without the
+    shapes between them, which runtimes find by themselves."""
     del model.metadata_props[:]
-    for part in (*model.graph.node, *model.graph.value_info, *model.graph.initializer):
+    del model.graph.value_info[:]
+    for part in (*model.graph.node, *model.graph.initializer):
         del part.metadata_props[:]
         part.doc_string = ""
     for node in model.graph.node:

@@ -30,7 +30,7 @@ from trainer.resnet import ResNet, to_input
 
 SAMPLE = 3000  # training photos, evenly spread, on which the score is fitted
 ACCEPTED = 0.95  # share of val photos that the threshold lets pass
-# In so many directions the two distances differ most; more make a checkpoint larger than 2 MB.
+# In so many directions the two distances differ most; with them a checkpoint is below 2 MB.
 DIRECTIONS = 240
 
 REGULARISATION = 0.001  # C of the logistic regression
