@@ -34,8 +34,9 @@ from streamlit_app.classifier import (
 from streamlit_app.lanes import Read, answered
 from streamlit_app.photos import MOST_BYTES, SUFFIXES, PhotoError
 
-# Files that a process gets at once: it need not wait for the next while it is at the first.
-AT_ONCE = 8
+# Files that a process gets at once: it need not wait for the next while it is at the first. Where
+# there are few, each gets fewer, so that none is left to do the last ones alone.
+AT_ONCE, SHARES = 8, 8
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,9 @@ def answer_files(
     classifier: Classifier, files: Sequence[File], thumbnails: bool = False
 ) -> Generator[tuple[Row, str]]:
     """Each file's row, and its photo's thumbnail where these are wanted, in order, on all cores."""
-    batches = (files[start : start + AT_ONCE] for start in range(0, len(files), AT_ONCE))
     cores = os.cpu_count() or 1
+    size = max(1, min(AT_ONCE, len(files) // (SHARES * cores)))
+    batches = (files[start : start + size] for start in range(0, len(files), size))
     # A thread for each process. Only as many batches wait as keep every thread busy, so a million
     # photos take no more memory.
     with ThreadPoolExecutor(cores) as pool:
