@@ -167,6 +167,8 @@ def answering_times(
     """Median milliseconds for one photo in onnxruntime on two threads, all variants in turns."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 2
+    # As in the app; else the threads of one variant spin while the next is timed.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     calls = {}
     for name, report in reports.items():
         session = onnxruntime.InferenceSession(checkpoints / name / "model.onnx", options)

@@ -9,7 +9,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from streamlit_app.charts import percent
-from streamlit_app.classifier import Classifier, checkpoints_folder, variant_folders
+from streamlit_app.classifier import Classifier, checkpoints_folder, none_of, variant_folders
 from streamlit_app.cropping import Box, crop_box
 from streamlit_app.species import common_name
 from tests.browser.conftest import Open
@@ -29,7 +29,10 @@ VARIANTS = sorted(variant_folders(checkpoints_folder()), key=accuracy, reverse=T
 
 def answered(photo: Path, variant: Path = VARIANTS[0], box: Box | None = None) -> str:
     """What the heading has to say: asked without the app."""
-    species, probability = Classifier(variant).answer([Image.open(photo).crop(box)]).ranking(0)[0]
+    answer = Classifier(variant).answer([Image.open(photo).crop(box)])
+    species, probability = answer.ranking(0)[0]
+    if answer.novel[0]:  # a drawing is no photo, and some variants notice
+        return none_of(answer.species)
     return f"{common_name(species)}, {percent(probability)}"
 
 
