@@ -29,8 +29,10 @@ def limited_memory() -> Iterator[None]:
     with contextlib.suppress(OSError):  # only Linux says how much that is
         pages = int(Path("/proc/self/statm").read_text().split()[5])
         decoding.limit_memory(pages * os.sysconf("SC_PAGE_SIZE") + decoding.MOST_MEMORY)
-    yield
-    decoding.limit_memory(None)
+    try:
+        yield
+    finally:
+        decoding.limit_memory(None)
 
 
 def opened(data: bytes, side: int, thumbnail: bool) -> tuple[dict[str, Any], bytes]:

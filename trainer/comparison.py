@@ -27,7 +27,7 @@ from statsmodels.stats.multitest import multipletests
 
 from trainer.checkpoint import OnCheckpoints, answers_of, check_species, read_reports
 from trainer.ending import exit_status
-from trainer.evaluation import Labels, scores_with_intervals
+from trainer.evaluation import Labels, scores_with_intervals, session_options
 from trainer.files import replacing
 from trainer.photos import PhotoFolder, PhotoSet
 from trainer.recipe import Recipe
@@ -165,11 +165,7 @@ def answering_times(
     checkpoints: Path, reports: dict[str, Any], repeats: int = 30
 ) -> dict[str, float]:
     """Median milliseconds for one photo in onnxruntime on two threads, all variants in turns."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 2
-    # As in the app; else the threads of one variant spin while the next is timed.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    calls = {}
+    calls, options = {}, session_options(2)
     for name, report in reports.items():
         session = onnxruntime.InferenceSession(checkpoints / name / "model.onnx", options)
         size = report["recipe"]["image_size"]

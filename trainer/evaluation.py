@@ -62,14 +62,21 @@ def fit_temperature(logits: Logits, labels: Labels) -> float:
     return float(np.exp(best.x))
 
 
+def session_options(threads: int = 0) -> onnxruntime.SessionOptions:
+    """So many threads, 0 for as many as there are cores, that sleep while they wait, as the app's:
+    ones that spin hold up whatever else runs."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
 def onnx_outputs(
     model: Path, photos: NDArray[np.uint8], *names: str, batch_size: int = 32
 ) -> list[NDArray[np.float32]]:
     """What an exported model gives for photos (N, S, S, 3) uint8, an array for each output."""
-    options = onnxruntime.SessionOptions()
-    # Threads that wait by spinning hold up whatever else runs.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    providers = ["CPUExecutionProvider"]
+    session = onnxruntime.InferenceSession(model, session_options(), providers=providers)
     batches = [
         session.run(list(names), {"photos": np.ascontiguousarray(photos[i : i + batch_size])})
         for i in range(0, len(photos), batch_size)

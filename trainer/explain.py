@@ -26,6 +26,7 @@ from trainer import faithfulness as faith
 from trainer.attribution import heatmaps
 from trainer.checkpoint import OnCheckpoints, read_reports
 from trainer.ending import exit_status
+from trainer.evaluation import session_options
 from trainer.files import replacing
 from trainer.gallery import Answers, write_gallery
 from trainer.memory import keep_memory
@@ -90,7 +91,8 @@ def explain(command: Command) -> None:
     for name in names:
         folder, recipe = command.checkpoints / name, Recipe(**reports[name]["recipe"])
         test = source.load("test", recipe.image_size, Path(command.output) / "cache")
-        session = onnxruntime.InferenceSession(folder / "model.onnx", options())
+        options = session_options(torch.get_num_threads())
+        session = onnxruntime.InferenceSession(folder / "model.onnx", options)
         answers = answer(session, test.pixels, test.labels, reports[name]["temperature"])
         write_gallery(gallery, name, source, test, answers, wanted)
         measured = measure(folder, recipe, session, test, answers, command.photos)
@@ -102,14 +104,6 @@ def explain(command: Command) -> None:
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(result) + "\n")
         print(f"{name:10} {'can' if measured['trusted'] else 'cannot'} be trusted")
-
-
-def options() -> onnxruntime.SessionOptions:
-    """As many threads as torch takes; idle ones sleep, or they hold up torch's."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return options
 
 
 def answer(

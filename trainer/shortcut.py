@@ -32,7 +32,8 @@ from PIL import Image, ImageOps
 from trainer import faithfulness as faith
 from trainer.checkpoint import CHECKPOINTS
 from trainer.ending import GOES_ON, exit_status
-from trainer.explain import answer, options
+from trainer.evaluation import session_options
+from trainer.explain import answer
 from trainer.files import replacing
 from trainer.memory import keep_memory
 from trainer.photos import SPLITS, PhotoFolder, PhotoSetError
@@ -176,7 +177,8 @@ def compare(versions: Versions, clean: Path, bordered: Path) -> dict[str, Any]:
     """Both networks of a pair on every version of the test photos, and what lies between them."""
     found, right = {}, {}
     for trained, folder in zip(TRAINED, (clean, bordered), strict=True):
-        session = onnxruntime.InferenceSession(folder / "model.onnx", options())
+        options = session_options(torch.get_num_threads())
+        session = onnxruntime.InferenceSession(folder / "model.onnx", options)
         answers = {
             version: answer(session, photos, versions.labels, 1.0)
             for version, photos in versions.photos.items()

@@ -1,14 +1,19 @@
 """Files as nobody's camera makes them, for the tests of what reads them."""
 
+import queue
 import struct
 import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
 
 import numpy as np
+import pytest
 from PIL import Image, ImageFilter
 
+from streamlit_app.photos import Helper
 from tests.conftest import draw_bird, encode
 
 # Processes for photos.py and lanes.py that some files break.
@@ -16,7 +21,20 @@ _FRAGILE = [sys.executable, "-m", "tests.streamlit_app.fragile_decoding"]
 FRAGILE_DECODER = [*_FRAGILE, "streamlit_app.decoding"]
 FRAGILE_LANE = [*_FRAGILE, "streamlit_app.answering"]
 RAW = Path(__file__).parents[3] / "shared" / "birds25_raw_sample"
+Kind = TypeVar("Kind", bound=Helper)
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def only(
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType, kind: type[Kind], command: list[str]
+) -> Iterator[Kind]:
+    """The only process of its kind that the module has, started by that command."""
+    monkeypatch.setattr(kind, "command", command)
+    monkeypatch.setattr(module, "_idle", queue.LifoQueue())
+    helper = kind()
+    module._idle.put(helper)
+    yield helper
+    helper.start().kill()
 
 
 def png_chunk(kind: bytes, body: bytes) -> bytes:

@@ -1,5 +1,4 @@
 import os
-import queue
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from streamlit_app.batch import answer_batch
 from streamlit_app.classifier import CheckpointError, Classifier
 from streamlit_app.lanes import Lane, answered, start_lanes
 from tests.conftest import IMAGE_SIZE, colour_checkpoint, draw_bird, encode
-from tests.streamlit_app.files import FRAGILE_LANE
+from tests.streamlit_app.files import FRAGILE_LANE, only
 
 BIRD = encode(draw_bird())
 
@@ -18,12 +17,7 @@ BIRD = encode(draw_bird())
 @pytest.fixture
 def lane(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lane]:
     """The only process that answers, which files of fragile_decoding.py can break."""
-    monkeypatch.setattr(Lane, "command", FRAGILE_LANE)
-    monkeypatch.setattr(lanes, "_idle", queue.LifoQueue())
-    lane = Lane()
-    lanes._idle.put(lane)
-    yield lane
-    lane.start().kill()
+    yield from only(monkeypatch, lanes, Lane, FRAGILE_LANE)
 
 
 def probability(checkpoint: Path) -> float:

@@ -1,6 +1,5 @@
 import io
 import os
-import queue
 import signal
 import struct
 import sys
@@ -23,7 +22,7 @@ from streamlit_app.photos import (
     read_photo,
 )
 from tests.conftest import draw_bird, encode
-from tests.streamlit_app.files import FRAGILE_DECODER, png
+from tests.streamlit_app.files import FRAGILE_DECODER, only, png
 
 pillow_heif.register_heif_opener()  # lets the tests write HEIC, which Pillow calls HEIF
 
@@ -231,12 +230,7 @@ def test_a_heic_that_holds_more_pixels_than_it_claims_is_refused() -> None:
 @pytest.fixture
 def decoder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Decoder]:
     """The only process that decodes, which files of fragile_decoding.py can break."""
-    monkeypatch.setattr(Decoder, "command", FRAGILE_DECODER)
-    monkeypatch.setattr(photos, "_idle", queue.LifoQueue())
-    decoder = Decoder()
-    photos._idle.put(decoder)
-    yield decoder
-    decoder.start().kill()
+    yield from only(monkeypatch, photos, Decoder, FRAGILE_DECODER)
 
 
 @pytest.mark.parametrize(("word", "advice"), [
