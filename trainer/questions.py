@@ -240,6 +240,15 @@ STUDIES = {
             {"augmentation": "none"},
         ],
     ),
+    # Four epochs cannot tell: what makes photos vary pays later.
+    "augmentation": Study(
+        "Does augmentation pay in as many epochs as the shipped networks train for, at 64 px?",
+        replace(SHORT, epochs=Recipe().epochs),
+        [
+            {"augmentation": kind, "seed": seed}
+            for seed, kind in product(SEEDS[:2], ("none", "crops"))
+        ],
+    ),
     "learning-rate": Study(
         "Which learning rate suits each norm, by val, at 64 px and in 6 epochs?",
         SHORT,

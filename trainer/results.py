@@ -200,11 +200,11 @@ def hardest(checkpoints: Path, count: int = 8) -> str:
     return f"By `{best}`, of {confusion.iloc[0].sum()} test photos each:\n\n{markdown(rows)}"
 
 
-def recipe(checkpoints: Path) -> str:
-    """The ablation: what each change of the recipe does to val."""
-    runs = study_runs(checkpoints, "recipe")
+def ablation(study: str, checkpoints: Path) -> str:
+    """What each change of the recipe does to val, in `recipe` or another study like it."""
+    runs = study_runs(checkpoints, study)
     if runs is None:
-        return missing_study("recipe")
+        return missing_study(study)
     runs = runs[(runs.split == "val") & (runs.epoch == runs.epoch.max())]
     varied = list(runs)[: list(runs).index("epoch")]
     usual = runs[varied].mode().iloc[0]

@@ -82,7 +82,7 @@ def test_without_a_comparison_or_a_study_the_text_says_which_command_makes_it(tm
     for table in (results.pairs, results.calibration, results.hardest):
         assert "python -m trainer.comparison" in table(tmp_path)
     assert "python -m trainer.studies norms" in results.over_seeds(tmp_path)
-    assert "python -m trainer.studies recipe" in results.recipe(tmp_path)
+    assert "python -m trainer.studies recipe" in results.ablation("recipe", tmp_path)
 
 
 def test_seeds_are_summed_up_best_variant_first(checkpoints):
@@ -128,7 +128,7 @@ def test_each_change_of_the_recipe_has_its_last_val_score(tmp_path):
         "seed,label_smoothing,epoch,split,loss,accuracy\n"
         "0,0.1,1,val,2.0,0.3\n0,0.1,2,val,1.0,0.75\n1,0.1,2,val,1.1,0.76\n0,0.0,2,val,1.2,0.7\n"
     )
-    lines = results.recipe(tmp_path).splitlines()
+    lines = results.ablation("recipe", tmp_path).splitlines()
     changes = [line.split("|")[1].strip() for line in lines[-3:]]
     assert changes == ["seed 1", "none", "label smoothing 0.0"]
 
@@ -171,4 +171,4 @@ def test_another_learning_rate_is_named_where_it_is_better_by_more_than_chance(
 
 def test_a_table_that_is_missing_is_named_with_its_command(tmp_path):
     assert "trainer.studies learning-rate" in results.learning_rates(tmp_path)
-    assert "trainer.studies recipe" in results.recipe(tmp_path)
+    assert "trainer.studies recipe" in results.ablation("recipe", tmp_path)
