@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from threading import Thread
 
 import altair as alt
 import pandas as pd
@@ -14,7 +15,7 @@ from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.elements.lib.mutable_tab_container import TabContainer
 from streamlit.runtime import get_instance
-from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.scriptrunner import add_script_run_ctx, get_script_run_ctx
 
 from streamlit_app.best import best_first
 from streamlit_app.classifier import (
@@ -102,6 +103,25 @@ def _forget(session: str) -> None:
 @st.cache_resource(scope="session", show_spinner=False, on_release=_end_of_visit)
 def _visit(session: str) -> str:
     return session
+
+
+def kept_for_download(make: Callable[[], bytes], name: str, mime: str) -> Callable[[], bytes]:
+    """The same, for a download button to call when it is pressed, with what it makes kept.
+
+    Streamlit alone would throw the file away as soon as two pages of other visitors have run, even
+    if the browser has not fetched it yet. Here it stays until this visitor's page runs again.
+    """
+    context = get_script_run_ctx()
+
+    def made() -> bytes:
+        data, files = make(), get_instance().media_file_mgr
+        # Streamlit knows by the thread which visit a file is of.
+        keeper = Thread(target=files.add, args=(data, mime, name, name, True))
+        add_script_run_ctx(keeper, context).start()
+        keeper.join()
+        return data
+
+    return made
 
 
 def photo_given(data: bytes | None, place: DeltaGenerator) -> Image.Image | None:

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -13,6 +14,10 @@ import pytest
 from hypothesis import settings
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
+from streamlit.runtime.media_file_manager import MediaFileManager
+from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
+
+from streamlit_app import serving
 
 COLOURS = {
     "Red-Bird": (1, 0, 0),
@@ -111,6 +116,15 @@ def checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     colour_checkpoint(folder / "bn")
     monkeypatch.setenv("PLUMAGE_CHECKPOINTS", str(folder))
     return folder
+
+
+@pytest.fixture
+def files(monkeypatch: pytest.MonkeyPatch) -> MediaFileManager:
+    """What a server keeps to be downloaded; a test has no server."""
+    files = MediaFileManager(MemoryMediaFileStorage("/media"))
+    server = SimpleNamespace(media_file_mgr=files)
+    monkeypatch.setattr(serving, "get_instance", lambda: server)
+    return files
 
 
 @pytest.fixture(scope="session")

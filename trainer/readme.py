@@ -4,6 +4,7 @@ A table stands between `<!-- NAME -->` and `<!-- end of NAME -->`; nothing else 
 """
 
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,7 @@ def speeds(folder: Path) -> str:
     )
 
 
-TABLES = {
+TABLES: dict[str, Callable[[Path], str]] = {
     "results": results.scores,
     "splits": results.all_splits,
     "report": results.beside_the_report,
@@ -104,7 +105,8 @@ TABLES = {
     "robustness": results_novelty.robustness,
     "prediction sets": results_novelty.prediction_sets,
     "conclusion": results.conclusion,
-} | {name: partial(results_studies.section, name) for name in results_studies.SECTIONS}
+    **{name: partial(results_studies.section, name) for name in results_studies.SECTIONS},
+}
 
 
 def filled(text: str, checkpoints: Path, benchmarks: Path) -> str:

@@ -17,7 +17,14 @@ from streamlit_app.batch import (
 from streamlit_app.classifier import PROMISED, none_of
 from streamlit_app.lanes import start_lanes
 from streamlit_app.photos import SUFFIXES
-from streamlit_app.serving import TABLES, Stamp, choose_variant, if_not_busy, variants_to_serve
+from streamlit_app.serving import (
+    TABLES,
+    Stamp,
+    choose_variant,
+    if_not_busy,
+    kept_for_download,
+    variants_to_serve,
+)
 from streamlit_app.species import common_name
 
 # The server holds the photos in memory, and a ZIP of them once more while it is downloaded.
@@ -194,16 +201,17 @@ def show_downloads(rows: Rows, uploads: list[UploadedFile]) -> None:
             write_row(file, [*cells(row), corrections.get(name)])
         return file.getvalue()
 
-    def birds_zip() -> io.BytesIO:
+    def birds_zip() -> bytes:
         file = io.BytesIO()
         folders = (corrections.get(name, row.species or UNREAD) for name, (row, _) in rows.items())
         write_zip(
             file,
             ((folder, u.name, u.getvalue()) for folder, u in zip(folders, uploads, strict=True)),
         )
-        return file
+        return file.getvalue()
 
     corrections = dict(st.session_state.corrections)
+    zipped = "birds.zip", "application/zip"
     with st.container(horizontal=True):
         st.download_button(
             "Download the table",
@@ -215,9 +223,8 @@ def show_downloads(rows: Rows, uploads: list[UploadedFile]) -> None:
         )
         st.download_button(
             "Download the photos in folders",
-            birds_zip,
-            "birds.zip",
-            "application/zip",
+            kept_for_download(birds_zip, *zipped),
+            *zipped,
             on_click="ignore",
             icon=":material/folder_zip:",
         )

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import streamlit as st
 from PIL import Image
+from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.testing.v1 import AppTest
 
 from streamlit_app.batch import COLUMNS
@@ -27,7 +28,7 @@ class Page:
         app = AppTest.from_file(str(ROOT / "streamlit_app" / "main.py"), default_timeout=20)
         self.app = app.switch_page("views/many.py")
         self.corrections: dict[str, str] = {}
-        self.downloads: dict[str, bytes | Callable[[], io.BytesIO]] = {}
+        self.downloads: dict[str, bytes | Callable[[], bytes]] = {}
         self.table = pd.DataFrame()
         self.options: list[str] = []
         monkeypatch.setattr(st, "data_editor", self.edit)
@@ -62,14 +63,14 @@ class Page:
         return list(csv.DictReader(io.StringIO(self.downloads["birds.csv"].decode())))
 
     def zip(self) -> zipfile.ZipFile:
-        return zipfile.ZipFile(self.downloads["birds.zip"]())
+        return zipfile.ZipFile(io.BytesIO(self.downloads["birds.zip"]()))
 
     def words(self) -> str:
         return " ".join(text.value for text in self.app.markdown)
 
 
 @pytest.fixture
-def page(checkpoints: Path, monkeypatch: pytest.MonkeyPatch) -> Page:
+def page(checkpoints: Path, files: MediaFileManager, monkeypatch: pytest.MonkeyPatch) -> Page:
     return Page(monkeypatch)
 
 
