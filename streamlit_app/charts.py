@@ -40,7 +40,10 @@ def titled(chart: Any, title: str) -> Any:
 
     It is typed Any since Altair's own types cannot tell a chart in layers from one in facets.
     """
-    return chart.properties(title=alt.Title(title, anchor="start", font=FONT, fontSize=14))
+    return chart.properties(
+        title=alt.Title(title, anchor="start", font=FONT, fontSize=14),
+        padding={"bottom": 4},  # where none is given, Streamlit leaves 20 pixels empty
+    )
 
 
 def probability_bars(ranking: Sequence[tuple[str, float]]) -> alt.Chart:

@@ -195,6 +195,7 @@ def choose_in_address(
     default: str | None,
     format_func: Callable[[str], str],
     placeholder: str | None = None,
+    explained: str | None = None,
 ) -> str | None:
     """A selectbox whose choice stands in the address as `key`, so that links and Back keep it.
 
@@ -207,6 +208,7 @@ def choose_in_address(
         key=key,
         format_func=format_func,
         placeholder=placeholder,
+        help=explained,
         on_change=_kept_in_address(options, key, default),
     )
 
@@ -242,6 +244,12 @@ def choose_variant(variants: dict[str, Classifier]) -> str:
     if len(variants) == 1:
         return first
     chosen = choose_in_address(
-        "Model", list(variants), "variant", first, lambda name: described(name, variants[name].norm)
+        "Model",
+        list(variants),
+        "variant",
+        first,
+        lambda name: described(name, variants[name].norm),
+        explained="They are alike but for their norm, which keeps the numbers inside a network "
+        "within bounds. The first is right most often; Results says how often.",
     )
     return chosen or first
