@@ -48,7 +48,7 @@ class Command:
 def main(arguments: list[str]) -> int:
     """Run the command; returns the exit status: 0, 2 for what the user can mend, 130 if stopped."""
     command = tyro.cli(Command, prog="python -m trainer.audit", args=arguments)
-    return exit_status(partial(audit, command), "Nothing was changed.")
+    return exit_status(partial(audit, command), "The photos are as they were.")
 
 
 def audit(command: Command) -> None:

@@ -1,4 +1,5 @@
 from tests.trainer.audit.faulty import fingerprint
+from trainer.audit import repair
 from trainer.audit.__main__ import main
 
 
@@ -19,3 +20,22 @@ def test_a_folder_or_checkpoint_that_is_missing_is_named(audited, tmp_path, caps
     assert "none" in capsys.readouterr().err
     assert main([*audited[2], "--variant", "dodo"]) == 2
     assert "dodo" in capsys.readouterr().err
+
+
+def test_where_it_is_stopped_nothing_of_a_clean_copy_is_left(
+    audited, faulty, tmp_path, monkeypatch, capsys
+):
+    before, write, written = fingerprint(faulty), repair._write, []
+
+    def write_few(file, new, done):
+        if len(written) == 5:
+            raise KeyboardInterrupt
+        write(file, new, done)
+        written.append(new)
+
+    monkeypatch.setattr(repair, "_write", write_few)
+    assert main([*audited[2], "--fix", str(tmp_path / "home" / "clean")]) == 130
+    assert "The photos are as they were." in capsys.readouterr().out
+    assert written
+    assert not any((tmp_path / "home").iterdir())
+    assert fingerprint(faulty) == before
