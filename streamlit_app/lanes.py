@@ -5,17 +5,22 @@ and a page that shows how far the photos are has its own process to itself.
 """
 
 import json
-import os
-import queue
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any
 
 from streamlit_app.classifier import CheckpointError
-from streamlit_app.photos import LENGTH, Helper, PhotoError, check_size, read_line, send_file
+from streamlit_app.photos import (
+    LENGTH,
+    Helper,
+    Helpers,
+    PhotoError,
+    check_size,
+    read_line,
+    send_file,
+)
 
 # How to get at a file's bytes.
 Read = Callable[[], bytes]
@@ -29,22 +34,13 @@ def answered(
     checkpoint: its folder. side: in pixels, of its photos. Raises: CheckpointError, and PhotoError
     where a file, nobody knows which, ends the process.
     """
-    lane = _idle.get()
-    try:
+    with _helpers.one() as lane:
         return lane.ask(checkpoint, side, reads, thumbnails)
-    finally:
-        _idle.put(lane)
 
 
 def start_lanes() -> None:
     """Start the processes now, so that the first photos need not wait for them."""
-    idle = []
-    with suppress(queue.Empty):  # whoever starts a process has it for itself
-        while True:
-            idle.append(_idle.get_nowait())
-    for lane in idle:
-        lane.start()
-        _idle.put(lane)
+    _helpers.start()
 
 
 class Lane(Helper):
@@ -85,6 +81,4 @@ class Lane(Helper):
         ]
 
 
-_idle: queue.LifoQueue[Lane] = queue.LifoQueue()
-for _ in range(os.cpu_count() or 1):
-    _idle.put(Lane())
+_helpers = Helpers(Lane)

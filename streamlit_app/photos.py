@@ -11,12 +11,12 @@ import queue
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from struct import Struct
 from types import MappingProxyType
-from typing import IO, Any, TypeVar
+from typing import IO, Any, Generic, TypeVar
 
 from PIL import Image
 
@@ -47,11 +47,8 @@ def read_photo(data: bytes) -> Image.Image:
     Raises: PhotoError when the file is no such photo, damaged, too small or too large.
     """
     check_size(data)
-    decoder = _idle.get()
-    try:
+    with _helpers.one() as decoder:
         return decoder.ask(data)
-    finally:
-        _idle.put(decoder)
 
 
 def shrunk(photo: Image.Image, side: int) -> Image.Image:
@@ -69,9 +66,8 @@ def squeezed(photo: Image.Image, side: int) -> Image.Image:
 
 def start_decoding() -> None:
     """Start a process now, so that the first photo need not wait for it."""
-    decoder = _idle.get()
-    decoder.start()
-    _idle.put(decoder)
+    with _helpers.one() as decoder:
+        decoder.start()
 
 
 class Helper:
@@ -131,6 +127,37 @@ class Helper:
             self._process = None
 
 
+Kind = TypeVar("Kind", bound=Helper)
+
+
+class Helpers(Generic[Kind]):
+    """A helper for each core, each talking to one thread at a time."""
+
+    def __init__(self, kind: type[Kind], count: int = os.cpu_count() or 1) -> None:
+        self._idle: queue.LifoQueue[Kind] = queue.LifoQueue()
+        for _ in range(count):
+            self._idle.put(kind())
+
+    @contextmanager
+    def one(self) -> Iterator[Kind]:
+        """The idle one that was used last, so that no more are started than are needed."""
+        helper = self._idle.get()
+        try:
+            yield helper
+        finally:
+            self._idle.put(helper)
+
+    def start(self) -> None:
+        """Start those that are idle now."""
+        idle = []
+        with suppress(queue.Empty):
+            while True:
+                idle.append(self._idle.get_nowait())
+        for helper in idle:
+            helper.start()
+            self._idle.put(helper)
+
+
 class Decoder(Helper):
     """A process that decodes files."""
 
@@ -141,9 +168,7 @@ class Decoder(Helper):
         return self.talk(lambda stream: send_file(stream, data), _response)
 
 
-_idle: queue.LifoQueue[Decoder] = queue.LifoQueue()
-for _ in range(os.cpu_count() or 1):
-    _idle.put(Decoder())
+_helpers = Helpers(Decoder)
 
 
 def check_size(data: bytes) -> None:

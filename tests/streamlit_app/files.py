@@ -1,6 +1,5 @@
 """Files as nobody's camera makes them, for the tests of what reads them."""
 
-import queue
 import struct
 import sys
 import zlib
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from streamlit_app.photos import Helper
+from streamlit_app.photos import Helper, Helpers
 from tests.conftest import draw_bird, encode
 
 # Processes for photos.py and lanes.py that some files break.
@@ -30,9 +29,9 @@ def only(
 ) -> Iterator[Kind]:
     """The only process of its kind that the module has, started by that command."""
     monkeypatch.setattr(kind, "command", command)
-    monkeypatch.setattr(module, "_idle", queue.LifoQueue())
-    helper = kind()
-    module._idle.put(helper)
+    monkeypatch.setattr(module, "_helpers", helpers := Helpers(kind, 1))
+    with helpers.one() as helper:
+        pass
     yield helper
     helper.start().kill()
 

@@ -46,7 +46,8 @@ def outcome(data: bytes) -> Image.Image | str:
 
 def peak() -> int:
     """Bytes that the decoding process has held at most."""
-    process = photos._idle.queue[-1].start()
+    with photos._helpers.one() as decoder:
+        process = decoder.start()
     status = Path(f"/proc/{process.pid}/status")
     if not status.exists():
         pytest.skip("memory is read from /proc")
