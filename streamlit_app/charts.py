@@ -170,7 +170,7 @@ def kind_colours(field: str, colours: dict[str, str], columns: int = 3) -> alt.C
     )
 
 
-def name_colours(field: str, names: Iterable[str], columns: int) -> alt.Color:
+def name_colours(field: str, names: Iterable[str], columns: int | alt.ExprRef) -> alt.Color:
     """A colour for each name: a variant's own, or, where there are others, the same in turn."""
     known = list(dict.fromkeys(names))
     turn = list(VARIANT_COLOURS.values())
@@ -183,7 +183,7 @@ def name_colours(field: str, names: Iterable[str], columns: int) -> alt.Color:
     )
 
 
-def legend_below(columns: int, **settings: Any) -> alt.Legend:
+def legend_below(columns: int | alt.ExprRef, **settings: Any) -> alt.Legend:
     """A legend under the chart, where a phone has room."""
     return alt.Legend(
         title=None, orient="bottom", columns=columns, labelLimit=300, symbolOpacity=1, **settings

@@ -13,6 +13,8 @@ from streamlit_app.charts import (
     share_tooltips,
 )
 
+ALL_NORMS = alt.ExprRef("containerSize()[0] < 500 ? 4 : 7")  # columns of a legend of seven
+
 
 def learning_rates(cells: pd.DataFrame) -> alt.LayerChart:
     """Accuracy of each optimizer over learning rates, and under schedules at its best one.
@@ -37,7 +39,7 @@ def learning_rates(cells: pd.DataFrame) -> alt.LayerChart:
             "schedule:N",
             scale=alt.Scale(domain=kinds, range=shapes),
             legend=alt.Legend(
-                title=None, orient="bottom", columns=4, symbolFillColor=GREY, symbolStrokeWidth=0
+                title=None, orient="top", columns=4, symbolFillColor=GREY, symbolStrokeWidth=0
             ),
         )
     )
@@ -51,11 +53,18 @@ def batch_changes(changes: pd.DataFrame) -> alt.LayerChart:
     changes: as streamlit_app.studies.changes_with_batch makes them.
     """
     norms = list(dict.fromkeys(changes["norm"]))
+    # "batch 8, equal epochs, rate scaled" in two lines, or a phone had no room for the marks.
+    lines = "[slice(datum.label, 0, lastindexof(datum.label, ',') + 1), "
+    lines += "slice(datum.label, lastindexof(datum.label, ',') + 2)]"
+    title = ["change from batch 32 in", "accuracy on val photos, points"]
     marks = alt.Chart(changes).encode(
         y=alt.Y(
-            "setting:N", sort=list(dict.fromkeys(changes["setting"])), title=None, axis=name_axis()
+            "setting:N",
+            sort=list(dict.fromkeys(changes["setting"])),
+            title=None,
+            axis=name_axis(labelExpr=lines),
         ),
-        x=alt.X("points:Q", title="change from batch 32 in accuracy on val photos, points"),
+        x=alt.X("points:Q", title=title),
         yOffset=alt.YOffset("norm:N", sort=norms),
         color=name_colours("norm", changes["norm"], columns=4),
         tooltip=["norm:N", "setting:N", "seed:Q", alt.Tooltip("points:Q", format="+.1f")],
@@ -86,14 +95,24 @@ def feature_curves(features: pd.DataFrame) -> alt.LayerChart:
         alt.Chart(features)
         .mark_line(strokeWidth=2)
         .encode(
-            x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(format="d", tickMinStep=1, grid=False)),
+            x=alt.X(
+                "epoch:Q",
+                title="epoch",
+                scale=alt.Scale(zero=False, nice=False),
+                axis=alt.Axis(format="d", tickMinStep=1, grid=False),
+            ),
             y=alt.Y("value:Q", title="value of the features"),
-            color=name_colours("norm", features["norm"], columns=4),
+            color=name_colours("norm", features["norm"], columns=ALL_NORMS),
             strokeDash=alt.StrokeDash(
                 "percentile:N",
                 scale=alt.Scale(domain=shown, range=[[1, 0], [6, 3], [3, 3], [1, 3]]),
+                # Two legends below would stand side by side: a phone is too narrow for that.
                 legend=alt.Legend(
-                    title="percentile", orient="bottom", symbolStrokeColor=GREY, symbolSize=300
+                    title="percentile",
+                    orient="top",
+                    titleOrient="left",
+                    symbolStrokeColor=GREY,
+                    symbolSize=300,
                 ),
             ),
             opacity=alt.when(alone).then(alt.value(1)).otherwise(alt.value(0.1)),
