@@ -206,14 +206,18 @@ def _shorten(path: Path, kept: int) -> None:
     path.with_suffix(".kept").replace(path)
 
 
-def augmentation(kind: str, size: int) -> v2.Transform:
+def augmentation(kind: str, size: int, smallest_crop: float) -> v2.Transform:
     """The random change that each training photo undergoes: (3, H, W) uint8 -> (3, size, size)."""
     if kind == "none":
         return v2.Resize((size, size), InterpolationMode.BICUBIC, antialias=True)
 
     def crop(interpolation: InterpolationMode, antialias: bool) -> v2.Transform:
         return v2.RandomResizedCrop(
-            size, (0.35, 1.0), (0.8, 1.25), interpolation=interpolation, antialias=antialias
+            size,
+            (smallest_crop, 1.0),
+            (0.8, 1.25),
+            interpolation=interpolation,
+            antialias=antialias,
         )
 
     # Several filters, so that the network does not depend on how a photo was shrunk.
@@ -239,7 +243,7 @@ class TrainingBatches(Dataset):
     def __init__(self, photos: PhotoSet, recipe: Recipe, size: int, epoch: int) -> None:
         self.photos, self.size = photos, size
         self.seed = recipe.seed * 100_003 + epoch
-        self.transform = augmentation(recipe.augmentation, size)
+        self.transform = augmentation(recipe.augmentation, size, recipe.smallest_crop)
         self.place = processes.place()
 
     def __len__(self) -> int:

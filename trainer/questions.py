@@ -32,6 +32,8 @@ class Study:
         describe: words about a run for further columns of the table.
         watch: what to measure after each epoch of the features (N, C, H, W) float that enter the
             last pooling, of the same val photos each time.
+        without_relatives: whether val photos without a relative in train are scored by themselves,
+            too: on the others a network that knows the training photos by heart looks good.
         checkpoints: whether each run ends as a whole checkpoint.
     """
 
@@ -42,6 +44,7 @@ class Study:
     minutes: float = math.inf
     describe: Callable[[Recipe], dict[str, str]] = lambda recipe: {}
     watch: Callable[[NDArray[np.float32]], dict[str, float]] | None = None
+    without_relatives: bool = False
     checkpoints: bool = False
 
     def all_changes(self, table: pd.DataFrame | None = None) -> Sequence[Change]:
@@ -245,9 +248,16 @@ STUDIES = {
         "Does augmentation pay in as many epochs as the shipped networks train for, at 64 px?",
         replace(SHORT, epochs=Recipe().epochs),
         [
-            {"augmentation": kind, "seed": seed}
-            for seed, kind in product(SEEDS[:2], ("none", "crops"))
+            {**change, "seed": seed}
+            for seed in SEEDS[:2]
+            for change in (
+                {"smallest_crop": 0.35},
+                {"smallest_crop": 0.65},
+                {"smallest_crop": 1.0},
+                {"augmentation": "none"},
+            )
         ],
+        without_relatives=True,
     ),
     "learning-rate": Study(
         "Which learning rate suits each norm, by val, at 64 px and in 6 epochs?",

@@ -47,8 +47,10 @@ class Recipe:
     label_smoothing: float = 0.1
     """Probability that the target shares out over all species."""
     augmentation: Literal["none", "crops", "crops-and-colour"] = "crops"
-    """Crops: random square-ish crops of 35 to 100% of the photo, shrunk with a random filter, and
-    flips; colour: brightness, contrast and saturation as well."""
+    """Crops: random square-ish crops of the photo, shrunk with a random filter, and flips; colour:
+    brightness, contrast and saturation as well."""
+    smallest_crop: float = 0.35
+    """Share of the photo that the smallest crops keep; with 1 they are whole."""
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     """Auto takes bfloat16 where the processor computes in it, else float32."""
     seed: int = 0

@@ -54,8 +54,9 @@ def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
 
     Returns:
         photos: of each split. pairs: of relatives in two splits, of each kind. with_relative: how
-        many photos of val and test have one in train. variants: the accuracy of each on test
-        photos with one and without, with its 95% bootstrap interval.
+        many photos of val and test have one in train. without_relative: files of val that have
+        none. variants: the accuracy of each on test photos with one and without, with its 95%
+        bootstrap interval.
 
     Raises:
         PhotoSetError: photos cannot be read, or are of other species than a checkpoint's.
@@ -74,11 +75,15 @@ def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
             if which.any()
         }
     splits = photos.splits.tolist()
+    val = [file for file, split in zip(photos.files, splits, strict=True) if split == "val"]
     across = [pair for pair in pairs if splits[pair.first] != splits[pair.second]]
     return {
         "photos": dict(Counter(splits)),
         "pairs": dict(Counter(pair.kind for pair in across)),
         "with_relative": {split: int(found.sum()) for split, found in known.items()},
+        "without_relative": [
+            file.as_posix() for file, has in zip(val, known["val"], strict=True) if not has
+        ],
         "variants": variants,
     }
 

@@ -25,11 +25,13 @@ import pandas as pd
 import torch
 import tyro
 from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from trainer.checkpoint import CHECKPOINTS, make_checkpoint
 from trainer.conclusions import ANSWERS, settings
 from trainer.ending import GOES_ON, exit_status
+from trainer.evaluation import scores
 from trainer.files import replacing, write_json
 from trainer.memory import keep_memory
 from trainer.photos import PhotoFolder, PhotoSet
@@ -37,7 +39,7 @@ from trainer.questions import FULL_SIZE, STUDIES, Study, last_features
 from trainer.recipe import Recipe
 from trainer.resnet import ResNet
 from trainer.run import DivergedError, TrainingError, has_state, open_run, remove_state
-from trainer.training import spread, train
+from trainer.training import predict, spread, train
 
 TABLES = CHECKPOINTS / "studies"
 CORES = 2  # that a study's minutes are of
@@ -166,7 +168,7 @@ def finish(study: Study, folder: Path, recipe: Recipe, source: PhotoFolder) -> N
         "val": loaded(source, "val", recipe.image_size, cache),
     }
     run = open_run(recipe, len(source.species), folder)
-    train(run, recipe, photos, folder, watcher(study, photos["val"], recipe))
+    train(run, recipe, photos, folder, watcher(study, source, photos["val"], recipe))
     remove_state(folder)
 
 
@@ -177,14 +179,38 @@ def loaded(source: PhotoFolder, split: str, size: int, cache: Path) -> PhotoSet:
 
 
 def watcher(
-    study: Study, val: PhotoSet, recipe: Recipe
-) -> Callable[[ResNet], dict[str, float]] | None:
-    """What the study watches of a network, on the same photos of val whatever the seed."""
-    if study.watch is None:
-        return None
-    watch = study.watch
-    photos = np.asarray(val.pixels[spread(val.labels, WATCHED)])
-    return lambda network: watch(last_features(network, photos, recipe.device))
+    study: Study, source: PhotoFolder, val: PhotoSet, recipe: Recipe
+) -> Callable[[ResNet], dict[str, float]]:
+    """What the study measures of a network, on the same photos of val whatever the seed.
+
+    Raises: TrainingError where it asks for photos without relatives, and none are known.
+    """
+    pixels = np.asarray(val.pixels[spread(val.labels, WATCHED)])
+    alone = without_relatives(source, val) if study.without_relatives else None
+
+    def measure(network: ResNet) -> dict[str, float]:
+        found = study.watch(last_features(network, pixels, recipe.device)) if study.watch else {}
+        if alone is not None:
+            answers = predict(network, val.pixels[alone], recipe).argmax(1).numpy()
+            found["accuracy_without_relatives"] = scores(val.labels[alone], answers)["accuracy"]
+        return found
+
+    return measure
+
+
+def without_relatives(source: PhotoFolder, val: PhotoSet) -> NDArray[np.bool_]:
+    """(photos of val,) which have no relative in train, by relatives.json."""
+    path = CHECKPOINTS / "relatives.json"
+    if not path.exists():
+        raise TrainingError(f"{path} is missing: `python -m trainer.relatives` makes it.")
+    known = set(json.loads(path.read_text())["without_relative"])
+    files = [file.as_posix() for file in source.files["val"] if str(file) not in val.skipped]
+    if not (alone := np.array([file in known for file in files])).any():
+        raise TrainingError(
+            f"{path} is of other photos than {source.root}: make it anew with "
+            f"`python -m trainer.relatives --data {source.root}`."
+        )
+    return alone
 
 
 def record_divergence(folder: Path) -> None:

@@ -142,8 +142,8 @@ def test_a_full_disk_is_an_error_that_leaves_nothing(photo_folder, tmp_path, mon
 @pytest.mark.parametrize("kind", ["none", "crops", "crops-and-colour"])
 def test_augmentation_gives_squares_of_the_size_asked_for(kind):
     photo = torch.randint(0, 256, (3, 40, 40), dtype=torch.uint8)
-    assert augmentation(kind, 24)(photo).shape == (3, 24, 24)
-    assert augmentation(kind, 24)(photo).dtype == torch.uint8
+    assert augmentation(kind, 24, 0.35)(photo).shape == (3, 24, 24)
+    assert augmentation(kind, 24, 0.35)(photo).dtype == torch.uint8
 
 
 def test_no_augmentation_changes_nothing_but_the_size(photo_folder, tmp_path):

@@ -32,6 +32,8 @@ def test_a_test_photo_whose_flipped_copy_is_in_train_is_scored_apart(tmp_path: P
     found = measure(folder.parent, PhotoFolder(draw_set(tmp_path / "photos")), tmp_path / "cache")
     assert found["photos"] == {"test": 6, "train": 12, "val": 6}
     assert found["with_relative"] == {"val": 0, "test": 1}
+    assert len(found["without_relative"]) == 6
+    assert found["without_relative"][0] == f"val/{min(SPECIES)}/0.png"
     assert found["pairs"] == {"copy": 1}
     assert set(found["variants"]["bn"]) == {"with", "without"}
     assert np.isfinite(found["variants"]["bn"]["without"]["value"])

@@ -7,6 +7,7 @@ import pytest
 from filelock import FileLock
 
 from trainer import studies
+from trainer.photos import PhotoFolder
 from trainer.questions import QUESTIONS, STUDIES, Study, feature_percentiles
 from trainer.studies import main, run_study, within_time
 
@@ -151,6 +152,29 @@ def test_features_are_watched_where_the_study_asks(quick, drawn_photos, tmp_path
     table = pd.read_csv(tmp_path / "tables" / "depth.csv")
     row = table[table.split == "val"].iloc[0]
     assert 0 <= row.percentile_1 <= row.percentile_20 <= row.percentile_80 <= row.percentile_99
+
+
+def test_photos_without_relatives_are_scored_apart_where_the_study_asks(
+    tiny_recipe, drawn_photos, tmp_path, monkeypatch, capsys
+):
+    recipe = replace(tiny_recipe, epochs=1)
+    monkeypatch.setitem(
+        STUDIES, "recipe", Study("?", recipe, [{"seed": 0}], without_relatives=True)
+    )
+    monkeypatch.setattr(studies, "TABLES", tmp_path / "tables")
+    monkeypatch.setattr(studies, "CHECKPOINTS", tmp_path)
+    command = ["recipe", "--data", str(drawn_photos), "--output", str(tmp_path / "runs")]
+    assert main(command) == 2
+    assert "python -m trainer.relatives" in capsys.readouterr().err
+    (tmp_path / "relatives.json").write_text('{"without_relative": ["val/no/such.png"]}')
+    assert main(command) == 2
+    assert "is of other photos" in capsys.readouterr().err
+    val = [file.as_posix() for file in PhotoFolder(drawn_photos).files["val"]]
+    (tmp_path / "relatives.json").write_text(json.dumps({"without_relative": val}))
+    assert main(command) == 0
+    table = pd.read_csv(tmp_path / "tables" / "recipe.csv")
+    row = table[table.split == "val"].iloc[0]
+    assert row.accuracy_without_relatives == row.accuracy
 
 
 def test_every_question_has_an_answer_and_a_section():
