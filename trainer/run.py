@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,19 +77,18 @@ class Run:
             "best_epoch": self.best_epoch,
         }
         file, whole = folder / STATE, save(tensors, {"state": json.dumps(words)})
-        try:
+        with _room_in(folder):
             if file.exists():  # it stays where it is until the new one takes its place
                 with replacing(folder / EARLIER_STATE) as temporary:
                     shutil.copyfile(file, temporary)
             with replacing(file) as temporary:
                 temporary.write_bytes(whole)
-            with replacing(folder / "history.csv") as temporary:
-                pd.DataFrame(self.history).to_csv(temporary, index=False, float_format="%.6g")
-        except OSError as error:
-            raise TrainingError(
-                f"The run could not be saved in {folder} ({error.strerror}): make room there, then "
-                "--resume goes on from the last state that was."
-            ) from error
+        self.save_history(folder)
+
+    def save_history(self, folder: Path) -> None:
+        """Write history.csv, whole or not at all; raises TrainingError where there is no room."""
+        with _room_in(folder), replacing(folder / "history.csv") as temporary:
+            pd.DataFrame(self.history).to_csv(temporary, index=False, float_format="%.6g")
 
     def restore(self, folder: Path, recipe: Recipe) -> None:
         """Go on from the last finished epoch of the run in `folder`, or from the one before it.
@@ -104,6 +104,18 @@ class Run:
         )
         self.epoch, self.history = state["epoch"], state["history"]
         self.best, self.best_epoch = state["best"], state["best_epoch"]
+
+
+@contextmanager
+def _room_in(folder: Path) -> Iterator[None]:
+    """Raise TrainingError with advice where what is written there fails, as on a full disk."""
+    try:
+        yield
+    except OSError as error:
+        raise TrainingError(
+            f"The run could not be saved in {folder} ({error.strerror}): make room there, then "
+            "--resume goes on from the last state that was."
+        ) from error
 
 
 def read_state(folder: Path, device: str) -> dict[str, Any]:

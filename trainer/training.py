@@ -193,6 +193,8 @@ def train(
     if recipe.photos_per_species:
         count = len(spread(train_photos.labels, recipe.photos_per_species))
     first = processes.place().rank == 0  # the others compute the same and say nothing
+    if first and run.epoch:  # what was stopped between its state and its history lacks rows of it
+        run.save_history(folder)
     with tqdm(
         total=count * recipe.epochs,
         initial=count * run.epoch,

@@ -82,6 +82,18 @@ def test_a_full_disk_stops_the_run_with_advice_and_keeps_its_last_state(recipe, 
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_a_run_stopped_between_its_last_state_and_its_history_loses_no_row(
+    recipe, splits, tmp_path
+):
+    whole = trained(recipe, splits, tmp_path)
+    file = tmp_path / "history.csv"
+    rows = pd.read_csv(file)
+    rows[rows.epoch < recipe.epochs].to_csv(file, index=False)
+    train(open_run(recipe, 3, tmp_path), recipe, splits, tmp_path)
+    assert pd.read_csv(file).equals(rows)
+    assert len(rows) == len(whole.history)
+
+
 def test_a_loss_on_val_that_is_no_number_stops_the_run_with_advice(
     recipe, splits, tmp_path, monkeypatch
 ):
