@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import onnx
 import safetensors.numpy
 import safetensors.torch
 from numpy.typing import NDArray
 
 from trainer import conformal, processes
 from trainer.evaluation import fit_temperature, onnx_outputs, scores_with_intervals
-from trainer.export import calibrate, export
+from trainer.export import calibrate, export, without_traces
 from trainer.files import replacing, write_json
 from trainer.gradient import WEIGHTS, export_saliency
 from trainer.novelty import ACCEPTED, fit_novelty
@@ -194,7 +195,9 @@ def to_check_with(photos: dict[str, PhotoSet]) -> NDArray[np.uint8]:
 
 def answers_of(model: Path, photos: PhotoSet) -> Answers:
     """What an exported model says about photos, kept beside them for the next command."""
-    digest = hashlib.sha256(model.read_bytes()).hexdigest()[:16]
+    # Without its metadata, to which `calibrate_model` adds what follows from these answers.
+    graph = without_traces(onnx.load(model)).SerializeToString(deterministic=True)
+    digest = hashlib.sha256(graph).hexdigest()[:16]
     kept = photos.array.with_name(f"{photos.array.stem}-{digest}.safetensors")
     if not kept.exists():
         outputs = onnx_outputs(model, photos.pixels, *Answers._fields)

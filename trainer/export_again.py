@@ -24,7 +24,7 @@ from trainer.checkpoint import (
     write_model,
 )
 from trainer.ending import exit_status
-from trainer.files import write_json
+from trainer.files import replacing, write_json
 from trainer.photos import SPLITS, PhotoFolder
 from trainer.recipe import Recipe
 from trainer.run import TrainingError
@@ -67,12 +67,14 @@ def export_again(folder: Path, source: PhotoFolder, cache: Path) -> None:
     """
     report = json.loads((folder / "report.json").read_text())
     check_species(folder.name, report, source)
-    recipe, model = Recipe(**report["recipe"]), folder / "model.onnx"
+    recipe = Recipe(**report["recipe"])
     photos = {split: source.load(split, recipe.image_size, cache) for split in SPLITS}
     network = open_network(folder, recipe, len(source.species))
-    report["export_differences"] |= write_model(network, recipe, photos, model)
-    answers = {split: answers_of(model, photos[split]) for split in ("val", "test")}
-    report |= calibrate_model(model, report["temperature"], photos, answers)
+    # The app may be serving the folder: the new file takes the old one's place with its thresholds.
+    with replacing(folder / "model.onnx") as model:
+        report["export_differences"] |= write_model(network, recipe, photos, model)
+        answers = {split: answers_of(model, photos[split]) for split in ("val", "test")}
+        report |= calibrate_model(model, report["temperature"], photos, answers)
     report["metrics"] |= {split: scored(photos[split], answers[split]) for split in answers}
     write_json(folder / "report.json", report)
     accepted = report["novelty"]["accepted"]["test"]

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from safetensors.torch import load_file
 
+from trainer import checkpoint
 from trainer.checkpoint import make_checkpoint
 from trainer.evaluation import onnx_outputs, scores
 from trainer.gradient import is_current
@@ -64,6 +65,15 @@ def test_the_reported_accuracy_is_that_of_the_exported_file(finished, drawn_phot
     answers = onnx_outputs(finished / "model.onnx", test.pixels, "logits")[0].argmax(axis=1)
     expected = scores(test.labels, answers)
     assert {name: s["value"] for name, s in report["metrics"]["test"].items()} == expected
+
+
+def test_what_a_run_asked_its_model_is_not_asked_again(recipe, finished, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("the model was asked")
+
+    monkeypatch.setattr(checkpoint, "onnx_outputs", refuse)
+    test = PhotoFolder(Path(recipe.data)).load("test", 32, Path(recipe.output) / "cache")
+    assert len(checkpoint.answers_of(finished / "model.onnx", test).logits) == len(test.labels)
 
 
 def test_a_finished_run_is_not_overwritten(recipe, finished):

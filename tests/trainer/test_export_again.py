@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from trainer import export_again
 from trainer.checkpoint import make_checkpoint
 from trainer.export_again import main
+from trainer.photos import PhotoFolder, PhotoSet
 from trainer.recipe import Recipe
 
 
@@ -22,6 +24,24 @@ def test_a_model_written_again_says_the_same(
     for same in ("recipe", "temperature", "metrics", "prediction_sets"):
         assert after[same] == before[same]
     assert after["novelty"]["threshold"] == pytest.approx(before["novelty"]["threshold"], rel=1e-4)
+
+
+def test_the_model_that_is_served_stays_whole_until_the_new_one_is(
+    tiny_recipe: Recipe, drawn_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    recipe = replace(tiny_recipe, data=str(drawn_photos), output=str(tmp_path))
+    folder = tmp_path / "kept" / "nn"
+    make_checkpoint(replace(recipe, norm="nn"), folder, resume=False)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def stopped(model: Path, photos: PhotoSet) -> None:
+        assert (folder / "model.onnx").read_bytes() == before["model.onnx"]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(export_again, "answers_of", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        export_again.export_again(folder, PhotoFolder(drawn_photos), tmp_path / "cache")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_an_unknown_variant_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
