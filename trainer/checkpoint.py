@@ -57,10 +57,30 @@ def read_reports(checkpoints: Path) -> dict[str, dict[str, Any]]:
     return {path.parent.name: json.loads(path.read_text()) for path in paths}
 
 
-def check_species(name: str, report: dict[str, Any], source: PhotoFolder) -> None:
-    """Raise PhotoSetError where photos are of other species than the checkpoint of that name."""
-    if report["species"] != list(source.species):
-        raise PhotoSetError(f"{source.root} holds other species than the checkpoint {name}.")
+def checkpoints_for(
+    source: PhotoFolder, checkpoints: Path, variant: str = "all"
+) -> dict[str, dict[str, Any]]:
+    """The reports of the checkpoints that are to answer photos, or of one, by name.
+
+    Raises:
+        PhotoSetError: the photos cannot be read, or are of other species than a checkpoint's.
+        TrainingError: there is no such checkpoint.
+    """
+    source.check()
+    found = read_reports(checkpoints)
+    reports = {name: report for name, report in found.items() if variant in ("all", name)}
+    if not reports:
+        raise TrainingError(
+            f"{checkpoints} holds no checkpoint{'' if variant == 'all' else f' {variant}'}: "
+            "--checkpoints names the folder that they are in, and python -m trainer makes one."
+        )
+    for name, report in reports.items():
+        if report["species"] != list(source.species):
+            raise PhotoSetError(
+                f"{source.root} holds other species than the checkpoint {name}: --data names a "
+                "folder of the same species."
+            )
+    return reports
 
 
 def make_checkpoint(recipe: Recipe, folder: Path, resume: bool) -> None:

@@ -25,13 +25,13 @@ from sklearn.calibration import calibration_curve
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from trainer.checkpoint import OnCheckpoints, answers_of, check_species, read_reports
+from trainer.checkpoint import OnCheckpoints, answers_of, checkpoints_for
 from trainer.ending import exit_status
 from trainer.evaluation import Labels, scores_with_intervals, session_options
 from trainer.files import replacing
 from trainer.photos import PhotoFolder, PhotoSet
 from trainer.recipe import Recipe
-from trainer.run import TrainingError, new_run
+from trainer.run import new_run
 from trainer.timing import alternate
 from trainer.training import epoch_batches, train_step
 
@@ -70,13 +70,9 @@ def compare(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
         PhotoSetError: the photos cannot be read, or are of other species than a checkpoint's.
         TrainingError: there is no checkpoint.
     """
-    source.check()
-    reports = read_reports(checkpoints)
-    if not reports:
-        raise TrainingError(f"{checkpoints} holds no checkpoint: python -m trainer makes one.")
+    reports = checkpoints_for(source, checkpoints)
     probabilities, labels = {}, np.empty(0, np.int64)
     for name, report in reports.items():
-        check_species(name, report, source)
         test = source.load("test", report["recipe"]["image_size"], cache)
         logits = answers_of(checkpoints / name / "model.onnx", test).logits
         labels = test.labels

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from trainer import faithfulness as faith
 from trainer.attribution import heatmaps
-from trainer.checkpoint import OnCheckpoints, read_reports
+from trainer.checkpoint import OnCheckpoints, checkpoints_for, read_reports
 from trainer.ending import exit_status
 from trainer.evaluation import session_options
 from trainer.files import replacing
@@ -33,7 +33,6 @@ from trainer.memory import keep_memory
 from trainer.photos import PhotoFolder, PhotoSet, PhotoSetError
 from trainer.recipe import Recipe
 from trainer.results_explain import SHOWN, of_method
-from trainer.run import TrainingError
 from trainer.saliency import open_network
 
 SPECIES = (
@@ -71,35 +70,30 @@ def explain(command: Command) -> None:
     """Write the gallery and the numbers, one variant after the other.
 
     Raises:
-        PhotoSetError: the photos cannot be read, or there are none of a species asked for.
+        PhotoSetError: the photos cannot be read, are of other species than a checkpoint's, or there
+            are none of a species asked for.
         TrainingError: there is no such checkpoint.
     """
     keep_memory()
     source = PhotoFolder(Path(command.data))
-    source.check()
+    reports = checkpoints_for(source, command.checkpoints, command.variant)
     if unknown := sorted(set(command.species) - set(source.species) - set(SPECIES)):
         raise PhotoSetError(f"{source.root} holds no photos of {', '.join(unknown)}.")
-    reports = read_reports(command.checkpoints)
-    names = list(reports) if command.variant == "all" else [command.variant]
-    if not names or not set(names) <= set(reports):
-        raise TrainingError(
-            f"{command.checkpoints} holds no checkpoint {command.variant}: python -m trainer "
-            "makes one."
-        )
     wanted = [name for name in source.species if name in command.species]
     path, gallery = command.checkpoints / "explain.json", command.checkpoints.parent / "gallery"
-    for name in names:
-        folder, recipe = command.checkpoints / name, Recipe(**reports[name]["recipe"])
+    for name, report in reports.items():
+        folder, recipe = command.checkpoints / name, Recipe(**report["recipe"])
         test = source.load("test", recipe.image_size, Path(command.output) / "cache")
         options = session_options(torch.get_num_threads())
         session = onnxruntime.InferenceSession(folder / "model.onnx", options)
-        answers = answer(session, test.pixels, test.labels, reports[name]["temperature"])
+        answers = answer(session, test.pixels, test.labels, report["temperature"])
         write_gallery(gallery, name, source, test, answers, wanted)
         measured = measure(folder, recipe, session, test, answers, command.photos)
         measured["confusion"] = confusion(test, answers.species, wanted)
         # Read again each time: a command for another variant may have written meanwhile.
         kept = json.loads(path.read_text())["variants"] if path.exists() else {}
-        variants = {key: value for key, value in kept.items() if key in reports}
+        there = read_reports(command.checkpoints)
+        variants = {key: value for key, value in kept.items() if key in there}
         result = {"even_outer_share": faith.EVEN, "variants": variants | {name: measured}}
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(result) + "\n")

@@ -18,8 +18,7 @@ from trainer.checkpoint import (
     OnCheckpoints,
     answers_of,
     calibrate_model,
-    check_species,
-    read_reports,
+    checkpoints_for,
     scored,
     write_model,
 )
@@ -27,7 +26,6 @@ from trainer.ending import exit_status
 from trainer.files import replacing, write_json
 from trainer.photos import SPLITS, PhotoFolder
 from trainer.recipe import Recipe
-from trainer.run import TrainingError
 from trainer.saliency import open_network
 
 
@@ -46,15 +44,9 @@ def main(arguments: list[str]) -> int:
 
 
 def export_all(command: Command) -> None:
-    """Export each checkpoint that is asked for; raises as `export_again` does."""
+    """Export each checkpoint that is asked for; raises as `checkpoints_for`, `export_again` do."""
     source = PhotoFolder(Path(command.data))
-    names = list(read_reports(command.checkpoints))
-    if command.variant != "all":
-        names = [name for name in names if name == command.variant]
-    if not names:
-        raise TrainingError(f"{command.checkpoints} holds no such checkpoint.")
-    source.check()
-    for name in names:
+    for name in checkpoints_for(source, command.checkpoints, command.variant):
         export_again(command.checkpoints / name, source, Path(command.output) / "cache")
 
 
@@ -62,11 +54,10 @@ def export_again(folder: Path, source: PhotoFolder, cache: Path) -> None:
     """Write model.onnx of one checkpoint, and into report.json what is measured on it.
 
     Raises:
-        PhotoSetError: the photos cannot be read, or are of other species than the checkpoint's.
+        PhotoSetError: the photos cannot be read.
         ExportError: the exported graph does not compute what the network does.
     """
     report = json.loads((folder / "report.json").read_text())
-    check_species(folder.name, report, source)
     recipe = Recipe(**report["recipe"])
     photos = {split: source.load(split, recipe.image_size, cache) for split in SPLITS}
     network = open_network(folder, recipe, len(source.species))

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from trainer.audit.duplicates import Relatives, groups
 from trainer.audit.findings import borders_of, relatives_of
 from trainer.audit.survey import Survey, survey
-from trainer.checkpoint import OnCheckpoints, answers_of, check_species, read_reports
+from trainer.checkpoint import OnCheckpoints, answers_of, checkpoints_for
 from trainer.ending import exit_status
 from trainer.evaluation import scores_with_intervals
 from trainer.files import write_json
@@ -42,7 +42,6 @@ def main(arguments: list[str]) -> int:
 def write_relatives(command: Command) -> None:
     """Write relatives.json; raises as `measure` does."""
     source = PhotoFolder(Path(command.data))
-    source.check()
     found = measure(command.checkpoints, source, Path(command.output) / "cache")
     write_json(command.checkpoints / "relatives.json", found)
     for split, count in found["with_relative"].items():
@@ -60,13 +59,14 @@ def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
 
     Raises:
         PhotoSetError: photos cannot be read, or are of other species than a checkpoint's.
+        TrainingError: there is no checkpoint.
     """
+    reports = checkpoints_for(source, checkpoints)
     photos = survey(source.root, cache)
     pairs = relatives_of(photos, borders_of(photos))
     known = {split: in_train(photos, pairs, split) for split in ("val", "test")}
     variants: dict[str, Any] = {}
-    for name, report in read_reports(checkpoints).items():
-        check_species(name, report, source)
+    for name, report in reports.items():
         test = source.load("test", report["recipe"]["image_size"], cache)
         answers = answers_of(checkpoints / name / "model.onnx", test).logits.argmax(axis=1)
         variants[name] = {

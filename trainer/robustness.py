@@ -19,7 +19,7 @@ import tyro
 from numpy.typing import NDArray
 from PIL import Image
 
-from trainer.checkpoint import Answers, OnCheckpoints, check_species, read_reports
+from trainer.checkpoint import Answers, OnCheckpoints, checkpoints_for
 from trainer.ending import exit_status
 from trainer.evaluation import onnx_outputs
 from trainer.files import write_json
@@ -59,11 +59,11 @@ def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
 
     Raises:
         PhotoSetError: photos are missing or of other species than a checkpoint's.
+        TrainingError: there is no checkpoint.
     """
-    source.check()
+    reports = checkpoints_for(source, checkpoints)
     result: dict[str, Any] = {"variants": {}}
-    for name, report in read_reports(checkpoints).items():
-        check_species(name, report, source)
+    for name, report in reports.items():
         recipe = report["recipe"]
         test = source.load("test", recipe["stored_size"], cache)
         photos, labels = test.pixels[::EVERY], test.labels[::EVERY]

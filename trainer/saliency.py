@@ -14,7 +14,7 @@ from pathlib import Path
 import safetensors.torch
 import tyro
 
-from trainer.checkpoint import OnCheckpoints, read_reports
+from trainer.checkpoint import OnCheckpoints, checkpoints_for
 from trainer.ending import exit_status
 from trainer.gradient import WEIGHTS, export_saliency, is_current
 from trainer.norms import NORMS
@@ -42,10 +42,9 @@ def main(arguments: list[str]) -> int:
 
 
 def export_all(command: Command) -> None:
-    """Write each saliency.onnx that is missing; raises PhotoSetError, ExportError."""
+    """Write each saliency.onnx that is missing; raises as `checkpoints_for` does, ExportError."""
     source = PhotoFolder(Path(command.data))
-    source.check()
-    for name, report in read_reports(command.checkpoints).items():
+    for name, report in checkpoints_for(source, command.checkpoints).items():
         folder, recipe = command.checkpoints / name, Recipe(**report["recipe"])
         if is_current(folder):
             print(f"{name:10} is up to date")

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
-from trainer.checkpoint import OnCheckpoints, answers_of, check_species, read_reports
+from trainer.checkpoint import OnCheckpoints, answers_of, checkpoints_for
 from trainer.ending import exit_status
 from trainer.evaluation import onnx_outputs
 from trainer.files import write_json
@@ -70,8 +70,9 @@ def measure(checkpoints: Path, source: PhotoFolder, strangers: Path, cache: Path
 
     Raises:
         PhotoSetError: photos are missing or of other species than a checkpoint's.
+        TrainingError: there is no checkpoint.
     """
-    source.check()
+    reports = checkpoints_for(source, checkpoints)
     files = kinds(strangers)
     result: dict[str, Any] = {
         "photos": {kind: len(paths[COUNTING]) for kind, paths in files.items()},
@@ -79,8 +80,7 @@ def measure(checkpoints: Path, source: PhotoFolder, strangers: Path, cache: Path
         "chosen_with": {kind: len(paths[CHOOSING]) for kind, paths in files.items()},
         "scores": {},
     }
-    for name, report in read_reports(checkpoints).items():
-        check_species(name, report, source)
+    for name, report in reports.items():
         size, folder = report["recipe"]["image_size"], checkpoints / name
         photos = {split: source.load(split, size, cache) for split in SPLITS}
         strange = {

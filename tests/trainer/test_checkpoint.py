@@ -6,7 +6,16 @@ import pandas as pd
 import pytest
 from safetensors.torch import load_file
 
-from trainer import checkpoint
+from trainer import (
+    checkpoint,
+    comparison,
+    explain,
+    export_again,
+    relatives,
+    robustness,
+    saliency,
+    strangers,
+)
 from trainer.checkpoint import make_checkpoint
 from trainer.evaluation import onnx_outputs, scores
 from trainer.gradient import is_current
@@ -84,3 +93,21 @@ def test_a_finished_run_is_not_overwritten(recipe, finished):
         make_checkpoint(replace(recipe, seed=4), finished, resume=True)
     make_checkpoint(recipe, finished, resume=True)
     assert (finished / "report.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [comparison, explain, export_again, relatives, robustness, saliency, strangers],
+    ids=lambda command: command.__name__,
+)
+def test_a_command_on_checkpoints_refuses_none_and_those_of_other_species(
+    command, drawn_photos, tmp_path, capsys
+):
+    given = ["--data", str(drawn_photos), "--checkpoints", str(tmp_path)]
+    assert command.main(given) == 2
+    assert "--checkpoints names the folder" in capsys.readouterr().err
+    (tmp_path / "bn").mkdir()
+    (tmp_path / "bn" / "report.json").write_text('{"species": ["Dodo", "Kiwi"]}')
+    assert command.main(given) == 2
+    assert "holds other species than the checkpoint bn" in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {"bn"}

@@ -82,9 +82,3 @@ def test_our_batch_norm_and_torchs_give_the_same_losses(compared):
     sanity = compared[1]["sanity"]
     assert sanity["steps"] == 5  # all 72 photos
     assert sanity["largest_difference"] < 1e-4
-
-
-def test_without_checkpoints_a_sentence_says_how_to_make_one(drawn_photos, tmp_path, capsys):
-    arguments = ["--data", str(drawn_photos), "--checkpoints", str(tmp_path)]
-    assert main(arguments) == 2
-    assert "python -m trainer makes one" in capsys.readouterr().err

@@ -44,6 +44,9 @@ def test_the_model_that_is_served_stays_whole_until_the_new_one_is(
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_an_unknown_variant_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    assert main(["--checkpoints", str(tmp_path), "--variant", "bn"]) == 2
-    assert "holds no such checkpoint" in capsys.readouterr().err
+def test_an_unknown_variant_is_refused(
+    drawn_photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    given = ["--data", str(drawn_photos), "--checkpoints", str(tmp_path), "--variant", "bn"]
+    assert main(given) == 2
+    assert "holds no checkpoint bn" in capsys.readouterr().err
