@@ -13,7 +13,7 @@ MISSING = "To be made by `python -m trainer.strangers --data PHOTOS --strangers 
 
 
 def strangers(checkpoints: Path) -> str:
-    """How well each variant tells its species from strangers, and whether they differ."""
+    """How well each variant tells its species from strangers, and the best beside the worst."""
     path = checkpoints / "strangers.json"
     if not path.exists():
         return MISSING
@@ -34,14 +34,17 @@ def strangers(checkpoints: Path) -> str:
 
 
 def matters(variants: dict[str, Any], kind: str) -> str:
-    """Whether the variants differ: the best and the worst variant's intervals against one kind."""
+    """Whether the intervals of the best and the worst variant against one kind overlap.
+
+    No test: all variants score the same photos, and what each says of each photo is not kept.
+    """
     order = sorted(variants, key=lambda name: variants[name][kind]["auroc"]["value"])
     worst, best = variants[order[0]][kind]["auroc"], variants[order[-1]][kind]["auroc"]
     said = f"Against {kind}, `{order[-1]}` is best ({percent(best)}), `{order[0]}` worst"
     verdict = (
-        "the intervals do not meet, so these two networks differ by more than chance"
+        "the intervals do not overlap"
         if best["low"] > worst["high"]
-        else "the intervals meet: no difference is shown"
+        else "the intervals overlap, which leaves open whether they differ"
     )
     return f"{said} ({percent(worst)}): {verdict}."
 

@@ -4,8 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from trainer.results import markdown, percent
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportions_ztest
 
+from trainer.results import LEVEL, markdown, percent
+
+CORRECTED = "p after Holm's correction"
 MISSING = "To be made by `python -m trainer.relatives --data PHOTOS`."
 
 
@@ -38,9 +42,11 @@ def table(checkpoints: Path) -> str:
     found = measured(checkpoints)
     if found is None:
         return MISSING
+    chances = more_than_chance(found)
     rows = [
         {"variant": f"`{name}`"}
         | {f"{kind} a relative, %": percent(score) for kind, score in variant.items()}
+        | {words: f"{p:.2g}" for words, p in chances.get(name, {}).items()}
         for name, variant in found["variants"].items()
     ]
     shares = ", ".join(
@@ -49,15 +55,46 @@ def table(checkpoints: Path) -> str:
     )
     kinds = {"copy": "of one shot", "same scene": "of one scene", "same file": "of the same bytes"}
     pairs = ", ".join(f"{count:,} {kinds[kind]}" for kind, count in found["pairs"].items())
-    apart = [
-        f"`{name}`"
-        for name, variant in found["variants"].items()
-        if len(variant) == 2 and variant["with"]["low"] > variant["without"]["high"]
-    ]
-    verdict = (
-        f"Right more often with a relative, by more than the intervals: {', '.join(apart)}."
-        if apart
-        else "No variant's intervals lie apart."
-    )
     told = f"With a relative in train: {shares}. Pairs across splits: {pairs or 'none'}."
-    return "\n\n".join([told, markdown(rows), verdict])
+    return "\n\n".join([told, markdown(rows), *([verdict(found, chances)] if chances else [])])
+
+
+def more_than_chance(found: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """By a two-proportion z-test, each variant's p that both kinds of photos are answered alike,
+    and after Holm's correction over the variants; none where there are photos of one kind only."""
+    both = {name: v for name, v in found["variants"].items() if len(v) == 2}
+    photos = {"with": found["with_relative"]["test"]}
+    photos["without"] = found["photos"]["test"] - photos["with"]
+    chances = []
+    for variant in both.values():
+        right = [round(variant[kind]["value"] * count) for kind, count in photos.items()]
+        alike = sum(right) in (0, sum(photos.values()))  # all right or none: the test divides by 0
+        chances.append(1.0 if alike else proportions_ztest(right, list(photos.values()))[1])
+    corrected = multipletests(chances, LEVEL, "holm")[1] if chances else []
+    return {
+        name: {"p": float(p), CORRECTED: float(p_holm)}
+        for name, p, p_holm in zip(both, chances, corrected, strict=True)
+    }
+
+
+def verdict(found: dict[str, Any], chances: dict[str, dict[str, float]]) -> str:
+    """Which variants are right more often with a relative, or less often, by more than chance."""
+
+    def named(words: str, sign: int) -> str:
+        scores = found["variants"]
+        apart = [
+            f"`{name}`"
+            for name, p in chances.items()
+            if p[words] < LEVEL
+            and sign * (scores[name]["with"]["value"] - scores[name]["without"]["value"]) > 0
+        ]
+        return ", ".join(apart) or "none"
+
+    said = [
+        f"{how} often with a relative by more than chance (two-proportion z-test, {LEVEL:.0%}): "
+        f"{named('p', sign)}; after Holm's correction over {len(chances)} variants: "
+        f"{named(CORRECTED, sign)}."
+        for how, sign in (("Right more", 1), ("Right less", -1))
+        if sign > 0 or named("p", sign) != "none"
+    ]
+    return " ".join(said)
