@@ -1,11 +1,13 @@
 """What the studies show: one sentence each, derived from the runs.
 
 Every accuracy is of val after a run's last epoch. With single runs nothing is said about chance;
-with more, Welch's t-test compares the runs of two settings.
+with more, Welch's t-test compares the runs of two settings. Where the two were looked out among
+several, p is corrected over all pairs among which they were (Holm 1979).
 """
 
+import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -18,6 +20,7 @@ from statsmodels.stats.multitest import multipletests
 REPORT = Path(__file__).with_name("report_studies.csv")
 LEVEL = 0.05
 AT_CHANCE = 0.01  # a network has learned where guessing would be as good this rarely
+UNKNOWN = "with a single run a setting, how much of it is chance is not known"
 NOT_ENOUGH = "Not enough runs yet."
 Facts = dict[str, Any]
 
@@ -49,13 +52,39 @@ def welch(a: Sequence[float], b: Sequence[float]) -> float:
     return float(stats.ttest_ind(a, b, equal_var=False).pvalue)
 
 
-def chance(p: float) -> str:
-    """A p in words."""
+def holm(pairs: Mapping[Any, tuple[Sequence[float], Sequence[float]]]) -> dict[Any, float]:
+    """The p of Welch's t-test of each of these pairs after Holm's correction over all of them.
+
+    Where one of a pair has fewer than two runs, p is NaN, and the pair does not count.
+    """
+    chances = {key: welch(*pair) for key, pair in pairs.items()}
+    tested = [key for key, p in chances.items() if not math.isnan(p)]
+    if tested:
+        corrected = multipletests([chances[key] for key in tested], LEVEL, "holm")[1]
+        chances |= dict(zip(tested, map(float, corrected), strict=True))
+    return chances
+
+
+def chance(key: Any, chances: Mapping[Any, float]) -> str:
+    """What one of the p of `holm` says, in words."""
+    p, count = chances[key], sum(not math.isnan(p) for p in chances.values())
     if math.isnan(p):
-        return "with a single run a setting, how much of it is chance is not known"
-    if p < LEVEL:
-        return f"more than chance, Welch's t-test, p = {p:.2g}"
-    return f"no difference by Welch's t-test, p = {p:.2g}"
+        return UNKNOWN
+    correction = f" with Holm's correction over {count} pairs" if count > 1 else ""
+    said = "more than chance" if p < LEVEL else "no difference shown"
+    return f"{said}, Welch's t-test{correction}, p = {p:.2g}"
+
+
+def against(
+    own: Mapping[Any, Sequence[float]], others: Mapping[Any, Sequence[float]]
+) -> dict[Any, float]:
+    """The p of `holm` of each of these settings against each of the others, by both settings."""
+    return holm({(a, b): (own[a], others[b]) for a, b in itertools.product(own, others) if a != b})
+
+
+def each_other(groups: Mapping[Any, Sequence[float]]) -> dict[Any, float]:
+    """The p of `holm` of each two settings, by both in the order given."""
+    return holm({(a, b): (groups[a], groups[b]) for a, b in itertools.combinations(groups, 2)})
 
 
 def percent(share: float) -> str:
@@ -87,13 +116,14 @@ def optimizers_answer(table: pd.DataFrame, facts: Facts) -> str:
     else:
         words += (
             f", {points(fmean(sgd[best]) - fmean(sgd[reports]))} points from the report's "
-            f"`{reports[0]}` at {reports[1]:g} ({chance(welch(sgd[best], sgd[reports]))})"
+            f"`{reports[0]}` at {reports[1]:g} "
+            f"({chance((best, reports), against(sgd, {reports: sgd[reports]}))})"
         )
     lead = fmean(adam[adams]) - fmean(others[rival])
     return (
         f"{words}; `Adam` at its best rate, {adams[1]:g}, has {percent(fmean(adam[adams]))}, "
         f"{points(lead)} points from the best of the others, `{rival[0]}` at {rival[1]:g} "
-        f"({chance(welch(adam[adams], others[rival]))})."
+        f"({chance((adams, rival), against(adam, others))})."
     )
 
 
@@ -140,8 +170,7 @@ def batch_size_answer(table: pd.DataFrame, facts: Facts) -> str:
     pairs = {way: pair for way, pair in pairs.items() if all(pair)}
     if small == base or not pairs:
         return NOT_ENOUGH
-    tested = {way: welch(*pair) for way, pair in pairs.items()}
-    tested = {way: p for way, p in tested.items() if not math.isnan(p)}
+    tested = holm(pairs)
     means = [
         f"equal {equal}, rate {rate} {points(fmean(bn))} and {points(fmean(gn))}"
         for (equal, rate), (bn, gn) in pairs.items()
@@ -150,11 +179,10 @@ def batch_size_answer(table: pd.DataFrame, facts: Facts) -> str:
         f"from batch {base} to {small} `bn` and `gn` change by so many points: with "
         f"{'; '.join(means)}"
     )
-    if len(tested) < len(pairs):
-        return f"{told[0].upper()}{told[1:]}; {chance(math.nan)}."
-    found = dict(zip(tested, multipletests(list(tested.values()), LEVEL, "holm")[0], strict=True))
+    if any(map(math.isnan, tested.values())):
+        return f"{told[0].upper()}{told[1:]}; {UNKNOWN}."
     worse = {"bn": 0, "gn": 0}
-    for way in (way for way, differs in found.items() if differs):
+    for way in (way for way, p in tested.items() if p < LEVEL):
         bn, gn = pairs[way]
         worse["bn" if fmean(bn) < fmean(gn) else "gn"] += 1
     if not any(worse.values()):
@@ -176,12 +204,12 @@ def feature_quantiles_answer(table: pd.DataFrame, facts: Facts) -> str:
     growth = growths(table)
     if len(growth) < 2:
         return NOT_ENOUGH
-    middle = {norm: fmean(values) for norm, values in growth.items()}
-    most, least = max(middle, key=middle.__getitem__), min(middle, key=middle.__getitem__)
+    growth = dict(sorted(growth.items(), key=lambda item: -fmean(item[1])))
+    (most, *_, least), middle = growth, {norm: fmean(values) for norm, values in growth.items()}
     return (
         f"From the first epoch to the last, the 99th percentile of the features grows most with "
         f"`{most}`, to {np.exp(middle[most]):.2f} times, and least with `{least}`, to "
-        f"{np.exp(middle[least]):.2f} times ({chance(welch(growth[most], growth[least]))})."
+        f"{np.exp(middle[least]):.2f} times ({chance((most, least), each_other(growth))})."
     )
 
 
@@ -238,7 +266,7 @@ def depth_answer(table: pd.DataFrame, facts: Facts) -> str:
     own, rival = best_of(nn), best_of(others)
     return (
         f"{words}: there they reach {percent(fmean(nn[own]))}, and `{rival[0]}` "
-        f"{percent(fmean(others[rival]))} ({chance(welch(nn[own], others[rival]))})."
+        f"{percent(fmean(others[rival]))} ({chance((own, rival), against(nn, others))})."
     )
 
 

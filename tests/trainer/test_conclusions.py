@@ -3,7 +3,7 @@ import math
 import pytest
 
 from tests.study_tables import FACTS, batch_runs, depth_runs, optimizer_runs, quantile_runs
-from trainer.conclusions import ANSWERS, endings, learned, welch
+from trainer.conclusions import ANSWERS, LEVEL, against, chance, each_other, endings, learned, welch
 
 
 def test_a_run_ends_with_its_last_val_and_one_that_diverged_without_a_number():
@@ -19,6 +19,41 @@ def test_welchs_test_says_nothing_of_single_runs_and_finds_plain_differences():
     assert welch([0.40, 0.30, 0.50], [0.45, 0.35, 0.41]) > 0.5
     assert welch([0.04, 0.04], [0.04, 0.04]) == 1
     assert welch([0.04, 0.04], [0.05, 0.05]) == 0
+
+
+def test_chance_is_corrected_over_all_pairs_that_were_looked_through():
+    few = {"a": [0.40, 0.41, 0.42], "b": [0.43, 0.44, 0.45]}
+    plain = welch(few["a"], few["b"])
+    assert plain < LEVEL
+    assert each_other(few) == {("a", "b"): plain}
+    many = few | {"c": [0.41, 0.42, 0.44]} | {"single": [0.5]}
+    chances = each_other(many)
+    assert chances["a", "b"] == pytest.approx(3 * plain)
+    assert math.isnan(chances["a", "single"])
+    assert "no difference shown, Welch's t-test with Holm's correction over 3 pairs" in chance(
+        ("a", "b"), chances
+    )
+    assert against(few, {"b": few["b"]}) == {("a", "b"): plain}
+
+
+def test_the_best_of_many_settings_is_not_called_better_for_being_the_best_of_many():
+    chosen, adam = ("SGD, momentum 0.9", 0.002), ("Adam", 0.01)
+    few = {("SGD", 0.2): [0.33, 0.34, 0.35], chosen: [0.3, 0.31, 0.32], adam: [0.4, 0.41, 0.42]}
+    told = ANSWERS["optimizers"](optimizer_runs(few), FACTS)
+    assert "points from the report's `SGD, momentum 0.9` at 0.002 (more than chance" in told
+    many = few | {("SGD", rate): [0.3, 0.31, 0.32] for rate in (1e-4, 1e-3, 1e-2)}
+    told = ANSWERS["optimizers"](optimizer_runs(many), FACTS)
+    assert (
+        "at 0.002 (no difference shown, Welch's t-test with Holm's correction over 4 pairs" in told
+    )
+
+
+def test_the_norms_that_grow_most_and_least_are_the_extremes_of_all_pairs():
+    few = {"bn": [1.0, 1.1, 1.2], "nn": [1.3, 1.4, 1.5]}
+    assert "more than chance" in ANSWERS["feature-quantiles"](quantile_runs(few), FACTS)
+    many = few | {norm: [1.15, 1.25, 1.35] for norm in ("gn", "in", "ln")}
+    told = ANSWERS["feature-quantiles"](quantile_runs(many), FACTS)
+    assert "no difference shown, Welch's t-test with Holm's correction over 10 pairs" in told
 
 
 @pytest.mark.parametrize("study", ANSWERS)
