@@ -7,6 +7,7 @@ command makes it.
 import json
 import math
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 import pandas as pd
@@ -14,9 +15,9 @@ from scipy import stats
 
 from trainer.checkpoint import read_reports
 from trainer.comparison import CONSENSUS
+from trainer.conclusions import LEVEL, each_other
 
 REPORT = Path(__file__).with_name("report.csv")
-LEVEL = 0.05
 
 Comparison = dict[str, Any]
 
@@ -38,6 +39,10 @@ def comparison(checkpoints: Path) -> Comparison | None:
 
 
 MISSING = "To be made by `python -m trainer.comparison --data PHOTOS`."
+SHARED_CLOCK = (
+    "Minutes are by the clock of a machine that did other work, too: they do not compare norms; "
+    "the times of a training step in benchmarks/README.md do."
+)
 
 
 def scores(checkpoints: Path) -> str:
@@ -57,7 +62,7 @@ def scores(checkpoints: Path) -> str:
                 "minutes of training": f"{report['seconds'] / 60:.0f}",
             }
         )
-    return markdown(rows)
+    return f"{markdown(rows)}\n\n{SHARED_CLOCK}"
 
 
 def all_splits(checkpoints: Path) -> str:
@@ -102,10 +107,23 @@ def missing_study(study: str) -> str:
     return f"To be made by `python -m trainer.studies {study} --data PHOTOS`."
 
 
-def seeds(runs: pd.DataFrame) -> pd.DataFrame:
-    """Test accuracy of each variant over its runs: count, mean, std; best first."""
-    groups = runs[runs.split == "test"].groupby("norm").accuracy
-    return groups.agg(["count", "mean", "std"]).sort_values("mean", ascending=False)
+def diverged(runs: pd.DataFrame) -> pd.DataFrame:
+    """The last row of each run of a study that diverged, in which nothing is measured."""
+    return runs[(runs.split == "train") & runs.accuracy.isna()]
+
+
+def seeds(runs: pd.DataFrame) -> dict[str, list[float]]:
+    """Test accuracies of each variant's runs, the best variant first; none of those that diverged,
+    which stand last where all of a variant's did."""
+    tests = runs[runs.split == "test"]
+    found = {norm: tests[tests.norm == norm].accuracy.tolist() for norm in runs.norm.unique()}
+    return dict(sorted(found.items(), key=lambda item: -fmean(item[1] or [-1])))
+
+
+def lost_seeds(runs: pd.DataFrame) -> str:
+    """Which of the runs over seeds diverged, in a sentence; empty where none did."""
+    named = [f"`{run.norm}` with seed {run.seed}" for run in diverged(runs).itertuples()]
+    return f"Diverged, and without a score: {', '.join(named)}." if named else ""
 
 
 def over_seeds(checkpoints: Path) -> str:
@@ -114,17 +132,19 @@ def over_seeds(checkpoints: Path) -> str:
     if runs is None:
         return missing_study("norms")
     minutes = runs[runs.split == "train"].groupby(["norm", "seed"]).seconds.sum() / 60
+    lost = diverged(runs).norm.value_counts()
     rows = [
         {
             "variant": f"`{name}`",
-            "runs": f"{row['count']:.0f}",
-            "mean test accuracy, %": f"{row['mean']:.1%}"[:-1],
-            "standard deviation": "" if row["count"] < 2 else f"{100 * row['std']:.1f}",
+            "runs": str(len(scores)) + (f", {lost[name]} diverged" if name in lost else ""),
+            "mean test accuracy, %": f"{fmean(scores):.1%}"[:-1] if scores else "",
+            "standard deviation": f"{100 * stdev(scores):.1f}" if len(scores) > 1 else "",
             "minutes a run": f"{minutes[name].mean():.0f}",
         }
-        for name, row in seeds(runs).iterrows()
+        for name, scores in seeds(runs).items()
     ]
-    return f"Each run has {runs.epoch.max()} epochs.\n\n{markdown(rows)}"
+    said = [f"Each run has {runs.epoch.max()} epochs.", lost_seeds(runs)]
+    return f"{' '.join(filter(None, said))}\n\n{markdown(rows)}"
 
 
 def significant(result: Comparison) -> list[str]:
@@ -205,17 +225,19 @@ def ablation(study: str, checkpoints: Path) -> str:
     runs = study_runs(checkpoints, study)
     if runs is None:
         return missing_study(study)
-    runs = runs[(runs.split == "val") & (runs.epoch == runs.epoch.max())]
+    ends = runs[(runs.split == "val") & (runs.epoch == runs.epoch.max())]
+    ends = pd.concat([ends.sort_values("accuracy", ascending=False), diverged(runs)])
     varied = list(runs)[: list(runs).index("epoch")]
-    usual = runs[varied].mode().iloc[0]
+    usual = ends[varied].mode().iloc[0]
     rows = []
-    for _, row in runs.sort_values("accuracy", ascending=False).iterrows():
+    for _, row in ends.iterrows():
         changes = [f"{key} {row[key]}" for key in varied if row[key] != usual[key]]
+        ended = not pd.isna(row.accuracy)
         rows.append(
             {
                 "change": ", ".join(changes).replace("_", " ") or "none",
-                "val accuracy, %": f"{row.accuracy:.1%}"[:-1],
-                "val loss": f"{row.loss:.3f}",
+                "val accuracy, %": f"{row.accuracy:.1%}"[:-1] if ended else "diverged",
+                "val loss": f"{row.loss:.3f}" if ended else "",
             }
         )
     return f"After {runs.epoch.max()} epochs:\n\n{markdown(rows)}"
@@ -240,14 +262,14 @@ def learning_rates(checkpoints: Path) -> str:
         rows.append(row)
     return (
         f"Val accuracy, %, by highest learning rate:\n\n{markdown(rows)}\n\n"
-        f"{better_rates(table, checkpoints)}"
+        f"{better_rates(table, tried, checkpoints)}"
     )
 
 
-def better_rates(accuracies: pd.DataFrame, checkpoints: Path) -> str:
+def better_rates(accuracies: pd.DataFrame, tried: set[tuple[str, float]], checkpoints: Path) -> str:
     """Which variants another learning rate than theirs suits better, and by more than chance.
 
-    accuracies: on val, a row a norm, a column a rate.
+    accuracies: on val, a row a norm, a column a rate, NaN where a run diverged or was not tried.
     """
     found = []
     for norm, report in read_reports(checkpoints).items():
@@ -256,6 +278,8 @@ def better_rates(accuracies: pd.DataFrame, checkpoints: Path) -> str:
             continue
         of_norm, count = accuracies.loc[norm], report["photos"]["val"]["count"]
         best, kept = of_norm.max(), of_norm[own]
+        if pd.isna(kept) and (norm, own) in tried and not pd.isna(best):
+            found.append(f"`{norm}` at {of_norm.idxmax():g} instead of {own:g}, which diverged")
         # Of the difference of two shares, each of as many photos.
         error = math.sqrt((best * (1 - best) + kept * (1 - kept)) / count)
         if best - kept > error:
@@ -296,30 +320,41 @@ def conclusion(checkpoints: Path) -> str:
             )
         sanity = result["sanity"]
         lines.append(
-            f"From the same weights and on the same batches, in float64, the losses of `bn` and "
-            f"`torch-bn` differ by at most {sanity['largest_difference']:.1g} in "
-            f"{sanity['steps']} steps."
+            f"From the same weights and on the same batches the losses of `bn` and `torch-bn` "
+            f"differ by at most {sanity['largest_difference']:.1g} in {sanity['steps']} steps: the "
+            f"networks compute in float64, the loss itself in float32, which hides what is smaller."
         )
     runs = study_runs(checkpoints, "norms")
     if runs is not None and len(over := seeds(runs)) > 1:
-        spread = over["std"].max()
-        if over["count"].min() > 1:
-            lines.append(
-                f"Under the shorter budget, over {over['count'].min():.0f} seeds, `{over.index[0]}`"
-                f" leads with {over['mean'].iloc[0]:.1%}; the standard deviation over seeds is up "
-                f"to {100 * spread:.1f} points, and gaps of that size mean nothing."
-            )
-        else:
-            lines.append(
-                "Under the shorter budget not every variant has been trained more than once yet: "
-                "how much of a gap is chance is not known."
-            )
+        lines.append(" ".join(filter(None, [leading(over), lost_seeds(runs)])))
     theirs = pd.read_csv(REPORT).set_index("variant").test_accuracy
     both = [name for name in theirs.index if name in accuracies]
     if len(both) > 2:
-        rank = stats.spearmanr([theirs[n] for n in both], [accuracies[n] for n in both]).statistic
+        rank = stats.spearmanr([theirs[n] for n in both], [accuracies[n] for n in both])
+        shown = "is shown" if rank.pvalue < LEVEL and rank.statistic > 0 else "is not shown"
         lines.append(
-            f"The order of the {len(both)} variants agrees with the report's to a rank "
-            f"correlation (Spearman) of {rank:.2f}."
+            f"That the order of the {len(both)} variants agrees with the report's {shown}: their "
+            f"rank correlation (Spearman) is {rank.statistic:.2f}, p = {rank.pvalue:.2g}."
         )
     return "\n".join(f"- {line}" for line in lines)
+
+
+def leading(over: dict[str, list[float]]) -> str:
+    """Which variant leads under the shorter budget, and which differ by more than chance.
+
+    over: test accuracies of each variant's runs, the best variant first.
+    """
+    runs, best = min(map(len, over.values())), next(iter(over))
+    if runs < 2:
+        return (
+            "Under the shorter budget not every variant has more than one score yet: how much of a "
+            "gap is chance is not known."
+        )
+    chances = each_other(over)
+    apart = [f"`{better}` over `{other}`" for (better, other), p in chances.items() if p < LEVEL]
+    seeds = f"{runs} seeds" if runs == max(map(len, over.values())) else f"{runs} seeds or more"
+    return (
+        f"Under the shorter budget, over {seeds}, `{best}` leads with {fmean(over[best]):.1%}. "
+        f"Of {len(chances)} pairs, {len(apart)} are told apart (Welch's t-test over seeds, Holm's "
+        f"correction, {LEVEL:.0%}){': ' if apart else ''}{', '.join(apart)}."
+    )

@@ -98,8 +98,8 @@ def background(checkpoints: Path) -> str:
     wrong = [v["outer"]["wrong"] for v in result["variants"].values() if "wrong" in v["outer"]]
     if more:
         said = (
-            f"With wrong answers {', '.join(more)} look at the rim more than with right ones, as "
-            f"the report says; an even map has {even:.0%} there"
+            f"With wrong answers {', '.join(more)} look at the rim more than with right ones; an "
+            f"even map has {even:.0%} there"
         )
         said += ", so even then mostly at the middle." if below(wrong, even) else "."
     else:

@@ -7,7 +7,8 @@ from typing import Any
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportions_ztest
 
-from trainer.results import LEVEL, markdown, percent
+from trainer.conclusions import LEVEL
+from trainer.results import markdown, percent
 
 CORRECTED = "p after Holm's correction"
 MISSING = "To be made by `python -m trainer.relatives --data PHOTOS`."

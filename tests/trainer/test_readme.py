@@ -23,7 +23,7 @@ def test_only_what_stands_between_the_marks_changes(tmp_path):
     text = "before\n<!-- results -->\nold\n<!-- end of results -->\nafter\n"
     new = filled(text, tmp_path, tmp_path)
     assert new.startswith("before\n<!-- results -->\n| variant")
-    assert new.endswith("|\n<!-- end of results -->\nafter\n")
+    assert new.endswith("do.\n<!-- end of results -->\nafter\n")
     assert filled(new, tmp_path, tmp_path) == new
 
 

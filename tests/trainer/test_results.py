@@ -1,4 +1,5 @@
 import json
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -41,9 +42,9 @@ def write_comparison(folder: Path) -> None:
     (folder / "comparison.json").write_text(json.dumps(comparison))
 
 
-def write_seeds(folder: Path, gn_seeds: int) -> None:
+def write_seeds(folder: Path, gn_seeds: int, gn: float = 0.8) -> None:
     rows = []
-    for norm, base, count in (("bn", 0.7, 2), ("gn", 0.8, gn_seeds)):
+    for norm, base, count in (("bn", 0.7, 2), ("gn", gn, gn_seeds)):
         for seed in range(count):
             run = {"norm": norm, "seed": seed, "epoch": 6}
             rows.append(run | {"split": "train", "accuracy": 0.1, "seconds": 120})
@@ -66,7 +67,9 @@ def test_scores_have_a_row_for_each_report_with_its_intervals(checkpoints):
     assert "| `bn`" in table
     assert "86.1 (84.1 to 88.1)" in table
     assert "1,234" in table
-    assert len(table.splitlines()) == 4
+    *rows, last = table.splitlines()
+    assert len(rows) == 5
+    assert "do not compare norms" in last
     assert len(results.all_splits(checkpoints).splitlines()) == 2 + 2 * 3
 
 
@@ -110,10 +113,56 @@ def test_single_seeds_are_not_called_a_spread(checkpoints):
     assert "how much of a gap is chance is not known" in results.conclusion(checkpoints)
 
 
-def test_gaps_are_held_against_the_spread_over_seeds(checkpoints):
+@pytest.mark.parametrize(
+    ("gn", "said"),
+    [
+        (0.8, "1 are told apart (Welch's t-test over seeds, Holm's correction, 5%): `gn` over"),
+        (0.71, "0 are told apart (Welch's t-test over seeds, Holm's correction, 5%)."),
+    ],
+)
+def test_gaps_are_tested_over_seeds(checkpoints, gn, said):
+    write_seeds(checkpoints, 2, gn)
+    told = results.conclusion(checkpoints)
+    assert f"over 2 seeds, `gn` leads with {100 * gn + 1:.1f}%. Of 1 pairs, {said}" in told
+
+
+def test_variants_are_told_apart_only_after_holms_correction(checkpoints):
+    one = [0.40, 0.41, 0.42]
+    few = {"bn": [0.43, 0.44, 0.45], "gn": one}
+    assert "1 are told apart" in results.leading(few)
+    assert "0 are told apart" in results.leading(few | {"ln": [0.40, 0.42, 0.44], "nn": one})
+
+
+def test_runs_over_seeds_that_diverged_are_counted_and_named(checkpoints):
     write_seeds(checkpoints, gn_seeds=2)
-    said = results.conclusion(checkpoints)
-    assert "`gn` leads with 81.0%; the standard deviation over seeds is up to 1.4 points" in said
+    path = checkpoints / "studies" / "norms.csv"
+    path.write_text(path.read_text() + "gn,2,3,train,,5\nnn,0,1,train,,5\n")
+    table = results.over_seeds(checkpoints)
+    assert table.startswith(
+        "Each run has 6 epochs. Diverged, and without a score: `gn` with seed 2, `nn` with seed 0."
+    )
+    cells = [[cell.strip() for cell in line.split("|")[1:5]] for line in table.splitlines()[-3:]]
+    assert cells[0] == ["`gn`", "2, 1 diverged", "81.0", "1.4"]
+    assert cells[2] == ["`nn`", "0, 1 diverged", "", ""]
+    assert "score: `gn` with seed 2, `nn` with seed 0." in results.conclusion(checkpoints)
+
+
+def test_an_order_like_the_reports_is_claimed_only_where_its_correlation_is_no_chance(tmp_path):
+    theirs = ["bin", "in", "torch-bn", "ln", "gn", "bn", "nn"]
+    for place, name in enumerate(theirs):
+        write_report(tmp_path / name, 0.9 - place / 100)
+    assert "agrees with the report's is shown" in results.conclusion(tmp_path)
+    for place, name in enumerate(sorted(theirs)):
+        path = tmp_path / name / "report.json"
+        path.unlink()
+        path.parent.rmdir()
+        write_report(path.parent, 0.9 - place / 100)
+    told = results.conclusion(tmp_path)
+    assert "agrees with the report's is not shown: their rank correlation" in told
+
+
+def test_the_sanity_check_says_in_which_precision_its_losses_are(checkpoints):
+    assert "the loss itself in float32" in results.conclusion(checkpoints)
 
 
 def test_the_hardest_species_come_with_what_they_are_taken_for(checkpoints):
@@ -127,10 +176,16 @@ def test_each_change_of_the_recipe_has_its_last_val_score(tmp_path):
     (tmp_path / "studies" / "recipe.csv").write_text(
         "seed,label_smoothing,epoch,split,loss,accuracy\n"
         "0,0.1,1,val,2.0,0.3\n0,0.1,2,val,1.0,0.75\n1,0.1,2,val,1.1,0.76\n0,0.0,2,val,1.2,0.7\n"
+        "0,0.3,1,train,,\n"
     )
     lines = results.ablation("recipe", tmp_path).splitlines()
-    changes = [line.split("|")[1].strip() for line in lines[-3:]]
-    assert changes == ["seed 1", "none", "label smoothing 0.0"]
+    cells = [[cell.strip() for cell in line.split("|")[1:4]] for line in lines[-4:]]
+    assert cells[:3] == [
+        ["seed 1", "76.0", "1.100"],
+        ["none", "75.0", "1.000"],
+        ["label smoothing 0.0", "70.0", "1.200"],
+    ]
+    assert cells[3] == ["label smoothing 0.3", "diverged", ""]
 
 
 def test_each_norms_best_learning_rate_is_bold_and_a_diverged_run_said(tmp_path):
@@ -163,10 +218,22 @@ def test_another_learning_rate_is_named_where_it_is_better_by_more_than_chance(
             "photos": {"val": {"count": photos}},
         }
         (tmp_path / norm / "report.json").write_text(json.dumps(report))
-    sentence = results.better_rates(accuracies, tmp_path)
+    tried = {(norm, rate) for norm in accuracies.index for rate in accuracies}
+    sentence = results.better_rates(accuracies, tried, tmp_path)
     assert ("`bn` at 0.1 instead of 0.2 (+5.0 points, standard error 1.9)" in sentence) == found
     assert "gn" not in sentence
     assert sentence.startswith("No variant") == (not found)
+
+
+def test_a_shipped_rate_at_which_a_norm_diverges_is_worse_than_any_other(tmp_path):
+    accuracies = pd.DataFrame({0.1: {"nn": 0.4}, 0.2: {"nn": math.nan}})
+    (tmp_path / "nn").mkdir()
+    report = {"recipe": {"norm": "nn", "learning_rate": 0.2}, "photos": {"val": {"count": 10}}}
+    (tmp_path / "nn" / "report.json").write_text(json.dumps(report))
+    tried = {("nn", 0.1), ("nn", 0.2)}
+    said = results.better_rates(accuracies, tried, tmp_path)
+    assert "`nn` at 0.1 instead of 0.2, which diverged" in said
+    assert results.better_rates(accuracies, {("nn", 0.1)}, tmp_path).startswith("No variant")
 
 
 def test_a_table_that_is_missing_is_named_with_its_command(tmp_path):
