@@ -27,7 +27,7 @@ from trainer.photos import SPLITS, PhotoFolder, PhotoSet, PhotoSetError
 from trainer.recipe import Recipe
 from trainer.resnet import ResNet, layer_count
 from trainer.run import Run, TrainingError, check_same, has_state, open_run, remove_state
-from trainer.training import precision, train
+from trainer.training import epoch_photos, precision, train
 
 CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
 
@@ -161,7 +161,7 @@ def write_checkpoint(
         temporary.write_bytes(safetensors.torch.save(weights))
     differences["saliency"] = export_saliency(network, folder, to_check_with(photos))
     trained = [row for row in run.history if row["split"] == "train"]
-    seconds = sum(row["seconds"] for row in trained)
+    seconds, each = sum(row["seconds"] for row in trained), epoch_photos(photos["train"], recipe)
     report = {
         "recipe": recipe.as_dict(),
         "species": photos["val"].species,
@@ -170,7 +170,7 @@ def write_checkpoint(
         "best_epoch": run.best_epoch,
         "temperature": temperature,
         "seconds": round(seconds, 1),
-        "photos_per_second": round(len(photos["train"].labels) * len(trained) / seconds, 1),
+        "photos_per_second": round(each * len(trained) / seconds, 1),
         "precision": str(precision(recipe)).removeprefix("torch."),
         "metrics": {split: scored(photos[split], answers[split]) for split in SPLITS},
         **calibrated,

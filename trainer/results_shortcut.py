@@ -57,6 +57,7 @@ def shortcut(checkpoints: Path) -> str:
             )
     return "\n\n".join(
         [
+            budget(result["recipe"]),
             *sentences,
             f"Test accuracy, %, on photos of the {count} species and of the others:",
             markdown(accuracies),
@@ -71,6 +72,13 @@ def shortcut(checkpoints: Path) -> str:
     )
 
 
+def budget(recipe: dict[str, Any]) -> str:
+    """How long each run trains, on how many photos of which size."""
+    each = recipe["photos_per_species"]
+    photos = f"{each} training photos a species" if each else "all training photos"
+    return f"Each run: {photos}, {recipe['image_size']} px, {recipe['epochs']} epochs, one seed."
+
+
 def sentence(pair: dict[str, Any], way: str, result: Result) -> str:
     """What one pair of runs shows."""
     clean, bordered = pair["trained"]["clean"], pair["trained"]["bordered"]
@@ -83,9 +91,9 @@ def sentence(pair: dict[str, Any], way: str, result: Result) -> str:
         f"**With {way} the corners are {verdict}**: trained with them, `bn` is right on "
         f"{right['black']['bordered']['value']:.1%} of the {count} species' photos that have "
         f"corners and on {right['clean']['bordered']['value']:.1%} of the same photos without. "
-        f"Against the network trained on clean photos, clean photos lose it "
-        f"{points(lost['bordered'])} points on the {count} species and {points(lost['others'])} on "
-        "the others. Corners on photos of the others make it answer one of the "
+        f"Beside the network trained on clean photos, its accuracy on clean photos is changed by "
+        f"{points(lost['bordered'])} points on the {count} species and by {points(lost['others'])} "
+        "on the others. Corners on photos of the others make it answer one of the "
         f"{count} in {bordered['answered_bordered']['black']['others']['value']:.0%} of cases "
         f"({bordered['answered_bordered']['clean']['others']['value']:.0%} without; the network "
         f"trained on clean photos {clean['answered_bordered']['black']['others']['value']:.0%}). "

@@ -110,6 +110,13 @@ def spread(labels: NDArray[np.int64], count: int) -> list[int]:
     return chosen
 
 
+def epoch_photos(photos: PhotoSet, recipe: Recipe) -> int:
+    """How many photos an epoch trains on."""
+    if recipe.photos_per_species:
+        return len(spread(photos.labels, recipe.photos_per_species))
+    return len(photos.labels)
+
+
 def epoch_batches(photos: PhotoSet, recipe: Recipe, epoch: int) -> DataLoader:
     """The epoch's augmented batches in random order; a last one of a single photo is left out."""
     dataset: TrainingBatches | Subset
@@ -189,9 +196,7 @@ def train(
         TrainingError: the run cannot be saved.
     """
     train_photos, val = photos["train"], photos["val"]
-    count = len(train_photos.labels)
-    if recipe.photos_per_species:
-        count = len(spread(train_photos.labels, recipe.photos_per_species))
+    count = epoch_photos(train_photos, recipe)
     first = processes.place().rank == 0  # the others compute the same and say nothing
     if first and run.epoch:  # what was stopped between its state and its history lacks rows of it
         run.save_history(folder)

@@ -29,7 +29,12 @@ def recipe(tiny_recipe, drawn_photos, tmp_path_factory) -> Recipe:
     """A run of seconds with batch-instance norm on drawn photos."""
     runs = tmp_path_factory.mktemp("runs")
     return replace(
-        tiny_recipe, norm="bin", data=str(drawn_photos), output=str(runs), augmentation="none"
+        tiny_recipe,
+        norm="bin",
+        data=str(drawn_photos),
+        output=str(runs),
+        augmentation="none",
+        photos_per_species=20,
     )
 
 
@@ -66,6 +71,13 @@ def test_the_report_holds_recipe_counts_versions_and_scores_with_intervals(finis
         for score in ("accuracy", "micro_f1", "macro_f1"):
             value = report["metrics"][split][score]
             assert 0 <= value["low"] <= value["value"] <= value["high"] <= 1
+
+
+def test_the_reported_speed_is_of_the_photos_that_were_trained_on(finished):
+    report = json.loads((finished / "report.json").read_text())
+    history = pd.read_csv(finished / "history.csv")
+    seconds = history[history.split == "train"].seconds.sum()
+    assert report["photos_per_second"] == pytest.approx(3 * 20 * 2 / seconds, rel=0.01)
 
 
 def test_the_reported_accuracy_is_that_of_the_exported_file(finished, drawn_photos, tmp_path):

@@ -22,6 +22,7 @@ def write(folder, lost: float, corners: float) -> None:
     runs = {"clean": run(0.5, 0.5, 0.2, 0.1), "bordered": run(0.9, 0.5 + lost, 0.8, corners)}
     less = {"clean": {"bordered": around(lost), "others": around(0)}}
     result = {
+        "recipe": {"photos_per_species": 300, "image_size": 48, "epochs": 5},
         "bordered": ["A", "B"],
         "corner_share": 0.15,
         "pairs": {"none": {"trained": runs, "bordered_less_clean": less}},
@@ -32,9 +33,10 @@ def write(folder, lost: float, corners: float) -> None:
 def test_a_shortcut_is_one_where_clean_photos_lose_more_than_chance(tmp_path):
     write(tmp_path, -0.3, 0.4)
     text = results_shortcut.shortcut(tmp_path)
+    assert text.startswith("Each run: 300 training photos a species, 48 px, 5 epochs, one seed.")
     assert "With whole photos the corners are a shortcut" in text
     assert "on 90.0% of the 2 species' photos that have corners and on 20.0%" in text
-    assert "-30.0 (-31.0 to -29.0) points on the 2 species" in text
+    assert "is changed by -30.0 (-31.0 to -29.0) points on the 2 species and by +0.0 (" in text
     assert "one of the 2 in 80% of cases (10% without" in text
     assert "heatmaps give it away: 40% of them lie in the corners, and 10%" in text
 
