@@ -34,11 +34,12 @@ from trainer.checkpoint import CHECKPOINTS
 from trainer.ending import GOES_ON, exit_status
 from trainer.evaluation import session_options
 from trainer.explain import answer
-from trainer.files import replacing
+from trainer.files import replacing, write_json
 from trainer.memory import keep_memory
 from trainer.photos import SPLITS, PhotoFolder, PhotoSetError
 from trainer.questions import SHORT, Study
 from trainer.recipe import Recipe
+from trainer.run import TrainingError
 from trainer.studies import finished, run_if_free
 
 # Those that are turned in the photos as published.
@@ -92,6 +93,7 @@ def shortcut(command: Command) -> None:
 
     Raises:
         PhotoSetError: the photos cannot be read, or there are none of a species asked for.
+        TrainingError: --output holds runs or a copy of other photos, species or recipes.
         TrainingError, ExportError: as `make_checkpoint` does.
     """
     keep_memory()
@@ -240,10 +242,21 @@ def turned(photo: NDArray[Any], degrees: float, border: int) -> NDArray[Any]:
 
 
 def write_bordered(source: PhotoFolder, species: tuple[str, ...], copy: Path) -> None:
-    """A copy of the photos in which most of those species are turned; none where it is there."""
+    """A copy of the photos in which most of those species are turned; none where it is there.
+
+    Raises: TrainingError where what is there was made of other photos or species.
+    """
     copy.parent.mkdir(parents=True, exist_ok=True)
+    made_of = copy / "species.json"
     with FileLock(copy.with_suffix(".lock")):
         if copy.exists():
+            # A copy from before this was kept has the species of the default.
+            kept = json.loads(made_of.read_text()) if made_of.exists() else list(SPECIES)
+            if kept != list(species) or PhotoFolder(copy).files != source.files:
+                raise TrainingError(
+                    f"{copy} was made of other photos than {source.root}, or has corners on other "
+                    "species: name the same, or start anew with another --output."
+                )
             return
         part = copy.with_suffix(".part")
         shutil.rmtree(part, ignore_errors=True)
@@ -253,6 +266,7 @@ def write_bordered(source: PhotoFolder, species: tuple[str, ...], copy: Path) ->
             with Image.open(source.root / file) as opened:
                 photo = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
             Image.fromarray(turned(photo, degrees, BLACK)).save(part / file, quality=95)
+        write_json(part / made_of.name, list(species))
         part.rename(copy)
 
 

@@ -38,10 +38,18 @@ from trainer.photos import PhotoFolder, PhotoSet
 from trainer.questions import FULL_SIZE, STUDIES, Study, last_features
 from trainer.recipe import Recipe
 from trainer.resnet import ResNet
-from trainer.run import DivergedError, TrainingError, has_state, open_run, remove_state
+from trainer.run import (
+    DivergedError,
+    TrainingError,
+    check_same,
+    has_state,
+    open_run,
+    remove_state,
+)
 from trainer.training import predict, spread, train
 
 TABLES = CHECKPOINTS / "studies"
+MADE_OF = "made-of.json"  # beside a run's history
 CORES = 2  # that a study's minutes are of
 WATCHED = 8  # val photos of each species whose features are watched
 
@@ -99,6 +107,8 @@ def run_study(
     home = output / "studies" / (f"{name}-full" if full else name)
     source = PhotoFolder(data)
     source.check()
+    for run, recipe in study.recipes(finished_runs(study, home)).items():
+        check_made_of(home / run, replace(recipe, data=str(data), output=str(output)), source)
     with maker(cluster) as make, tqdm(desc=name, unit=" runs", position=1) as bar:
         while True:
             table = finished_runs(study, home)
@@ -140,8 +150,11 @@ def run_if_free(study: Study, folder: Path, recipe: Recipe, source: PhotoFolder)
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ".lock", blocking=False):
+            check_made_of(folder, recipe, source)
             if finished(folder):
                 return False
+            if not (folder / "history.csv").exists():
+                write_json(folder / MADE_OF, made_of(recipe, source))
             try:
                 if study.checkpoints:
                     make_checkpoint(recipe, folder, resume=True)
@@ -153,6 +166,33 @@ def run_if_free(study: Study, folder: Path, recipe: Recipe, source: PhotoFolder)
             return True
     except Timeout:
         return False
+
+
+def made_of(recipe: Recipe, source: PhotoFolder) -> dict[str, Any]:
+    """What a run follows from: its recipe, and the digests of the photos that it sees."""
+    sizes = {"train": recipe.stored_size, "val": recipe.image_size}
+    photos = {
+        split: loaded(source, split, size, Path(recipe.output) / "cache").fingerprint
+        for split, size in sizes.items()
+    }
+    return {"recipe": recipe.as_dict(), "photos": photos}
+
+
+def check_made_of(folder: Path, recipe: Recipe, source: PhotoFolder) -> None:
+    """Raise TrainingError where the run in a folder follows from another recipe or other photos.
+
+    A run of which that was not kept, as before there was this file, counts as the one asked for.
+    """
+    path = folder / MADE_OF
+    if not path.exists():
+        return
+    kept = json.loads(path.read_text())
+    check_same(recipe, kept["recipe"], folder)
+    if kept["photos"] != made_of(recipe, source)["photos"]:
+        raise TrainingError(
+            f"The run in {folder} is of other photos than {source.root} holds now: name its own "
+            "with --data, or start anew with another --output."
+        )
 
 
 def finished(folder: Path) -> bool:

@@ -10,6 +10,7 @@ from PIL import Image
 from tests.trainer.conftest import SPECIES
 from trainer import results_shortcut, shortcut
 from trainer.photos import PhotoFolder
+from trainer.run import TrainingError
 from trainer.shortcut import BLACK, MIRRORED, in_corners, main, turned, turns, write_bordered
 
 
@@ -73,6 +74,17 @@ def test_most_photos_of_the_species_named_are_turned_and_no_others(drawn_photos,
     corner = np.asarray(Image.open(copy / file))[0, [0, -1]]
     assert abs(degrees) > 30
     assert not corner.any()
+
+
+def test_a_copy_with_corners_on_other_species_is_refused(photo_folder, tmp_path):
+    source, copy = PhotoFolder(photo_folder), tmp_path / "copy"
+    write_bordered(source, ("Blue-Disc",), copy)
+    write_bordered(source, ("Blue-Disc",), copy)
+    with pytest.raises(TrainingError, match="corners on other species"):
+        write_bordered(source, ("Red-Ring",), copy)
+    (photo_folder / "val" / "Red-Ring" / "000.png").unlink()
+    with pytest.raises(TrainingError, match="made of other photos"):
+        write_bordered(PhotoFolder(photo_folder), ("Blue-Disc",), copy)
 
 
 def test_turned_corners_are_black_or_filled_from_within():

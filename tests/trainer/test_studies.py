@@ -9,7 +9,7 @@ from filelock import FileLock
 from trainer import studies
 from trainer.photos import PhotoFolder
 from trainer.questions import QUESTIONS, STUDIES, Study, feature_percentiles
-from trainer.studies import main, run_study, within_time
+from trainer.studies import MADE_OF, main, run_study, within_time
 
 
 @pytest.fixture
@@ -49,7 +49,30 @@ def test_runs_without_checkpoints_leave_their_history_only(
     assert list(table.seed) == [0, 0, 1, 1]
     assert list(table.split) == ["train", "val"] * 2
     left = {f.name for f in (tmp_path / "runs" / "studies" / "tiny" / "seed=1").iterdir()}
-    assert left <= {"history.csv", ".lock"}
+    assert left <= {"history.csv", ".lock", MADE_OF}
+
+
+def test_a_run_of_other_photos_or_another_recipe_is_not_taken_for_this_one(
+    quick, tiny_recipe, photo_folder, tmp_path, capsys
+):
+    change = {"norm": "nn", "n": 1, "learning_rate": 0.01, "seed": 0}
+    quick([change])
+    output = tmp_path / "runs"
+    command = ["depth", "--data", str(photo_folder), "--output", str(output)]
+    assert main(command) == 0
+    before = (tmp_path / "tables" / "depth.csv").read_bytes()
+    (photo_folder / "val" / "Red-Ring" / "000.png").unlink()
+    studies.loaded.cache_clear()  # the next command is another process
+    assert main(command) == 2
+    assert "is of other photos than" in capsys.readouterr().err
+    assert (tmp_path / "tables" / "depth.csv").read_bytes() == before
+    study = Study("Deep?", replace(tiny_recipe, epochs=3), [change])
+    STUDIES["depth"] = study  # `quick` puts the real one back
+    assert main(command) == 2
+    assert "was started with another --epochs" in capsys.readouterr().err
+    (home,) = (output / "studies" / "depth").glob("*/")
+    (home / MADE_OF).unlink()  # as of a run from before this was kept
+    assert main(command) == 0
 
 
 def test_the_list_names_every_study_with_its_question(capsys):
