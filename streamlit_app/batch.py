@@ -8,7 +8,6 @@ import argparse
 import contextlib
 import csv
 import io
-import os
 import re
 import sys
 import zipfile
@@ -32,7 +31,7 @@ from streamlit_app.classifier import (
     variant_folders,
 )
 from streamlit_app.lanes import Read, answered
-from streamlit_app.photos import MOST_BYTES, SUFFIXES, PhotoError
+from streamlit_app.photos import CORES, MOST_BYTES, SUFFIXES, PhotoError
 
 # Files that a process gets at once: it need not wait for the next while it is at the first. Where
 # there are few, each gets fewer, so that none is left to do the last ones alone.
@@ -69,12 +68,11 @@ def answer_files(
     classifier: Classifier, files: Sequence[File], thumbnails: bool = False
 ) -> Generator[tuple[Row, str]]:
     """Each file's row, and its photo's thumbnail where these are wanted, in order, on all cores."""
-    cores = os.cpu_count() or 1
-    size = max(1, min(AT_ONCE, len(files) // (SHARES * cores)))
+    size = max(1, min(AT_ONCE, len(files) // (SHARES * CORES)))
     batches = (files[start : start + size] for start in range(0, len(files), size))
     # A thread for each process. Only as many batches wait as keep every thread busy, so a million
     # photos take no more memory.
-    with ThreadPoolExecutor(cores) as pool:
+    with ThreadPoolExecutor(CORES) as pool:
 
         def start(count: int) -> Iterator[Future[list[tuple[Row, str]]]]:
             return (
@@ -82,7 +80,7 @@ def answer_files(
                 for batch in islice(batches, count)
             )
 
-        waiting = deque(start(2 * cores))
+        waiting = deque(start(2 * CORES))
         try:
             while waiting:
                 yield from waiting.popleft().result()
@@ -145,10 +143,13 @@ def harmless(cell: str) -> str:
 
 def write_row(file: IO[str], cells: Iterable[str | float | None]) -> None:
     """Add one line to a table; file: opened with newline=''."""
-    csv.writer(file).writerow(
+    line = [
         harmless(cell) if isinstance(cell, str) else "" if cell is None else f"{cell:.4f}"
         for cell in cells
-    )
+    ]
+    # Where a spreadsheet splits at semicolons, what follows one in a name would be a cell.
+    split = any(";" in cell for cell in line)
+    csv.writer(file, quoting=csv.QUOTE_ALL if split else csv.QUOTE_MINIMAL).writerow(line)
 
 
 def cells(row: Row) -> list[str | float | None]:

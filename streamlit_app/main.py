@@ -10,6 +10,8 @@ from starlette.formparsers import MultiPartParser
 if (root := str(Path(__file__).parents[1])) not in sys.path:
     sys.path.insert(0, root)
 
+from streamlit_app.visits import begin_visit
+
 # Photos stay in memory: else the server writes those over 1 MB to a file while they arrive.
 MultiPartParser.spool_max_size = 0
 
@@ -24,7 +26,7 @@ st.html(
 )
 # Not in a folder named pages: until this file has run once, Streamlit would take each file in one
 # for a page of its own, and a link to it would open without title and navigation.
-st.navigation(
+page = st.navigation(
     [
         st.Page("views/identify.py", title="Identify", default=True),
         st.Page("views/many.py", title="Many photos"),
@@ -33,4 +35,6 @@ st.navigation(
         st.Page("views/results.py", title="Results"),
     ],
     position="top",
-).run()
+)
+begin_visit(page.url_path)
+page.run()

@@ -25,6 +25,8 @@ SMALLEST_SIDE = 32
 LARGEST_SIDE = 1024  # as large as a page shows it; longer photos are shrunk to this
 MOST_BYTES = 50 * 2**20  # what a page takes, too
 ROOT = Path(__file__).parents[1]
+# Those that the app may keep busy. A container does not say how many of the machine's are its own.
+CORES = int(os.environ.get("PLUMAGE_CORES", 0)) or os.cpu_count() or 1
 READY = b"ready\n"  # what a helper says first
 Said = TypeVar("Said")
 LENGTH = Struct("<Q")  # of a file, before its bytes
@@ -133,7 +135,7 @@ Kind = TypeVar("Kind", bound=Helper)
 class Helpers(Generic[Kind]):
     """A helper for each core, each talking to one thread at a time."""
 
-    def __init__(self, kind: type[Kind], count: int = os.cpu_count() or 1) -> None:
+    def __init__(self, kind: type[Kind], count: int = CORES) -> None:
         self._idle: queue.LifoQueue[Kind] = queue.LifoQueue()
         for _ in range(count):
             self._idle.put(kind())
@@ -215,4 +217,6 @@ def _fault(status: int) -> PhotoError:
     # Negative: the signal; the first two are those of decoding.py's clocks, where there are any.
     if -status in (getattr(signal, "SIGPROF", 0), getattr(signal, "SIGALRM", 0)):
         return PhotoError("This photo takes too long to open: save it anew as JPEG and try again.")
+    if -status == getattr(signal, "SIGKILL", 0):  # by the system
+        return PhotoError("The machine ran short of memory: try this photo again in a moment.")
     return PhotoError("This photo is damaged so that it cannot be opened: save it anew as JPEG.")

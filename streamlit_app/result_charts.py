@@ -11,12 +11,12 @@ from streamlit_app.charts import (
     OTHER,
     SHAPES,
     SMALL,
-    VARIANT_COLOURS,
     finished,
     kind_colours,
     legend_below,
     marks_with_intervals,
     name_axis,
+    name_colours,
     percent_axis,
     share_axis,
     share_tooltips,
@@ -105,7 +105,6 @@ def learning_curves(histories: pd.DataFrame, split: str, measure: str) -> alt.La
     words = {"accuracy": "accuracy", "macro_f1": "macro F1", "loss": "cross-entropy, nats"}
     # One scale for train and val, which stand side by side.
     domain = [0, 1] if share else [0, histories["loss"].max()]
-    colours = [VARIANT_COLOURS.get(name, GREY) for name in names]
     shapes = [SHAPES[place % len(SHAPES)] for place in range(len(names))]
     legend = legend_below(columns=4)
     alone = alt.selection_point(fields=["variant"], bind="legend")
@@ -117,9 +116,7 @@ def learning_curves(histories: pd.DataFrame, split: str, measure: str) -> alt.La
             scale=alt.Scale(domain=domain),
             axis=alt.Axis(format=".0%" if share else ".1f"),
         ),
-        color=alt.Color(
-            "variant:N", scale=alt.Scale(domain=names, range=colours), sort=None, legend=legend
-        ),
+        color=name_colours("variant", names, columns=4),
         opacity=alt.when(alone).then(alt.value(1)).otherwise(alt.value(0.1)),
         tooltip=[
             "variant:N",

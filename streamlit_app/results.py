@@ -44,26 +44,6 @@ def read_reports(folder: Path) -> tuple[dict[str, Any], list[str]]:
     return reports, faults
 
 
-def read_comparison(folder: Path) -> dict[str, Any] | None:
-    """Everything measured on the same photos for all variants; None where it was not yet."""
-    file = folder / "comparison.json"
-    if not file.is_file():
-        return None
-    damaged = ResultsError(
-        "checkpoints/comparison.json is damaged: make it anew with "
-        "`python -m trainer.comparison --data PHOTOS`."
-    )
-    try:
-        comparison = json.loads(file.read_text(encoding="utf-8"))
-        count = len(comparison["species"])
-        shapes = {np.shape(scores["confusion"]) for scores in comparison["variants"].values()}
-    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        raise damaged from error
-    if shapes - {(count, count)} or "pairs" not in comparison:
-        raise damaged
-    return comparison
-
-
 def read_measured(
     folder: Path, name: str, command: str, look_through: Callable[[Any], object]
 ) -> dict[str, Any] | None:
@@ -83,6 +63,19 @@ def read_measured(
             f"checkpoints/{name} is damaged: make it anew with {command}."
         ) from error
     return found
+
+
+def read_comparison(folder: Path) -> dict[str, Any] | None:
+    """Everything measured on the same photos for all variants; None where it was not yet."""
+
+    def look_through(comparison: Any) -> None:
+        count = len(comparison["species"])
+        shapes = {np.shape(scores["confusion"]) for scores in comparison["variants"].values()}
+        if shapes - {(count, count)} or "pairs" not in comparison:
+            raise ValueError
+
+    command = "`python -m trainer.comparison --data PHOTOS`"
+    return read_measured(folder, "comparison.json", command, look_through)
 
 
 def read_histories(folder: Path, variants: Iterable[str]) -> pd.DataFrame:

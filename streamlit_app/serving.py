@@ -1,12 +1,9 @@
 """What pages share: what is kept between reruns and in the address, and how charts are shown."""
 
-import asyncio
 import gc
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from threading import Thread
+from contextlib import contextmanager
 
 import altair as alt
 import pandas as pd
@@ -14,8 +11,6 @@ import streamlit as st
 from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.elements.lib.mutable_tab_container import TabContainer
-from streamlit.runtime import get_instance
-from streamlit.runtime.scriptrunner import add_script_run_ctx, get_script_run_ctx
 
 from streamlit_app.best import best_first
 from streamlit_app.classifier import (
@@ -28,7 +23,7 @@ from streamlit_app.classifier import (
     stamps,
 )
 from streamlit_app.cropping import Box
-from streamlit_app.photos import PhotoError, read_photo, start_decoding
+from streamlit_app.photos import CORES, PhotoError, read_photo, start_decoding
 from streamlit_app.turns import BusyError, Turns
 
 # Widgets rerun the page; what they do not change is kept. `stamp` makes a changed checkpoint count.
@@ -48,7 +43,7 @@ def variants_at(stamp: Stamp) -> tuple[dict[str, Classifier], list[str]]:
 
 # An answer keeps one core busy: on each one at a time, or all would be late. Whoever comes when so
 # many wait would wait for longer than anybody likes.
-TURNS = Turns(at_once=os.cpu_count() or 1, waiting=60)
+TURNS = Turns(at_once=CORES, waiting=60)
 TABLES = Turns(at_once=1, waiting=8)  # of many photos: making one keeps every core busy
 
 
@@ -81,49 +76,6 @@ def if_not_busy(place: DeltaGenerator | None = None) -> Iterator[None]:
         st.stop()
 
 
-def _end_of_visit(session: str) -> None:
-    """Forget a visit for good unless its browser comes back.
-
-    Streamlit keeps it so long for a phone that lost its connection, and then until somebody else
-    leaves, which in a quiet night may be the morning.
-    """
-    with suppress(RuntimeError):  # no server, no loop: as in tests of a page
-        soon = 0.9 * st.get_option("server.disconnectedSessionTTL")
-        asyncio.get_running_loop().call_later(soon, _forget, session)
-
-
-def _forget(session: str) -> None:
-    server = get_instance()
-    if not server.is_active_session(session):
-        server.close_session(session)
-        # Closing only marks what was there to be downloaded, as a ZIP of the photos.
-        server.media_file_mgr.remove_orphaned_files()
-
-
-@st.cache_resource(scope="session", show_spinner=False, on_release=_end_of_visit)
-def _visit(session: str) -> str:
-    return session
-
-
-def kept_for_download(make: Callable[[], bytes], name: str, mime: str) -> Callable[[], bytes]:
-    """The same, for a download button to call when it is pressed, with what it makes kept.
-
-    Streamlit alone would throw the file away as soon as two pages of other visitors have run, even
-    if the browser has not fetched it yet. Here it stays until this visitor's page runs again.
-    """
-    context = get_script_run_ctx()
-
-    def made() -> bytes:
-        data, files = make(), get_instance().media_file_mgr
-        # Streamlit knows by the thread which visit a file is of.
-        keeper = Thread(target=files.add, args=(data, mime, name, name, True))
-        add_script_run_ctx(keeper, context).start()
-        keeper.join()
-        return data
-
-    return made
-
-
 def photo_given(data: bytes | None, place: DeltaGenerator) -> Image.Image | None:
     """The photo in an uploaded file; None without one, or where `place` says what is wrong."""
     if data is None:
@@ -147,8 +99,6 @@ def variants_to_serve() -> tuple[dict[str, Classifier], Stamp]:
 
     What is wrong with the others is said on the page; where none can serve, the page ends there.
     """
-    if context := get_script_run_ctx():
-        _visit(context.session_id)
     stamp = stamps(checkpoints_folder())
     variants, faults = variants_at(stamp)
     for fault in faults:

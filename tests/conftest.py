@@ -17,7 +17,7 @@ from PIL import Image
 from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 
-from streamlit_app import serving
+from streamlit_app import visits
 
 COLOURS = {
     "Red-Bird": (1, 0, 0),
@@ -123,7 +123,7 @@ def files(monkeypatch: pytest.MonkeyPatch) -> MediaFileManager:
     """What a server keeps to be downloaded; a test has no server."""
     files = MediaFileManager(MemoryMediaFileStorage("/media"))
     server = SimpleNamespace(media_file_mgr=files)
-    monkeypatch.setattr(serving, "get_instance", lambda: server)
+    monkeypatch.setattr(visits, "get_instance", lambda: server)
     return files
 
 

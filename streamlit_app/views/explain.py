@@ -105,6 +105,16 @@ def caption(exhibit: Exhibit) -> str:
     return f"{common_name(exhibit.species)}, {said}, {percent(exhibit.probability)}"
 
 
+def captions(shown: dict[str, Exhibit]) -> dict[str, str]:
+    """Each gallery photo in words, numbered where they are another's too: a choice goes by them."""
+    found: dict[str, str] = {}
+    for name, exhibit in shown.items():
+        words = caption(exhibit)
+        earlier = sum(other.partition(" (")[0] == words for other in found.values())
+        found[name] = f"{words} ({earlier + 1})" if earlier else words
+    return found
+
+
 def choose_photo(shown: dict[str, Exhibit]) -> bytes | None:
     """One's own photo, else one of the gallery, by its file's name; None without either."""
     upload = st.file_uploader(
@@ -120,9 +130,12 @@ def choose_photo(shown: dict[str, Exhibit]) -> bytes | None:
         list(shown),
         "gallery",
         None,
-        lambda name: caption(shown[name]),
+        captions(shown).__getitem__,
         "Right, wrong and doubtful answers of this model",
     )
+    if st.session_state.setdefault("exhibit", name) != name:
+        forget_species()
+    st.session_state.exhibit = name
     return shown[name].path.read_bytes() if name else None
 
 

@@ -22,12 +22,13 @@ from streamlit_app.serving import (
     Stamp,
     choose_variant,
     if_not_busy,
-    kept_for_download,
     variants_to_serve,
 )
 from streamlit_app.species import common_name
+from streamlit_app.visits import forget_uploads, kept_for_download
 
-# The server holds the photos in memory, and a ZIP of them once more while it is downloaded.
+# The server holds the photos in memory, and each run of a page a copy of its own, and a ZIP of them
+# while it is downloaded.
 MOST_PHOTOS = 200
 MOST_MEGABYTES = 400
 ROW = 66  # pixels; long text is wrapped in rows of more than 64
@@ -63,33 +64,44 @@ def within_limits(uploads: list[UploadedFile]) -> list[UploadedFile]:
         if size > MOST_MEGABYTES * 2**20:
             break
         taken.append(upload)
-    if len(taken) < len(uploads):
+    forget_uploads(uploads[len(taken) :])
+    refused = st.session_state.get("refused", 0) + len(uploads) - len(taken)
+    st.session_state.refused = refused
+    if refused:
         st.warning(
             f"This page takes {MOST_PHOTOS} photos and {MOST_MEGABYTES} MB at a time, so the "
-            f"first {len(taken)} of your {len(uploads)} are in the table. For a whole folder, "
-            f"please use a shell: `{SHELL}`."
+            f"first {len(taken)} of your {len(taken) + refused} are in the table. For a whole "
+            f"folder, please use a shell: `{SHELL}`."
         )
     return taken
+
+
+def take_anew() -> None:
+    """What was refused of an earlier choice of photos is no matter any more."""
+    st.session_state.refused = 0
 
 
 def name_birds(uploads: list[UploadedFile], variant: str, stamp: Stamp) -> Rows:
     """Each photo's row and thumbnail; photos that were answered before are not asked again."""
     asked = variant, stamp
     before = st.session_state.get("named", {})
-    named = {u.file_id: before[u.file_id, asked] for u in uploads if (u.file_id, asked) in before}
-    new = [upload for upload in uploads if upload.file_id not in named]
+    keys = [(upload.file_id, asked) for upload in uploads]
+    named = {key: before[key] for key in keys if key in before}
+    # Whoever goes away meanwhile and comes back finds what was named by then.
+    st.session_state.named = named
+    new = [upload for upload in uploads if (upload.file_id, asked) not in named]
     place = st.empty()
     files = [(upload.name, upload.getvalue) for upload in new]
     answers = answer_files(variants[variant], files, thumbnails=True)
     if new:
         place.progress(0.0, "Waiting for other visitors' photos")
         with if_not_busy(place), TABLES.one():
+            place.progress(0.0, f"0 of {len(new)} photos")
             for done, (upload, found) in enumerate(zip(new, answers, strict=True), 1):
-                named[upload.file_id] = found
+                named[upload.file_id, asked] = found
                 place.progress(done / len(new), f"{done} of {len(new)} photos")
         place.empty()
-    st.session_state.named = {(file, asked): found for file, found in named.items()}
-    return {upload.file_id: named[upload.file_id] for upload in uploads}
+    return {upload.file_id: named[upload.file_id, asked] for upload in uploads}
 
 
 def choose_rows(rows: Rows, species: list[str]) -> list[str]:
@@ -237,7 +249,11 @@ st.session_state.setdefault("corrections", {})
 left, right = st.columns([4, 3], gap="medium")
 with left:
     uploads = st.file_uploader(
-        "Photos of birds", type=list(SUFFIXES), accept_multiple_files=True, key="photos"
+        "Photos of birds",
+        type=list(SUFFIXES),
+        accept_multiple_files=True,
+        key="photos",
+        on_change=take_anew,
     )
     variant = choose_variant(variants)
 welcome = right.empty()  # gone before the answers come

@@ -215,6 +215,14 @@ def test_any_two_names_stay_two_through_a_table(first: str, second: str) -> None
     assert (names[0] == names[1]) == (first == second)
 
 
+def test_no_part_of_a_name_is_computed_where_a_spreadsheet_splits_at_semicolons() -> None:
+    file = io.StringIO(newline="")
+    write_row(file, ["a;=1+1.jpg", "Red Bird", 0.5])
+    file.seek(0)
+    (cells,) = csv.reader(file, delimiter=";")
+    assert not any(cell.startswith("=") for cell in cells)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems forbid such names")
 def test_names_are_data_whatever_they_hold(tmp_path: Path, classifier: Classifier) -> None:
     names = ["=1+1.jpg", "'=1+1.jpg", "-a.jpg", "a,b.jpg", 'a"b.jpg', "a\rb.jpg", "हुदहुद.jpg"]

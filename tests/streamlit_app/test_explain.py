@@ -122,6 +122,27 @@ def test_a_photo_of_the_gallery_is_explained(app: AppTest) -> None:
 
 
 @pytest.mark.usefixtures("gallery")
+def test_another_photo_of_the_gallery_starts_with_its_own_answer(
+    app: AppTest, checkpoints: Path
+) -> None:
+    folder = checkpoints.parent / "gallery" / "bn"
+    (entry,) = json.loads((folder / "gallery.json").read_text())
+    draw_bird("red").save(folder / "two.png")
+    (folder / "gallery.json").write_text(json.dumps([entry, entry | {"photo": "two.png"}]))
+    run(app)
+    first = "Cyan Bird, taken for Green Bird, 85%"
+    assert app.selectbox(key="gallery").options == [first, f"{first} (2)"]
+    app.selectbox(key="gallery").set_value("one.png")
+    run(app)
+    app.selectbox(key="species").set_value("Blue-Bird")
+    run(app)
+    assert app.query_params["species"] == "Blue-Bird"
+    app.selectbox(key="gallery").set_value("two.png")
+    run(app)
+    assert app.selectbox(key="species").value == "Red-Bird"
+
+
+@pytest.mark.usefixtures("gallery")
 def test_without_a_photo_wrong_answers_of_the_gallery_are_shown_and_one_is_chosen(
     app: AppTest,
 ) -> None:

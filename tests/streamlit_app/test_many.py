@@ -3,7 +3,7 @@ import csv
 import io
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -11,9 +11,13 @@ import pytest
 import streamlit as st
 from PIL import Image
 from streamlit.runtime.media_file_manager import MediaFileManager
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
 
-from streamlit_app.batch import COLUMNS
+from streamlit_app import batch
+from streamlit_app.batch import COLUMNS, File, Row
+from streamlit_app.batch import answer_files as many_answers
 from streamlit_app.classifier import Classifier
 from tests.conftest import SPECIES, colour_checkpoint, draw_bird, encode
 
@@ -193,11 +197,39 @@ def test_another_variant_answers_anew(page: Page, checkpoints: Path) -> None:
     assert (page.table["Sure"] < sure).all()
 
 
-def test_beyond_the_limit_the_first_photos_are_named_and_the_page_says_so(page: Page) -> None:
+def test_beyond_the_limit_the_first_photos_are_named_and_the_others_forgotten(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forgotten: list[str] = []
+    monkeypatch.setattr(
+        MemoryUploadedFileManager, "remove_file", lambda _, visit, file: forgotten.append(file)
+    )
     page.drop({f"{number}.jpg": BIRDS["red.jpg"] for number in range(205)})
     assert len(page.table) == 200
     (warning,) = page.app.warning
     assert "first 200 of your 205" in warning.value
+    assert len(set(forgotten)) == 5
+
+
+def test_what_was_named_before_an_interruption_is_not_asked_again(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, asked = many_answers, []
+
+    def answer(
+        classifier: Classifier, files: list[File], thumbnails: bool
+    ) -> Iterator[tuple[Row, str]]:
+        asked.append(len(files))
+        for found in real(classifier, files, thumbnails):
+            yield found
+            if len(asked) == 1:
+                raise StopException  # as where the browser goes away
+
+    monkeypatch.setattr(batch, "answer_files", answer)
+    page.drop(BIRDS)
+    page.run()
+    assert asked == [3, 2]
+    assert len(page.table) == 3
 
 
 def test_a_name_that_a_spreadsheet_would_compute_is_harmless_in_the_download(page: Page) -> None:

@@ -252,14 +252,20 @@ def test_a_file_that_breaks_the_decoder_gets_a_sentence_and_the_next_a_photo(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="processes are killed by signals")
-def test_a_process_that_is_killed_while_it_decodes_or_waits_is_replaced(decoder: Decoder) -> None:
+@pytest.mark.parametrize(("ended", "advice"), [
+    ("SIGSEGV", "cannot be opened"),
+    ("SIGKILL", "ran short of memory"),
+])  # fmt: skip
+def test_a_process_that_is_killed_while_it_decodes_or_waits_is_replaced(
+    ended: str, advice: str, decoder: Decoder
+) -> None:
     good = encode(draw_bird())
     read_photo(good)
     with ThreadPoolExecutor(1) as pool:
         refused = pool.submit(refusal, b"sleep")
         time.sleep(0.2)
-        os.kill(decoder.start().pid, signal.SIGSEGV)
-        assert "cannot be opened" in refused.result()
+        os.kill(decoder.start().pid, getattr(signal, ended))
+        assert advice in refused.result()
     assert read_photo(good).size == draw_bird().size
     decoder.start().kill()
     decoder.start().wait()

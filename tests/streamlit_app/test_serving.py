@@ -1,18 +1,16 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartParser
-from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.testing.v1 import AppTest
 
 from streamlit_app import serving
 from streamlit_app.classifier import Answer, Classifier, stamps
-from streamlit_app.serving import as_it_is, described, kept_for_download, variants_at
+from streamlit_app.serving import as_it_is, described, variants_at
 from streamlit_app.turns import Turns
 from tests.conftest import colour_checkpoint, draw_bird, encode
 
@@ -71,28 +69,6 @@ def test_where_too_many_wait_a_page_says_so_and_offers_to_try_again(
     app.button(key="again").click().run()
     assert "Red Bird" in app.header[0].value
     assert not app.warning
-
-
-def test_what_is_to_be_downloaded_stays_while_others_come_and_go(
-    files: MediaFileManager, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def pages_of_others_run() -> None:
-        for _ in range(3):
-            files.remove_orphaned_files()
-
-    visit = SimpleNamespace(session_id="visitor")
-    monkeypatch.setattr(serving, "get_script_run_ctx", lambda: visit)
-    button = "birds.zip", "application/zip"
-    make = kept_for_download(lambda: b"birds", *button)
-    pressed = files.add_deferred(make, button[1], "where it stands", button[0])
-    photos = Path(files.execute_deferred(pressed)).stem
-    pages_of_others_run()
-    kept = files.read_file(photos)
-    assert kept is not None
-    assert kept.content == b"birds"
-    files.clear_session_refs("visitor")
-    pages_of_others_run()
-    assert files.read_file(photos) is None
 
 
 def test_a_fault_is_shown_letter_by_letter(checkpoints: Path) -> None:
