@@ -32,8 +32,9 @@ class Study:
         describe: words about a run for further columns of the table.
         watch: what to measure after each epoch of the features (N, C, H, W) float that enter the
             last pooling, of the same val photos each time.
-        without_relatives: whether val photos without a relative in train are scored by themselves,
-            too: on the others a network that knows the training photos by heart looks good.
+        harder: whether val photos without a relative in train are scored by themselves, too, and
+            all of val as shrunk with another filter: a network that knows its training photos by
+            heart, or how they were shrunk, looks good on val alone.
         checkpoints: whether each run ends as a whole checkpoint.
     """
 
@@ -44,7 +45,7 @@ class Study:
     minutes: float = math.inf
     describe: Callable[[Recipe], dict[str, str]] = lambda recipe: {}
     watch: Callable[[NDArray[np.float32]], dict[str, float]] | None = None
-    without_relatives: bool = False
+    harder: bool = False
     checkpoints: bool = False
 
     def all_changes(self, table: pd.DataFrame | None = None) -> Sequence[Change]:
@@ -258,7 +259,7 @@ STUDIES = {
                 {"augmentation": "none"},
             )
         ],
-        without_relatives=True,
+        harder=True,
     ),
     "learning-rate": Study(
         "Which learning rate suits each norm, by val, at 64 px and in 6 epochs?",

@@ -220,6 +220,12 @@ def hardest(checkpoints: Path, count: int = 8) -> str:
     return f"By `{best}`, of {confusion.iloc[0].sum()} test photos each:\n\n{markdown(rows)}"
 
 
+HARDER = {
+    "accuracy_without_relatives": "without a relative in train, %",
+    "accuracy_other_filter": "shrunk with another filter, %",
+}
+
+
 def ablation(study: str, checkpoints: Path) -> str:
     """What each change of the recipe does to val, in `recipe` or another study like it."""
     runs = study_runs(checkpoints, study)
@@ -238,6 +244,11 @@ def ablation(study: str, checkpoints: Path) -> str:
                 "change": ", ".join(changes).replace("_", " ") or "none",
                 "val accuracy, %": f"{row.accuracy:.1%}"[:-1] if ended else "diverged",
                 "val loss": f"{row.loss:.3f}" if ended else "",
+            }
+            | {
+                words: "" if pd.isna(row[column]) else f"{row[column]:.1%}"[:-1]
+                for column, words in HARDER.items()
+                if column in row
             }
         )
     return f"After {runs.epoch.max()} epochs:\n\n{markdown(rows)}"

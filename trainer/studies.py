@@ -26,6 +26,7 @@ import torch
 import tyro
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
+from torch.nn import functional as F
 from tqdm import tqdm
 
 from trainer.checkpoint import CHECKPOINTS, make_checkpoint
@@ -226,16 +227,32 @@ def watcher(
     Raises: TrainingError where it asks for photos without relatives, and none are known.
     """
     pixels = np.asarray(val.pixels[spread(val.labels, WATCHED)])
-    alone = without_relatives(source, val) if study.without_relatives else None
+    harder: dict[str, tuple[NDArray[np.uint8], NDArray[np.int64]]] = {}
+    if study.harder:
+        alone = without_relatives(source, val)
+        harder["without_relatives"] = val.pixels[alone], val.labels[alone]
+        harder["other_filter"] = shrunk_otherwise(source, recipe), val.labels
 
     def measure(network: ResNet) -> dict[str, float]:
         found = study.watch(last_features(network, pixels, recipe.device)) if study.watch else {}
-        if alone is not None:
-            answers = predict(network, val.pixels[alone], recipe).argmax(1).numpy()
-            found["accuracy_without_relatives"] = scores(val.labels[alone], answers)["accuracy"]
+        for name, (photos, labels) in harder.items():
+            answers = predict(network, photos, recipe).argmax(1).numpy()
+            found[f"accuracy_{name}"] = scores(labels, answers)["accuracy"]
         return found
 
     return measure
+
+
+def shrunk_otherwise(source: PhotoFolder, recipe: Recipe) -> NDArray[np.uint8]:
+    """(photos of val, size, size, 3), with the filter of OpenCV's and others' default: bilinear,
+    of which what is finer than a pixel leaves more."""
+    large = loaded(source, "val", recipe.stored_size, Path(recipe.output) / "cache").pixels
+    small = F.interpolate(
+        torch.from_numpy(np.array(large)).permute(0, 3, 1, 2).float(),
+        size=(recipe.image_size, recipe.image_size),
+        mode="bilinear",
+    )
+    return small.round().byte().permute(0, 2, 3, 1).contiguous().numpy()
 
 
 def without_relatives(source: PhotoFolder, val: PhotoSet) -> NDArray[np.bool_]:

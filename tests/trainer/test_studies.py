@@ -177,13 +177,11 @@ def test_features_are_watched_where_the_study_asks(quick, drawn_photos, tmp_path
     assert 0 <= row.percentile_1 <= row.percentile_20 <= row.percentile_80 <= row.percentile_99
 
 
-def test_photos_without_relatives_are_scored_apart_where_the_study_asks(
+def test_harder_photos_are_scored_by_themselves_where_the_study_asks(
     tiny_recipe, drawn_photos, tmp_path, monkeypatch, capsys
 ):
     recipe = replace(tiny_recipe, epochs=1)
-    monkeypatch.setitem(
-        STUDIES, "recipe", Study("?", recipe, [{"seed": 0}], without_relatives=True)
-    )
+    monkeypatch.setitem(STUDIES, "recipe", Study("?", recipe, [{"seed": 0}], harder=True))
     monkeypatch.setattr(studies, "TABLES", tmp_path / "tables")
     monkeypatch.setattr(studies, "CHECKPOINTS", tmp_path)
     command = ["recipe", "--data", str(drawn_photos), "--output", str(tmp_path / "runs")]
@@ -198,6 +196,7 @@ def test_photos_without_relatives_are_scored_apart_where_the_study_asks(
     table = pd.read_csv(tmp_path / "tables" / "recipe.csv")
     row = table[table.split == "val"].iloc[0]
     assert row.accuracy_without_relatives == row.accuracy
+    assert 0 <= row.accuracy_other_filter <= 1
 
 
 def test_every_question_has_an_answer_and_a_section():
