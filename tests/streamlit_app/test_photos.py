@@ -267,8 +267,9 @@ def test_a_process_that_is_killed_while_it_decodes_or_waits_is_replaced(
         os.kill(decoder.start().pid, getattr(signal, ended))
         assert advice in refused.result()
     assert read_photo(good).size == draw_bird().size
-    decoder.start().kill()
-    decoder.start().wait()
+    waiting = decoder.start()
+    waiting.kill()
+    waiting.wait()
     assert read_photo(good).size == draw_bird().size  # no fault of this photo
 
 
