@@ -14,7 +14,7 @@ from trainer.audit.duplicates import Relatives, find_relatives, groups
 from trainer.audit.mislabelled import doubtful_labels, species_probabilities
 from trainer.audit.orientation import Flips, find_flips
 from trainer.audit.quality import Measures, blurred, empty, measure, tiny
-from trainer.audit.shortcuts import Cue, cues, judge
+from trainer.audit.shortcuts import Cue, cues, folds_of, judge
 from trainer.audit.survey import Survey, in_threads
 
 
@@ -124,8 +124,9 @@ def examine(photos: Survey, checkpoints: Path, variant: str) -> Findings:
     )
     relatives = relatives_of(photos, borders)
     grouped = groups(relatives, len(photos))
+    folds = folds_of(photos.labels, grouped)
     judged = in_threads(
-        lambda cue: judge(*cue, photos.labels, grouped, photos.species),
+        lambda cue: judge(*cue, photos.labels, folds, photos.species),
         cues(photos.headers, measures, borders).items(),
     )
     careful, quick = networks(checkpoints, variant, photos.pixels)

@@ -62,29 +62,35 @@ def cues(
     }
 
 
+Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+
+def folds_of(labels: NDArray[np.int64], groups: NDArray[np.int64]) -> list[Fold]:
+    """What to fit to and what to measure on, with no group in both; none where that cannot be."""
+    counts = np.unique(labels, return_counts=True)[1]
+    folds = min(FOLDS, int(counts.min()))
+    if len(counts) < 2 or folds < 2:
+        return []
+    split = StratifiedGroupKFold(folds, shuffle=True, random_state=0).split
+    return list(split(np.zeros(len(labels)), labels, groups))
+
+
 def judge(
     name: str,
     values: NDArray[np.float64],
     labels: NDArray[np.int64],
-    groups: NDArray[np.int64],
+    folds: Sequence[Fold],
     species: Sequence[str],
 ) -> Cue:
-    """How well a cue (photos, dims) tells the species, measured on groups it was not fitted to."""
+    """How well a cue (photos, dims) tells the species, by the folds of `folds_of`."""
     present, labels = np.unique(labels, return_inverse=True)
-    chance, folds = 1 / len(present), min(FOLDS, int(np.bincount(labels).min()))
-    if np.ptp(values, axis=0).max() == 0 or len(present) < 2 or folds < 2:
+    chance = 1 / len(present)
+    if np.ptp(values, axis=0).max() == 0 or not folds:
         return Cue(name, chance, chance, 0.5, False, ())
     tree = DecisionTreeClassifier(
         max_leaf_nodes=64, min_samples_leaf=5, class_weight="balanced", random_state=0
     )
-    probabilities = cross_val_predict(
-        tree,
-        values,
-        labels,
-        groups=groups,
-        cv=StratifiedGroupKFold(folds, shuffle=True, random_state=0),
-        method="predict_proba",
-    )
+    probabilities = cross_val_predict(tree, values, labels, cv=folds, method="predict_proba")
     right = probabilities.argmax(axis=1) == labels
     counts = np.bincount(labels)
     accuracy = float((np.bincount(labels, right) / counts).mean())

@@ -1,6 +1,6 @@
 import numpy as np
 
-from trainer.audit.shortcuts import judge
+from trainer.audit.shortcuts import folds_of, judge
 
 SPECIES = ("A", "B", "C", "D", "E")
 LABELS = np.repeat(np.arange(5), 40)
@@ -10,7 +10,7 @@ GROUPS = np.arange(200)
 def test_a_border_on_one_species_is_a_shortcut_and_names_it():
     rng = np.random.default_rng(0)
     values = np.where(LABELS == 2, rng.random(200) < 0.9, rng.random(200) < 0.02)[:, None] * 0.2
-    cue = judge("border", values, LABELS, GROUPS, SPECIES)
+    cue = judge("border", values, LABELS, folds_of(LABELS, GROUPS), SPECIES)
     assert cue.shortcut
     assert cue.species == ("C",)
     assert cue.accuracy > cue.chance
@@ -19,18 +19,18 @@ def test_a_border_on_one_species_is_a_shortcut_and_names_it():
 def test_noise_is_no_shortcut():
     values = np.random.default_rng(0).normal(size=(200, 3))
     for name in ("size", "mean colour"):
-        cue = judge(name, values, LABELS, GROUPS, SPECIES)
+        cue = judge(name, values, LABELS, folds_of(LABELS, GROUPS), SPECIES)
         assert not cue.shortcut
         assert abs(cue.area - 0.5) < 0.1
 
 
 def test_a_cue_that_is_always_the_same_says_nothing():
-    cue = judge("aspect", np.ones((200, 1)), LABELS, GROUPS, SPECIES)
+    cue = judge("aspect", np.ones((200, 1)), LABELS, folds_of(LABELS, GROUPS), SPECIES)
     assert (cue.accuracy, cue.area, cue.shortcut) == (0.2, 0.5, False)
 
 
 def test_relatives_do_not_tell_of_each_other():
     rng = np.random.default_rng(0)
     values = np.repeat(rng.normal(size=(20, 1)), 10, axis=0)  # ten copies of each photo
-    cue = judge("size", values, LABELS, np.repeat(np.arange(20), 10), SPECIES)
+    cue = judge("size", values, LABELS, folds_of(LABELS, np.repeat(np.arange(20), 10)), SPECIES)
     assert cue.accuracy < 0.6
