@@ -1,6 +1,7 @@
 """What the variants look at on one photo, and whether it matters to them."""
 
 import time
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -108,10 +109,11 @@ def caption(exhibit: Exhibit) -> str:
 def captions(shown: dict[str, Exhibit]) -> dict[str, str]:
     """Each gallery photo in words, numbered where they are another's too: a choice goes by them."""
     found: dict[str, str] = {}
+    times: Counter[str] = Counter()
     for name, exhibit in shown.items():
         words = caption(exhibit)
-        earlier = sum(other.partition(" (")[0] == words for other in found.values())
-        found[name] = f"{words} ({earlier + 1})" if earlier else words
+        times[words] += 1
+        found[name] = f"{words} ({times[words]})" if times[words] > 1 else words
     return found
 
 
