@@ -40,7 +40,8 @@ from trainer.photos import SPLITS, PhotoFolder, PhotoSetError
 from trainer.questions import SHORT, Study
 from trainer.recipe import Recipe
 from trainer.run import TrainingError
-from trainer.studies import finished, run_if_free
+from trainer.studies import run_if_free
+from trainer.study_tables import finished
 
 # Those that are turned in the photos as published.
 SPECIES = (

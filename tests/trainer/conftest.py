@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -5,6 +6,8 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from trainer import study_tables
+from trainer.questions import STUDIES, Study
 from trainer.recipe import Recipe
 
 # Networks this small gain nothing from threads, and lose much where other work keeps cores busy.
@@ -63,3 +66,16 @@ def photo_folder(tmp_path: Path) -> Path:
 def drawn_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three drawn species in ImageFolder layout, to be read only."""
     return draw_photo_folder(tmp_path_factory.mktemp("drawn") / "photos")
+
+
+@pytest.fixture
+def quick(tiny_recipe, monkeypatch, tmp_path):
+    """Put a study of these changes in the place of `depth`, in runs of one epoch."""
+
+    def put(changes, **attributes):
+        study = Study("Deep?", replace(tiny_recipe, epochs=1), changes, **attributes)
+        monkeypatch.setitem(STUDIES, "depth", study)
+        monkeypatch.setattr(study_tables, "TABLES", tmp_path / "tables")
+        return study
+
+    return put

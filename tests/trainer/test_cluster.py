@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
-from trainer import studies
+from trainer import study_tables
 from trainer.questions import STUDIES, Study
 from trainer.run import TrainingError
 from trainer.studies import main, run_study
@@ -38,12 +38,14 @@ def study(tiny_recipe, monkeypatch, tmp_path):
     changes = [BASE | {"seed": 0}, BASE | {"norm": "nn", "learning_rate": 1e20, "seed": 0}]
     study = Study("Deep?", replace(tiny_recipe, epochs=1), changes, then=then, watch=watch)
     monkeypatch.setitem(STUDIES, "depth", study)
-    monkeypatch.setattr(studies, "TABLES", tmp_path / "tables")
+    monkeypatch.setattr(study_tables, "TABLES", tmp_path / "tables")
 
 
 def table_of(data, output, cluster=None):
     run_study("depth", data, output, cluster=cluster)
-    table = pd.read_csv(studies.TABLES / "depth.csv")
+    file = study_tables.TABLES / "depth.csv"
+    table = pd.read_csv(file)
+    file.unlink()  # or the next command would go on from it
     return table.sort_values(["norm", "seed", "split"], ignore_index=True).drop(columns="seconds")
 
 

@@ -1,4 +1,3 @@
-import json
 import math
 from dataclasses import replace
 
@@ -6,10 +5,10 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
-from trainer import studies
-from trainer.photos import PhotoFolder
-from trainer.questions import QUESTIONS, STUDIES, Study, feature_percentiles
-from trainer.studies import MADE_OF, main, run_study, within_time
+from trainer import studies, study_tables, watching
+from trainer.conclusions import ANSWERS
+from trainer.questions import QUESTIONS, STUDIES, Study
+from trainer.studies import MADE_OF, main, run_study
 
 
 @pytest.fixture
@@ -17,7 +16,7 @@ def tiny(tiny_recipe, monkeypatch, tmp_path):
     """A study of two runs of seconds, each a whole checkpoint."""
     study = Study("Which?", tiny_recipe, [{"norm": "bn"}, {"norm": "gn"}], checkpoints=True)
     monkeypatch.setitem(STUDIES, "tiny", study)
-    monkeypatch.setattr(studies, "TABLES", tmp_path / "tables")
+    monkeypatch.setattr(study_tables, "TABLES", tmp_path / "tables")
     return study
 
 
@@ -43,7 +42,7 @@ def test_runs_without_checkpoints_leave_their_history_only(
 ):
     study = Study("?", replace(tiny_recipe, epochs=1), [{}, {"seed": 1}])
     monkeypatch.setitem(STUDIES, "tiny", study)
-    monkeypatch.setattr(studies, "TABLES", tmp_path / "tables")
+    monkeypatch.setattr(study_tables, "TABLES", tmp_path / "tables")
     run_study("tiny", drawn_photos, tmp_path / "runs")
     table = pd.read_csv(tmp_path / "tables" / "tiny.csv")
     assert list(table.seed) == [0, 0, 1, 1]
@@ -62,7 +61,7 @@ def test_a_run_of_other_photos_or_another_recipe_is_not_taken_for_this_one(
     assert main(command) == 0
     before = (tmp_path / "tables" / "depth.csv").read_bytes()
     (photo_folder / "val" / "Red-Ring" / "000.png").unlink()
-    studies.loaded.cache_clear()  # the next command is another process
+    watching.loaded.cache_clear()  # the next command is another process
     assert main(command) == 2
     assert "is of other photos than" in capsys.readouterr().err
     assert (tmp_path / "tables" / "depth.csv").read_bytes() == before
@@ -94,19 +93,6 @@ def test_the_list_of_names_is_that_of_the_commands_choices(capsys):
     assert all(name in told for name in STUDIES)
     with pytest.raises(SystemExit):
         main(["no-such-study"])
-
-
-@pytest.fixture
-def quick(tiny_recipe, monkeypatch, tmp_path):
-    """Put a study of these changes in the place of `depth`, in runs of one epoch."""
-
-    def put(changes, **attributes):
-        study = Study("Deep?", replace(tiny_recipe, epochs=1), changes, **attributes)
-        monkeypatch.setitem(STUDIES, "depth", study)
-        monkeypatch.setattr(studies, "TABLES", tmp_path / "tables")
-        return study
-
-    return put
 
 
 def test_a_run_that_diverges_is_recorded_and_not_tried_again(
@@ -145,59 +131,5 @@ def test_runs_that_follow_from_finished_ones_are_made_in_the_same_command(
     ]
 
 
-def test_when_the_minutes_are_spent_the_last_seeds_are_dropped_and_named(
-    quick, drawn_photos, tmp_path, capsys
-):
-    base = {"norm": "torch-bn", "n": 1, "learning_rate": 0.05}
-    quick([base | {"seed": seed} for seed in range(3)], minutes=1e-9)
-    run_study("depth", drawn_photos, tmp_path / "runs")
-    told = capsys.readouterr().out
-    assert "1 of 3 runs are done" in told
-    assert told.index("seed=1") < told.index("seed=2")
-    facts = json.loads((tmp_path / "tables" / "depth.json").read_text())
-    assert (facts["planned"], facts["done"], facts["in_time"]) == (3, 1, False)
-    assert (facts["species"], facts["val_photos"]) == (3, 24)
-    assert facts["answer"]
-
-
-def test_a_run_must_fit_into_the_minutes_that_all_commands_side_by_side_have(tiny_recipe):
-    study = Study("?", tiny_recipe, [{"seed": 0}], minutes=10)
-    rows = [{"seed": seed, "epoch": 1, "split": "train", "seconds": 399.0} for seed in (0, 1)]
-    # One thread of two: 20 minutes of two commands; 2 x 399 s and another 399 s fit.
-    assert within_time(study, pd.DataFrame(rows))
-    rows += [{"seed": 2, "epoch": 1, "split": "train", "seconds": 4.0}]
-    assert not within_time(study, pd.DataFrame(rows))
-
-
-def test_features_are_watched_where_the_study_asks(quick, drawn_photos, tmp_path):
-    quick([{"norm": "gn", "n": 1, "learning_rate": 0.05, "seed": 0}], watch=feature_percentiles)
-    run_study("depth", drawn_photos, tmp_path / "runs")
-    table = pd.read_csv(tmp_path / "tables" / "depth.csv")
-    row = table[table.split == "val"].iloc[0]
-    assert 0 <= row.percentile_1 <= row.percentile_20 <= row.percentile_80 <= row.percentile_99
-
-
-def test_harder_photos_are_scored_by_themselves_where_the_study_asks(
-    tiny_recipe, drawn_photos, tmp_path, monkeypatch, capsys
-):
-    recipe = replace(tiny_recipe, epochs=1)
-    monkeypatch.setitem(STUDIES, "recipe", Study("?", recipe, [{"seed": 0}], harder=True))
-    monkeypatch.setattr(studies, "TABLES", tmp_path / "tables")
-    monkeypatch.setattr(studies, "CHECKPOINTS", tmp_path)
-    command = ["recipe", "--data", str(drawn_photos), "--output", str(tmp_path / "runs")]
-    assert main(command) == 2
-    assert "python -m trainer.relatives" in capsys.readouterr().err
-    (tmp_path / "relatives.json").write_text('{"without_relative": ["val/no/such.png"]}')
-    assert main(command) == 2
-    assert "is of other photos" in capsys.readouterr().err
-    val = [file.as_posix() for file in PhotoFolder(drawn_photos).files["val"]]
-    (tmp_path / "relatives.json").write_text(json.dumps({"without_relative": val}))
-    assert main(command) == 0
-    table = pd.read_csv(tmp_path / "tables" / "recipe.csv")
-    row = table[table.split == "val"].iloc[0]
-    assert row.accuracy_without_relatives == row.accuracy
-    assert 0 <= row.accuracy_other_filter <= 1
-
-
 def test_every_question_has_an_answer_and_a_section():
-    assert set(studies.ANSWERS) == set(QUESTIONS)
+    assert set(ANSWERS) == set(QUESTIONS)
