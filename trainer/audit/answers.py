@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from trainer.audit.survey import Pixels, in_threads
 
-BATCH = 8  # its layers' maps stay near the core
+BATCH = 8  # photos that the quick network takes at a time: its layers' maps stay near the core
 QUICK = "torch-bn"  # the variant whose graph is the simplest, so the fastest in 8 bits
 CALIBRATING = 128  # photos that show how large numbers get in the network
 
@@ -33,6 +33,7 @@ class Network:
     Attributes:
         species: names in the order of the logits.
         size: of the photos that it takes, in pixels.
+        batch: how many it answers fastest at a time.
         temperature: by which logits are divided before they become probabilities.
     """
 
@@ -44,7 +45,9 @@ class Network:
         self.species: tuple[str, ...] = tuple(json.loads(metadata["species"]))
         self.temperature = float(metadata.get("temperature", 1))
         graph = onnx.utils.Extractor(whole).extract_model(["photos"], ["logits"])
+        self.batch = 1
         if calibrate_with is not None:
+            self.batch = BATCH
             which = np.linspace(0, len(calibrate_with) - 1, CALIBRATING).astype(int)
             graph = _in_8_bits(graph, self._squeezed(calibrate_with, which))
         options = onnxruntime.SessionOptions()
@@ -59,11 +62,11 @@ class Network:
         """(len(which), outputs) for some photos of (N, S, S, 3), or their upside-down copies."""
 
         def batch(start: int) -> NDArray[np.float32]:
-            photos = self._squeezed(pixels, which[start : start + BATCH])
+            photos = self._squeezed(pixels, which[start : start + self.batch])
             way = np.ascontiguousarray(photos[:, ::-1]) if flipped else photos
             return self.session.run(["logits"], {"photos": way})[0]
 
-        parts = in_threads(batch, range(0, len(which), BATCH))
+        parts = in_threads(batch, range(0, len(which), self.batch))
         return np.concatenate([np.zeros((0, len(self.species)), np.float32), *parts])
 
     def columns(self, species: Sequence[str]) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import fft, sparse
+from scipy import sparse
 from sklearn.decomposition import TruncatedSVD
 from torch import Tensor
 
@@ -32,6 +32,8 @@ CELLS = 16  # of the nearest photos drawn, among whose photos neighbours are loo
 LEAST_LIKENESS = 0.4  # correlation of the photos where they overlap
 COPY_LIKENESS = 0.93  # from which on it is the same shot
 WHOLE_LIKENESS = 0.85  # correlation of whole photos without their coarse shading
+
+UPPER = np.triu_indices(8)
 
 Kind = Literal["same file", "copy", "same scene"]
 
@@ -93,8 +95,8 @@ def find_relatives(
     described = describe(pixels, firsts, sizes, borders)
     pairs = candidates(described)
     near = [
-        Relatives(int(firsts[a]), int(firsts[b]), kind)
-        for (a, b), kind in zip(pairs, compare(described, pairs), strict=True)
+        Relatives(min(pair), max(pair), kind)
+        for pair, kind in zip(firsts[pairs].tolist(), compare(described, pairs), strict=True)
         if kind
     ]
     return same + near
@@ -147,16 +149,21 @@ def _colours(photo: NDArray[np.uint8], border: Border | None) -> NDArray[np.floa
 def _layout(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     """How light and dark are spread, whichever way up: a flip changes only signs of a cosine
     transform, a quarter turn swaps its rows and columns besides."""
-    coarse = np.abs(fft.dctn(grey, norm="ortho")[:8, :8])
+    coarse = np.abs(cv2.dct(grey)[:8, :8])
     coarse[0, 0] = 0
-    both = (coarse + coarse.T)[np.triu_indices(8)]
+    both = (coarse + coarse.T)[UPPER]
     return (both / (np.linalg.norm(both) + WHOLE)).astype(np.float32)
 
 
 def candidates(described: Described) -> NDArray[np.int64]:
-    """(pairs, 2) photos that may be relatives: nearest in colours or in layout."""
+    """(pairs, 2) photos that may be relatives: nearest in colours or in layout.
+
+    That of more pairs comes first, so that few are first: of those, mirror images are needed, too.
+    """
     near = [_nearest(described.colours, *COLOURS), _nearest(described.layouts, *LAYOUTS)]
-    return torch.cat(near).sort(dim=1).values.unique(dim=0).numpy()
+    pairs = torch.cat(near).sort(dim=1).values.unique(dim=0)
+    often = pairs.flatten().bincount()[pairs]
+    return torch.where(often[:, :1] < often[:, 1:], pairs.flip(1), pairs).numpy()
 
 
 def _nearest(vectors: NDArray[np.float32], neighbours: int, least: float) -> Tensor:
@@ -199,7 +206,9 @@ def compare(described: Described, pairs: NDArray[np.int64]) -> list[Kind | None]
     needed, numbers = np.unique(pairs[left], return_inverse=True)
     numbers = numbers.reshape(-1, 2)
     greys = [described.greys[index] for index in needed]
-    corners, of_mirrored = find_corners(greys, [described.masks[index] for index in needed])
+    laid_over = np.isin(np.arange(len(needed)), numbers[:, 0])
+    masks = [described.masks[index] for index in needed]
+    corners, of_mirrored = find_corners(greys, masks, laid_over)
 
     for first, way in ((of_mirrored, -1), (corners, 1)):  # as it is has the last word
 

@@ -6,8 +6,9 @@ that are turned by the same angle (weak geometric consistency: Jegou et al. 2008
 looked for in few.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import cv2
@@ -25,6 +26,8 @@ STEPS = 36  # of the full turn, in which turns are counted; three next to each o
 HAMMING = 64  # of 256 bits in which corners that match may differ
 REACH = 4.0  # pixels by which corners that agree may differ
 AT_ONCE = 64  # pairs whose tables stay near the core
+
+SIGNS = 2 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float32) - 1
 
 # The products below are whole numbers up to 256, so bfloat16 holds them too.
 EXACT = torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
@@ -48,23 +51,28 @@ class Corners:
 
 
 def find_corners(
-    greys: Sequence[NDArray[np.uint8]], masks: Sequence[NDArray[np.uint8] | None]
+    greys: Sequence[NDArray[np.uint8]],
+    masks: Sequence[NDArray[np.uint8] | None],
+    mirror: NDArray[np.bool_],
 ) -> tuple[Corners, Corners]:
-    """Corners of grey photos where their masks, if given, are not 0; and of their mirror images."""
+    """Corners of grey photos where their masks, if given, are not 0; and of mirror images.
+
+    mirror: (photos,) whether the mirror image of each is wanted; those of others have no corners.
+    """
     both = [_room(len(greys)) for _ in range(2)]
 
     def one(index: int) -> None:
         orb = cv2.ORB.create(MOST, 1.2, 6, edgeThreshold=12, patchSize=25, fastThreshold=15)
         grey = greys[index]
-        found: Sequence[Any] = orb.detect(grey, masks[index])
-        last = grey.shape[1] - 1
-        mirrored = [
-            cv2.KeyPoint(last - p.pt[0], p.pt[1], p.size, (180 - p.angle) % 360, 0, p.octave)
-            for p in found
-        ]
-        ways = (grey, found), (np.ascontiguousarray(grey[:, ::-1]), mirrored)
-        for corners, (photo, points) in zip(both, ways, strict=True):
-            kept, bits = orb.compute(photo, points)
+        found: list[tuple[Sequence[Any], Any]] = [orb.detectAndCompute(grey, masks[index])]
+        if mirror[index]:
+            last = grey.shape[1] - 1
+            mirrored = [
+                cv2.KeyPoint(last - p.pt[0], p.pt[1], p.size, (180 - p.angle) % 360, 0, p.octave)
+                for p in found[0][0]
+            ]
+            found.append(orb.compute(np.ascontiguousarray(grey[:, ::-1]), mirrored))
+        for corners, (kept, bits) in zip(both, found, strict=False):
             count = corners.counts[index] = len(kept)
             if count:
                 corners.places[index, :count] = cv2.KeyPoint.convert(kept)
@@ -86,14 +94,15 @@ def _room(count: int) -> Corners:
 
 def matches(
     first: Corners, second: Corners, pairs: NDArray[np.int64]
-) -> Iterator[tuple[int, NDArray[np.int64]]]:
+) -> list[tuple[int, NDArray[np.int64]]]:
     """Pairs (P, 2) of photos that may lie over each other: which of the pairs, and (n, 2) corners.
 
     Args:
         first, second: corners of the photos that the pairs' first and second column number.
         pairs: of photos.
     """
-    for start in range(0, len(pairs), AT_ONCE):
+
+    def some(start: int) -> list[tuple[int, NDArray[np.int64]]]:
         a, b = pairs[start : start + AT_ONCE].T
         alike = torch.bmm(_signs(first, a), _signs(second, b).mT)  # 256 less twice the distance
         best, partner = alike.max(dim=2)
@@ -104,14 +113,18 @@ def matches(
         step = (turn * (STEPS / 360)).long().clamp(max=STEPS - 1)
         votes = torch.zeros(len(a), STEPS).scatter_add_(1, step, match.float())
         alike_turned = votes + votes.roll(1, 1) + votes.roll(-1, 1)
+        found = []
         for row in (alike_turned.amax(dim=1) >= LEAST_TURNED).nonzero()[:, 0].tolist():
             own = match[row].nonzero()[:, 0]
-            yield start + row, torch.stack([own, partner[row, own]], dim=1).numpy()
+            found.append((start + row, torch.stack([own, partner[row, own]], dim=1).numpy()))
+        return found
+
+    return list(chain.from_iterable(in_threads(some, range(0, len(pairs), AT_ONCE))))
 
 
 def _signs(corners: Corners, which: NDArray[np.int64]) -> Tensor:
     """(photos, MOST, 256), a descriptor's bits as -1 and 1; 0 where there is no corner."""
-    signs = 2 * np.unpackbits(corners.bits[which], axis=-1).view(np.int8) - 1
+    signs = SIGNS.take(corners.bits[which], axis=0).reshape(len(which), MOST, -1)
     for photo in np.flatnonzero(corners.counts[which] < MOST):
         signs[photo, corners.counts[which[photo]] :] = 0
     return torch.from_numpy(signs).to(EXACT)

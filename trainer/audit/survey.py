@@ -1,11 +1,13 @@
 """A photo set as the audit sees it: what each file is, and every photo squeezed in the cache."""
 
 import hashlib
+import io
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -160,12 +162,12 @@ def read_header(path: Path) -> Header:
     if not data:
         return Header(digest, (0, 0), (), "empty file")
     try:
-        with Image.open(path) as photo:
+        with Image.open(io.BytesIO(data)) as photo:
             width, height = photo.size
             if photo.getexif().get(0x0112) in SIDEWAYS:
                 width, height = height, width
             tables = getattr(photo, "quantization", None) or {}
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return Header(digest, (0, 0), (), "not a photo that can be read")
-    values = tuple(int(value) for key in sorted(tables) for value in tables[key])
+    values = tuple(chain.from_iterable(tables[key] for key in sorted(tables)))
     return Header(digest, (width, height), values, "cut short or damaged")

@@ -12,7 +12,7 @@ def landscape(seed: int) -> np.ndarray:
 
 def places(greys: list[np.ndarray], pairs: list[tuple[int, int]]) -> list[dict[int, np.ndarray]]:
     """Where the first photo of each pair lies in the second: as it is, and its mirror image."""
-    both, result = find_corners(greys, [None] * len(greys)), []
+    both, result = find_corners(greys, [None] * len(greys), np.ones(len(greys), bool)), []
     table = np.array(pairs)
     for first in both:
         found = {}
@@ -49,7 +49,9 @@ def test_a_photo_without_corners_matches_nothing():
 def test_no_corner_lies_where_the_mask_is_0():
     mask = np.zeros((128, 128), np.uint8)
     mask[:, 64:] = 255
-    corners, mirrored = find_corners([landscape(0)], [mask])
+    corners, mirrored = find_corners([landscape(0)] * 2, [mask] * 2, np.array([True, False]))
+    assert corners.counts[0] == corners.counts[1]
+    assert mirrored.counts.tolist() == [corners.counts[0], 0]
     count = corners.counts[0]
     assert 14 < count <= MOST
     assert corners.places[0, :count, 0].min() >= 64
