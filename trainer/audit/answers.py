@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from trainer.audit.survey import Pixels, in_threads
 
-BATCH = 8  # photos that the quick network takes at a time: its layers' maps stay near the core
+BATCH = 4  # photos that the quick network takes at a time: its layers' maps stay near the core
 QUICK = "torch-bn"  # the variant whose graph is the simplest, so the fastest in 8 bits
 CALIBRATING = 128  # photos that show how large numbers get in the network
 
@@ -60,14 +60,21 @@ class Network:
         self, pixels: Photos, which: NDArray[np.int64], flipped: bool = False
     ) -> NDArray[np.float32]:
         """(len(which), outputs) for some photos of (N, S, S, 3), or their upside-down copies."""
-
-        def batch(start: int) -> NDArray[np.float32]:
-            photos = self._squeezed(pixels, which[start : start + self.batch])
-            way = np.ascontiguousarray(photos[:, ::-1]) if flipped else photos
-            return self.session.run(["logits"], {"photos": way})[0]
-
-        parts = in_threads(batch, range(0, len(which), self.batch))
+        parts = in_threads(lambda some: self.answer(pixels, some, flipped), self.batches(which))
         return np.concatenate([np.zeros((0, len(self.species)), np.float32), *parts])
+
+    def batches(self, which: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """The numbers of photos, as many at a time as are answered fastest."""
+        starts = range(0, len(which), self.batch)
+        return [which[start : start + self.batch] for start in starts]
+
+    def answer(
+        self, pixels: Photos, which: NDArray[np.int64], flipped: bool = False
+    ) -> NDArray[np.float32]:
+        """As `logits`, in this thread."""
+        photos = self._squeezed(pixels, which)
+        way = np.ascontiguousarray(photos[:, ::-1]) if flipped else photos
+        return self.session.run(["logits"], {"photos": way})[0]
 
     def columns(self, species: Sequence[str]) -> NDArray[np.int64]:
         """(species,) where each species stands in the logits, -1 where the network knows none."""

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.audit.answers import networks
+from trainer.audit.answers import Network, networks
 from trainer.audit.borders import Border, find_border
 from trainer.audit.duplicates import Relatives, find_relatives, groups
 from trainer.audit.mislabelled import doubtful_labels, species_probabilities
@@ -116,12 +117,32 @@ def relatives_of(photos: Survey, borders: Sequence[Border | None]) -> list[Relat
     return find_relatives(photos.pixels, photos.sizes, borders, digests)
 
 
+def glances(
+    photos: Survey, quick: Network
+) -> tuple[list[Border | None], list[Measures], NDArray[np.float32]]:
+    """The border and the measures of each photo, and the quick network's logits of all.
+
+    In one pass: while one thread's network computes, the other has the interpreter to itself.
+    """
+
+    def look(some: NDArray[np.int64]) -> tuple[list[Border | None], list[Measures], NDArray]:
+        borders = [find_border(photos.pixels[i]) for i in some.tolist()]
+        measures = [
+            measure(photos.pixels[i], photos.sizes[i], border)
+            for i, border in zip(some.tolist(), borders, strict=True)
+        ]
+        return borders, measures, quick.answer(photos.pixels, some)
+
+    borders, measures, logits = zip(
+        *in_threads(look, quick.batches(np.arange(len(photos)))), strict=True
+    )
+    return [*chain(*borders)], [*chain(*measures)], np.concatenate(logits)
+
+
 def examine(photos: Survey, checkpoints: Path, variant: str) -> Findings:
     """Look for every fault, with the checkpoint of that variant."""
-    borders = borders_of(photos)
-    measures = in_threads(
-        lambda i: measure(photos.pixels[i], photos.sizes[i], borders[i]), range(len(photos))
-    )
+    careful, quick = networks(checkpoints, variant, photos.pixels)
+    borders, measures, logits = glances(photos, quick)
     relatives = relatives_of(photos, borders)
     grouped = groups(relatives, len(photos))
     folds = folds_of(photos.labels, grouped)
@@ -129,8 +150,6 @@ def examine(photos: Survey, checkpoints: Path, variant: str) -> Findings:
         lambda cue: judge(*cue, photos.labels, folds, photos.species),
         cues(photos.headers, measures, borders).items(),
     )
-    careful, quick = networks(checkpoints, variant, photos.pixels)
-    logits = quick.logits(photos.pixels, np.arange(len(photos)))
     flipped, turned = find_flips(quick, photos, logits)
     probabilities = species_probabilities(careful, quick, photos, logits)
     none = np.array([], dtype=np.int64)
