@@ -71,7 +71,8 @@ def test_batch_sizes_have_equal_epochs_or_steps_and_scaled_rates_or_not():
         if said["equal"] in ("epochs", "both"):
             assert recipe.epochs == base.epochs
         if said["rate"] in ("scaled", "both"):
-            assert recipe.learning_rate / recipe.batch_size == pytest.approx(0.1 / 32)
+            per_photo = recipe.learning_rate / recipe.batch_size
+            assert per_photo == pytest.approx(base.learning_rate / 32)
         if said["rate"] in ("not scaled", "both"):
             assert recipe.learning_rate == base.learning_rate
     for norm in ("bn", "gn", "in", "bin"):
