@@ -57,7 +57,7 @@ def shortcut(checkpoints: Path) -> str:
             )
     return "\n\n".join(
         [
-            budget(result["recipe"]),
+            f"{budget(result['recipe'])} {turned(result)}",
             *sentences,
             f"Test accuracy, %, on photos of the {count} species and of the others:",
             markdown(accuracies),
@@ -69,6 +69,15 @@ def shortcut(checkpoints: Path) -> str:
             "most in the row:",
             pictures(result),
         ]
+    )
+
+
+def turned(result: Result) -> str:
+    """How many species have corners in the training photos, and on how many of their photos."""
+    least, most = (f"{100 * share:.0f}" for share in result["shares"])
+    return (
+        f"{len(result['bordered'])} species have corners in the copy, on {least}% of the training "
+        f"photos of the first to {most}% of those of the last."
     )
 
 

@@ -24,6 +24,7 @@ def write(folder, lost: float, corners: float) -> None:
     result = {
         "recipe": {"photos_per_species": 300, "image_size": 48, "epochs": 5},
         "bordered": ["A", "B"],
+        "shares": [0.7, 0.97],
         "corner_share": 0.15,
         "pairs": {"none": {"trained": runs, "bordered_less_clean": less}},
     }
