@@ -1,20 +1,23 @@
 """Whether one photo lies in another: corners of the two that match and agree on one place.
 
 Corners and their descriptors are ORB's (Rublee et al. 2011). Two photos' corners match if each is
-the other's nearest; that of all pairs is one product of matrices. Few strangers have many matches
+the other's nearest. Few strangers have many matches
 that are turned by the same angle (weak geometric consistency: Jegou et al. 2008), so the place is
 looked for in few.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain
 from typing import Any
 
 import cv2
 import numpy as np
+import onnxruntime
 import torch
 from numpy.typing import NDArray
+from onnx import TensorProto, helper
 from torch import Tensor
 
 from trainer.audit.survey import in_threads
@@ -27,10 +30,11 @@ HAMMING = 64  # of 256 bits in which corners that match may differ
 REACH = 4.0  # pixels by which corners that agree may differ
 AT_ONCE = 64  # pairs whose tables stay near the core
 
-SIGNS = 2 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float32) - 1
+FAR = 257  # bits in which a corner differs from one that is not there
 
-# The products below are whole numbers up to 256, so bfloat16 holds them too.
-EXACT = torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
+# The bits of each byte, as 0 and 1 and as -1 and 1.
+ONES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
+SIGNS = 2 * ONES.astype(np.int8) - 1
 
 
 @dataclass(frozen=True)
@@ -104,10 +108,10 @@ def matches(
 
     def some(start: int) -> list[tuple[int, NDArray[np.int64]]]:
         a, b = pairs[start : start + AT_ONCE].T
-        alike = torch.bmm(_signs(first, a), _signs(second, b).mT)  # 256 less twice the distance
-        best, partner = alike.max(dim=2)
-        nearest = best == alike.amax(dim=1).gather(1, partner)
-        match = nearest & (best > 256 - 2 * HAMMING)
+        distance = distances(first, second, a, b)
+        least, partner = distance.min(dim=2)
+        nearest = least == distance.amin(dim=1).gather(1, partner)
+        match = nearest & (least < HAMMING)
         start_turn, end_turn = torch.from_numpy(first.turns[a]), torch.from_numpy(second.turns[b])
         turn = (end_turn.gather(1, partner) - start_turn).remainder(360)
         step = (turn * (STEPS / 360)).long().clamp(max=STEPS - 1)
@@ -122,12 +126,48 @@ def matches(
     return list(chain.from_iterable(in_threads(some, range(0, len(pairs), AT_ONCE))))
 
 
-def _signs(corners: Corners, which: NDArray[np.int64]) -> Tensor:
-    """(photos, MOST, 256), a descriptor's bits as -1 and 1; 0 where there is no corner."""
-    signs = SIGNS.take(corners.bits[which], axis=0).reshape(len(which), MOST, -1)
-    for photo in np.flatnonzero(corners.counts[which] < MOST):
-        signs[photo, corners.counts[which[photo]] :] = 0
-    return torch.from_numpy(signs).to(EXACT)
+def distances(
+    first: Corners, second: Corners, a: NDArray[np.int64], b: NDArray[np.int64]
+) -> Tensor:
+    """(pairs, MOST, MOST) int32 bits in which each corner of the first photos `a` differs from each
+    of the second photos `b`; FAR where one of the two is not there."""
+    shape = len(a), MOST, 8 * first.bits.shape[-1]
+    ones = ONES.take(first.bits[a], axis=0).reshape(shape)
+    signs = SIGNS.take(second.bits[b], axis=0).reshape(shape)
+    # For each bit that is set in the first: 1 if it is in the second, too, else -1.
+    (products,) = _products().run(None, {"ones": ones, "signs": signs})
+    its_ones = ONES.sum(axis=1).take(second.bits[b]).sum(axis=2, dtype=np.int32)
+    found = its_ones[:, None] - products
+    for pair in np.flatnonzero(first.counts[a] < MOST):
+        found[pair, first.counts[a[pair]] :] = FAR
+    for pair in np.flatnonzero(second.counts[b] < MOST):
+        found[pair, :, second.counts[b[pair]] :] = FAR
+    return torch.from_numpy(found)
+
+
+@cache
+def _products() -> onnxruntime.InferenceSession:
+    """Matrices (N, MOST, bits) times others, transposed, in 8 bits: twice as fast as in 32."""
+    batch = ["pairs", "corners", "bits"]
+    graph = helper.make_graph(
+        [
+            helper.make_node("Transpose", ["signs"], ["columns"], perm=[0, 2, 1]),
+            helper.make_node("MatMulInteger", ["ones", "columns"], ["products"]),
+        ],
+        "products",
+        [
+            helper.make_tensor_value_info("ones", TensorProto.UINT8, batch),
+            helper.make_tensor_value_info("signs", TensorProto.INT8, batch),
+        ],
+        [helper.make_tensor_value_info("products", TensorProto.INT32, ["pairs", None, None])],
+    )
+    opset = helper.make_opsetid("", 18)
+    model = helper.make_model_gen_version(graph, opset_imports=[opset])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # the threads here have pairs of their own
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
 
 
 def lay_over(start: NDArray[np.float32], end: NDArray[np.float32]) -> NDArray[Any] | None:

@@ -2,10 +2,12 @@
 
 import hashlib
 import io
+import json
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import astuple, dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -17,7 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
-from trainer.photos import PhotoFolder, PhotoSetError
+from trainer.files import replacing
+from trainer.photos import PhotoFolder, PhotoSet, PhotoSetError
 from trainer.recipe import Recipe
 
 Item = TypeVar("Item")
@@ -143,16 +146,29 @@ def survey(root: Path, cache: Path) -> Survey:
             f"{root} holds no photos in folders SPLIT/SPECIES: name a folder with, for example, "
             "train/Hoopoe/1.jpg and test/Hoopoe/2.jpg inside."
         )
-    files, arrays, skipped = [], [], []
+    files, arrays, headers, skipped = [], [], [], []
     for split, found in folder.files.items():
         photos = folder.load(split, Recipe.stored_size, cache)
         unreadable = set(photos.skipped)
-        files += [file for file in found if str(file) not in unreadable]
+        good = [file for file in found if str(file) not in unreadable]
+        headers += headers_of([root / file for file in good], photos)
+        files += good
         skipped += [file for file in found if str(file) in unreadable]
         arrays.append(photos.pixels)
-    headers = in_threads(read_header, (root / file for file in files))
     why = {file: read_header(root / file).fault for file in skipped}
     return Survey(root, files, headers, Pixels(arrays), folder.species, why)
+
+
+def headers_of(files: list[Path], photos: PhotoSet) -> list[Header]:
+    """What files say about themselves; it is kept beside their photos, if there is room."""
+    kept = photos.array.with_suffix(".headers.json")
+    if kept.exists():
+        rows = json.loads(kept.read_text())
+        return [Header(digest, (w, h), tuple(tables), why) for digest, (w, h), tables, why in rows]
+    headers = in_threads(read_header, files)
+    with suppress(OSError), replacing(kept) as temporary:
+        temporary.write_text(json.dumps([*map(astuple, headers)]))
+    return headers
 
 
 def read_header(path: Path) -> Header:

@@ -27,6 +27,18 @@ def test_photos_come_split_after_split_and_a_broken_one_is_named(photo_folder, t
     assert photos.headers[0].size == (40, 40)
 
 
+def test_what_files_say_about_themselves_is_kept_until_one_changes(
+    photo_folder, tmp_path, monkeypatch
+):
+    Image.new("RGB", (30, 20)).save(photo_folder / "val" / "Red-Ring" / "wide.jpg")
+    first = survey(photo_folder, tmp_path / "cache")
+    with monkeypatch.context() as patched:
+        patched.setattr("trainer.audit.survey.read_header", lambda path: pytest.fail("read again"))
+        assert survey(photo_folder, tmp_path / "cache").headers == first.headers
+    Image.new("RGB", (20, 50)).save(photo_folder / "val" / "Red-Ring" / "wide.jpg")
+    assert (20, 50) in survey(photo_folder, tmp_path / "cache").sizes
+
+
 def test_a_folder_without_photos_is_refused_with_advice(tmp_path):
     with pytest.raises(PhotoSetError, match="SPLIT/SPECIES"):
         survey(tmp_path, tmp_path / "cache")
