@@ -163,14 +163,16 @@ def batch_size_answer(table: pd.DataFrame, facts: Facts) -> str:
 
     Tested is one number a seed, its mean change over the four ways to compare.
     """
-    runs = endings(table)
+    runs, both = endings(table), ["bn", "gn"]
     small, base = runs.batch_size.min(), facts["recipe"]["batch_size"]
-    changes = changes_with_size(runs, small)
+    changes = changes_with_size(runs, small).set_index(["norm", "seed"])
+    counts = changes.groupby(level=["norm", "seed"]).change.count()
+    changes = changes.loc[counts[counts == len(WAYS)].index]  # of whole seeds only
+    asked = runs.norm.isin(both) & runs.batch_size.isin([small, base])
+    lost = int((asked & runs.accuracy.isna()).sum())
+    if small == base or not set(both) <= set(changes.index.get_level_values("norm")):
+        return f"{lost} runs of `bn` and `gn` diverged: too few are left." if lost else NOT_ENOUGH
     of_ways = changes.groupby(["norm", "equal", "rate"]).change.mean()
-    seeds = changes.groupby(["norm", "seed"]).change.agg(["mean", "count"])
-    whole = seeds[seeds["count"] == len(WAYS)]["mean"]
-    if small == base or not {"bn", "gn"} <= set(whole.index.get_level_values("norm")):
-        return NOT_ENOUGH
     means = [
         f"equal {equal}, rate {rate} {points(of_ways['bn', equal, rate])} and "
         f"{points(of_ways['gn', equal, rate])}"
@@ -180,6 +182,9 @@ def batch_size_answer(table: pd.DataFrame, facts: Facts) -> str:
         f"from batch {base} to {small} `bn` and `gn` change by so many points: with "
         f"{'; '.join(means)}"
     )
+    if lost:
+        told += f"; seeds of {lost} runs that diverged are left out"
+    whole = changes.groupby(level=["norm", "seed"]).change.mean()
     bn, gn = whole["bn"].tolist(), whole["gn"].tolist()
     if math.isnan(p := welch(bn, gn)):
         return f"{told[0].upper()}{told[1:]}; {UNKNOWN}."

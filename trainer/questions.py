@@ -223,7 +223,7 @@ SMALL = replace(WHOLE, image_size=32, stored_size=64, first_scale=1.0, photos_pe
 # Hundreds of runs fit into the minutes with fewer pixels; so few epochs want a lower rate.
 SMALLEST = replace(SMALL, image_size=24, stored_size=48, epochs=4, learning_rate=0.05)
 MINUTES = 75
-# All seeds fit even where a core computes in float32 only, at 400 photos a second.
+# With SMALLEST all seeds fit even where a core computes in float32 only, at 400 photos a second.
 QUESTIONS = {
     "optimizers": (optimizers, SMALLEST),
     "batch-size": (batch_sizes, SMALLEST),

@@ -75,9 +75,12 @@ def shortcut(checkpoints: Path) -> str:
 def turned(result: Result) -> str:
     """How many species have corners in the training photos, and on how many of their photos."""
     least, most = (f"{100 * share:.0f}" for share in result["shares"])
+    first, *others = (species.replace("-", " ") for species in result["bordered"])
+    if not others:
+        return f"{first} has corners in the copy, on {least}% of its training photos."
     return (
-        f"{len(result['bordered'])} species have corners in the copy, on {least}% of the training "
-        f"photos of the first to {most}% of those of the last."
+        f"{1 + len(others)} species have corners in the copy, from {first} on {least}% of its "
+        f"training photos to {others[-1]} on {most}%."
     )
 
 

@@ -3,12 +3,13 @@
     python -m trainer.studies norms --data PHOTOS
     python -m trainer.studies --list
 
-What is done already is skipped, also where only the table that came with the program tells of it;
-what was interrupted goes on, and several of these commands
-started side by side share the work: on two cores, two of them with OMP_NUM_THREADS=1 each. With
---cluster the runs are spread over the machines of a Ray cluster (trainer/cluster.py). The answer is
-one tidy table, checkpoints/studies/NAME.csv, in whose last row of a run that diverged the loss is
-missing; beside it NAME.json says what all runs have in common and what they show.
+What is done already is skipped, also where only the table that came with the program tells of it
+(but for `norms`, whose runs are whole checkpoints); what was interrupted goes on, and several of
+these commands started side by side share the work: on two cores, two of them with
+OMP_NUM_THREADS=1 each. With --cluster the runs are spread over the machines of a Ray cluster
+(trainer/cluster.py). The answer is one tidy table, checkpoints/studies/NAME.csv, in whose last row
+of a run that diverged the loss is missing; beside it NAME.json says what all runs have in common,
+and what they show.
 """
 
 import json
@@ -34,6 +35,7 @@ from trainer.questions import FULL_SIZE, STUDIES, Study
 from trainer.recipe import Recipe
 from trainer.run import DivergedError, TrainingError, check_same, open_run, remove_state
 from trainer.study_tables import (
+    MADE_OF,
     finished,
     finished_runs,
     record_divergence,
@@ -44,8 +46,6 @@ from trainer.study_tables import (
 )
 from trainer.training import train
 from trainer.watching import loaded, watcher
-
-MADE_OF = "made-of.json"  # beside a run's history
 
 # Makes one or more of the runs in these folders by their recipes; False where none is left.
 Make = Callable[[Study, Mapping[Path, Recipe], PhotoFolder], bool]
@@ -102,9 +102,9 @@ def run_study(
     source = PhotoFolder(data)
     source.check()
     photos = fingerprints(study.budget, source, output / "cache")
-    take_over(name, study, home, photos)
     for run, recipe in study.recipes(finished_runs(study, home)).items():
         check_made_of(home / run, replace(recipe, data=str(data), output=str(output)), source)
+    take_over(name, study, home, photos)
     with maker(cluster) as make, tqdm(desc=name, unit=" runs", position=1) as bar:
         while True:
             table = finished_runs(study, home)

@@ -1,14 +1,17 @@
 """Studies on disk: the histories of their runs, and the table that is made of them."""
 
+import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from trainer.checkpoint import CHECKPOINTS
 from trainer.conclusions import ANSWERS, settings
@@ -19,6 +22,7 @@ from trainer.recipe import Recipe
 from trainer.run import has_state, remove_state
 
 TABLES = CHECKPOINTS / "studies"
+MADE_OF = "made-of.json"  # beside a run's history
 CORES = 2  # that a study's minutes are of
 
 
@@ -83,22 +87,42 @@ def take_over(name: str, study: Study, home: Path, photos: Mapping[str, str]) ->
     table, facts = TABLES / f"{name}.csv", TABLES / f"{name}.json"
     if study.checkpoints or not (table.exists() and facts.exists()):
         return
-    kept = json.loads(facts.read_text())
-    if kept.get("photos") != photos or study.budget.differences(kept["recipe"]):
-        return
-    rows = pd.read_csv(table)
-    words = settings(rows)
-    histories = {
-        as_written(values): run[[c for c in rows if c not in words]].dropna(axis=1, how="all")
-        for values, run in rows.groupby(words, sort=False, dropna=False)
-    }
-    for run, recipe in study.recipes(rows).items():
-        history = histories.get(as_written(named(study, recipe).values()))
-        if history is None or has_state(home / run) or finished(home / run):
-            continue
-        (home / run).mkdir(parents=True, exist_ok=True)
-        with replacing(home / run / "history.csv") as temporary:
-            history.to_csv(temporary, index=False, float_format="%.6g")
+    home.mkdir(parents=True, exist_ok=True)
+    with FileLock(home / ".table.lock"):
+        kept, written = json.loads(facts.read_text()), table.read_bytes()
+        same_recipe = not study.budget.differences(kept["recipe"])
+        whole = kept.get("table") == hashlib.sha256(written).hexdigest()
+        if not (whole and same_recipe and kept.get("photos") == photos):
+            return
+        rows = pd.read_csv(BytesIO(written))
+        words = settings(rows)
+        if words != list(named(study, study.budget)):
+            return
+        histories = {
+            as_written(values): run.drop(columns=words)
+            for values, run in rows.groupby(words, sort=False, dropna=False)
+        }
+        count = 0
+        for run, recipe in study.recipes(rows).items():
+            history = histories.get(as_written(named(study, recipe).values()))
+            if history is not None and lay_down(home / run, history, recipe, photos):
+                count += 1
+    if count:
+        print(f"{count} runs are those of {table}; without that file they are made anew.")
+
+
+def lay_down(
+    folder: Path, history: pd.DataFrame, recipe: Recipe, photos: Mapping[str, str]
+) -> bool:
+    """Make a folder that of a finished run; False where one is there or under way."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with suppress(Timeout), FileLock(folder / ".lock", blocking=False):
+        if not has_state(folder) and not finished(folder):
+            write_json(folder / MADE_OF, {"recipe": recipe.as_dict(), "photos": dict(photos)})
+            with replacing(folder / "history.csv") as temporary:
+                history.to_csv(temporary, index=False, float_format="%.6g")
+            return True
+    return False
 
 
 def as_written(values: Iterable[Any]) -> tuple[str, ...]:
@@ -131,12 +155,14 @@ def write_table(
         table = finished_runs(study, home)
         if table.empty:
             return
-        with replacing(TABLES / f"{name}.csv") as temporary:
-            table.to_csv(temporary, index=False, float_format="%.6g")
+        written = table.to_csv(index=False, float_format="%.6g").encode()
+        facts = known(study, table, source, photos)
         if name in ANSWERS:
-            facts = known(study, table, source, photos)
             facts["answer"] = ANSWERS[name](table, facts)
-            write_json(TABLES / f"{name}.json", facts)
+        with replacing(TABLES / f"{name}.csv") as temporary:
+            temporary.write_bytes(written)
+        # Whose table this is: if the two do not match, the command was stopped between them.
+        write_json(TABLES / f"{name}.json", facts | {"table": hashlib.sha256(written).hexdigest()})
 
 
 def known(

@@ -110,6 +110,18 @@ def test_small_batches_are_judged_by_the_change_from_32_and_its_spread(changes, 
     assert verdict in ANSWERS["batch-size"](batch_runs(0.5, changes), FACTS)
 
 
+def test_seeds_with_a_diverged_run_are_left_out_of_small_batches_and_that_is_said():
+    changes = {"bn": [-0.2, -0.21, -0.19], "gn": [0.0, 0.01, -0.01]}
+    table = batch_runs(0.5, changes)
+    lost = (table.norm == "bn") & (table.seed == 0) & (table.batch_size == 8)
+    table.loc[lost & (table.equal == "steps") & (table.rate == "scaled"), "loss"] = math.nan
+    told = ANSWERS["batch-size"](table, FACTS)
+    assert "equal epochs, rate scaled -20.0 and +0.0" in told
+    assert "seeds of 1 runs that diverged are left out" in told
+    table.loc[table.norm == "bn", "loss"] = math.nan
+    assert "diverged: too few are left" in ANSWERS["batch-size"](table, FACTS)
+
+
 def test_seeds_are_compared_with_themselves():
     # The seeds differ by far more than batches do.
     changes = {"bn": [-0.05, -0.051, -0.052], "gn": [0.0, 0.001, -0.001]}

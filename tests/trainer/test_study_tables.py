@@ -1,11 +1,14 @@
 import json
 
 import pandas as pd
+import pytest
+from filelock import FileLock
 
 from trainer import studies, watching
 from trainer.questions import Study
+from trainer.run import TrainingError
 from trainer.studies import run_study
-from trainer.study_tables import within_time
+from trainer.study_tables import lay_down, within_time
 
 
 def test_a_clone_goes_on_from_the_table_that_it_came_with(
@@ -28,9 +31,32 @@ def test_a_clone_goes_on_from_the_table_that_it_came_with(
 
     (photo_folder / "val" / "Red-Ring" / "000.png").unlink()
     watching.loaded.cache_clear()  # the next command is another process
+    with pytest.raises(TrainingError, match="is of other photos than"):
+        run_study("depth", photo_folder, tmp_path / "elsewhere")
     made.clear()
     run_study("depth", photo_folder, tmp_path / "of other photos")
     assert len(made) == 3
+
+
+def test_a_table_whose_facts_are_of_another_one_is_not_gone_on_from(
+    quick, drawn_photos, tmp_path, capsys
+):
+    quick([{"norm": "nn", "n": 1, "learning_rate": 0.01, "seed": 0}])
+    run_study("depth", drawn_photos, tmp_path / "runs")
+    table = tmp_path / "tables" / "depth.csv"
+    table.write_text(table.read_text() + "\n")  # as of a command stopped before its facts
+    run_study("depth", drawn_photos, tmp_path / "elsewhere")
+    assert "are those of" not in capsys.readouterr().out
+
+
+def test_a_run_that_another_command_is_at_is_not_laid_down(tiny_recipe, tmp_path):
+    history = pd.DataFrame([{"epoch": 1, "split": "train", "loss": 1.0}])
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with FileLock(folder / ".lock"):
+        assert not lay_down(folder, history, tiny_recipe, {})
+    assert lay_down(folder, history, tiny_recipe, {})
+    assert not lay_down(folder, history, tiny_recipe, {})
 
 
 def test_when_the_minutes_are_spent_the_last_seeds_are_dropped_and_named(

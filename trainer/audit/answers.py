@@ -33,7 +33,7 @@ class Network:
     Attributes:
         species: names in the order of the logits.
         size: of the photos that it takes, in pixels.
-        batch: how many it answers fastest at a time.
+        batch: how many it is asked about at a time.
         temperature: by which logits are divided before they become probabilities.
     """
 

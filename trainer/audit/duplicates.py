@@ -95,8 +95,8 @@ def find_relatives(
     described = describe(pixels, firsts, sizes, borders)
     pairs = candidates(described)
     near = [
-        Relatives(min(pair), max(pair), kind)
-        for pair, kind in zip(firsts[pairs].tolist(), compare(described, pairs), strict=True)
+        Relatives(int(firsts[a]), int(firsts[b]), kind)
+        for (a, b), kind in zip(pairs, compare(described, pairs), strict=True)
         if kind
     ]
     return same + near
@@ -156,14 +156,9 @@ def _layout(grey: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def candidates(described: Described) -> NDArray[np.int64]:
-    """(pairs, 2) photos that may be relatives: nearest in colours or in layout.
-
-    That of more pairs comes first, so that few are first: of those, mirror images are needed, too.
-    """
+    """(pairs, 2) photos that may be relatives: nearest in colours or in layout."""
     near = [_nearest(described.colours, *COLOURS), _nearest(described.layouts, *LAYOUTS)]
-    pairs = torch.cat(near).sort(dim=1).values.unique(dim=0)
-    often = pairs.flatten().bincount()[pairs]
-    return torch.where(often[:, :1] < often[:, 1:], pairs.flip(1), pairs).numpy()
+    return torch.cat(near).sort(dim=1).values.unique(dim=0).numpy()
 
 
 def _nearest(vectors: NDArray[np.float32], neighbours: int, least: float) -> Tensor:

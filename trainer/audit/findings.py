@@ -1,4 +1,4 @@
-"""Everything the audit finds out about a photo set, in one pass over its photos."""
+"""Everything the audit finds out about a photo set."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,9 +1,8 @@
 """Whether one photo lies in another: corners of the two that match and agree on one place.
 
 Corners and their descriptors are ORB's (Rublee et al. 2011). Two photos' corners match if each is
-the other's nearest. Few strangers have many matches
-that are turned by the same angle (weak geometric consistency: Jegou et al. 2008), so the place is
-looked for in few.
+the other's nearest. Few strangers have many matches that are turned by the same angle (weak
+geometric consistency: Jegou et al. 2008), so the place is looked for in few.
 """
 
 from collections.abc import Sequence
@@ -39,7 +38,7 @@ SIGNS = 2 * ONES.astype(np.int8) - 1
 
 @dataclass(frozen=True)
 class Corners:
-    """Corners of N photos; those that a photo lacks have no length, so they match nothing.
+    """Corners of N photos, the first `counts` of the MOST that there is room for.
 
     Attributes:
         places: (N, MOST, 2) float32, in pixels.
@@ -76,12 +75,13 @@ def find_corners(
                 for p in found[0][0]
             ]
             found.append(orb.compute(np.ascontiguousarray(grey[:, ::-1]), mirrored))
-        for corners, (kept, bits) in zip(both, found, strict=False):
+        for corners, (points, bits) in zip(both, found, strict=False):
+            kept = points[:MOST]  # there are more where several are as good as the last
             count = corners.counts[index] = len(kept)
             if count:
                 corners.places[index, :count] = cv2.KeyPoint.convert(kept)
                 corners.turns[index, :count] = [point.angle for point in kept]
-                corners.bits[index, :count] = bits
+                corners.bits[index, :count] = bits[:count]
 
     in_threads(one, range(len(greys)))
     return both[0], both[1]

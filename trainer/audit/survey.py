@@ -162,9 +162,11 @@ def survey(root: Path, cache: Path) -> Survey:
 def headers_of(files: list[Path], photos: PhotoSet) -> list[Header]:
     """What files say about themselves; it is kept beside their photos, if there is room."""
     kept = photos.array.with_suffix(".headers.json")
-    if kept.exists():
+    with suppress(OSError, ValueError):  # not there, or cut short
         rows = json.loads(kept.read_text())
-        return [Header(digest, (w, h), tuple(tables), why) for digest, (w, h), tables, why in rows]
+        found = [Header(digest, (w, h), tuple(t), why) for digest, (w, h), t, why in rows]
+        if len(found) == len(files):
+            return found
     headers = in_threads(read_header, files)
     with suppress(OSError), replacing(kept) as temporary:
         temporary.write_text(json.dumps([*map(astuple, headers)]))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainer.audit.keypoints import MOST, find_corners, lay_over, matches
+from trainer.audit.keypoints import FAR, MOST, Corners, distances, find_corners, lay_over, matches
 
 
 def landscape(seed: int) -> np.ndarray:
@@ -44,6 +44,33 @@ def test_a_mirror_image_is_found_whichever_way_it_is_turned(turns):
 def test_a_photo_without_corners_matches_nothing():
     blank = np.full((128, 128), 90, np.uint8)
     assert places([blank, landscape(0)], [(0, 1), (1, 0), (0, 0)]) == [{}, {}]
+
+
+def test_a_photo_with_more_corners_alike_than_there_is_room_for_keeps_some():
+    tile = np.random.default_rng(0).integers(0, 256, (16, 16), dtype=np.uint8)
+    corners, _ = find_corners([np.tile(tile, (6, 8))], [None], np.array([True]))
+    assert corners.counts[0] == MOST
+
+
+def test_distances_are_counted_in_bits_and_lacking_corners_are_far():
+    rng = np.random.default_rng(0)
+
+    def drawn(counts: list[int]) -> Corners:
+        bits = rng.integers(0, 256, (len(counts), MOST, 32), dtype=np.uint8)
+        for photo, count in zip(bits, counts, strict=True):
+            photo[count:] = 0
+        room = np.zeros((len(counts), MOST, 2), np.float32)
+        return Corners(room, room[..., 0], bits, np.array(counts))
+
+    first, second = drawn([MOST, 3, 0]), drawn([40, MOST])
+    a, b = np.array([0, 1, 2, 0]), np.array([0, 1, 1, 1])
+    found = distances(first, second, a, b).numpy()
+    for pair, (one, other) in enumerate(zip(a, b, strict=True)):
+        differ = first.bits[one][:, None] ^ second.bits[other][None]
+        expected = np.unpackbits(differ, axis=2).sum(axis=2, dtype=int)
+        expected[first.counts[one] :] = FAR
+        expected[:, second.counts[other] :] = FAR
+        np.testing.assert_array_equal(found[pair], expected)
 
 
 def test_no_corner_lies_where_the_mask_is_0():

@@ -35,6 +35,9 @@ def test_what_files_say_about_themselves_is_kept_until_one_changes(
     with monkeypatch.context() as patched:
         patched.setattr("trainer.audit.survey.read_header", lambda path: pytest.fail("read again"))
         assert survey(photo_folder, tmp_path / "cache").headers == first.headers
+    for kept in (tmp_path / "cache").rglob("*.headers.json"):
+        kept.write_text(kept.read_text()[:-9])  # cut short
+    assert survey(photo_folder, tmp_path / "cache").headers == first.headers
     Image.new("RGB", (20, 50)).save(photo_folder / "val" / "Red-Ring" / "wide.jpg")
     assert (20, 50) in survey(photo_folder, tmp_path / "cache").sizes
 
