@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from trainer.audit.survey import Pixels, in_threads
 
-BATCH = 4  # photos that the quick network takes at a time: its layers' maps stay near the core
+BATCH = 4  # photos at a time: the layers' maps stay near the core
 QUICK = "torch-bn"  # the variant whose graph is the simplest, so the fastest in 8 bits
 CALIBRATING = 128  # photos that show how large numbers get in the network
 
@@ -33,7 +33,6 @@ class Network:
     Attributes:
         species: names in the order of the logits.
         size: of the photos that it takes, in pixels.
-        batch: how many it is asked about at a time.
         temperature: by which logits are divided before they become probabilities.
     """
 
@@ -45,9 +44,7 @@ class Network:
         self.species: tuple[str, ...] = tuple(json.loads(metadata["species"]))
         self.temperature = float(metadata.get("temperature", 1))
         graph = onnx.utils.Extractor(whole).extract_model(["photos"], ["logits"])
-        self.batch = 1
         if calibrate_with is not None:
-            self.batch = BATCH
             which = np.linspace(0, len(calibrate_with) - 1, CALIBRATING).astype(int)
             graph = _in_8_bits(graph, self._squeezed(calibrate_with, which))
         options = onnxruntime.SessionOptions()
@@ -64,9 +61,8 @@ class Network:
         return np.concatenate([np.zeros((0, len(self.species)), np.float32), *parts])
 
     def batches(self, which: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        """The numbers of photos, as many at a time as are answered fastest."""
-        starts = range(0, len(which), self.batch)
-        return [which[start : start + self.batch] for start in starts]
+        """The numbers of photos, a few at a time."""
+        return [which[start : start + BATCH] for start in range(0, len(which), BATCH)]
 
     def answer(
         self, pixels: Photos, which: NDArray[np.int64], flipped: bool = False
