@@ -234,21 +234,22 @@ def depth_answer(table: pd.DataFrame, facts: Facts) -> str:
     without = runs[runs.norm == "nn"]
     if without.empty:
         return NOT_ENOUGH
-    trains = without.accuracy.map(lambda accuracy: learned(accuracy, facts)).groupby(without.n)
-    stopped = [n for n, share in trains.mean().items() if share == 0]
+    trains = without.accuracy.map(lambda accuracy: learned(accuracy, facts))
+    of_depth = {n: trains[without.n == n] for n in sorted(without.n.unique())}
+    stopped = [n for n, some in of_depth.items() if not some.any()]
     if stopped:
-        n = min(stopped)
+        n = stopped[0]
         others = runs[(runs.norm != "nn") & (runs.n == n) & runs.accuracy.notna()]
         reach = f", where the others reach up to {percent(others.accuracy.max())}"
         return (
             f"Without a norm training stops at n = {n} ({6 * n + 2} layers): none of its "
-            f"{trains.count()[n]} runs there is better than guessing{reach if len(others) else ''}."
+            f"{len(of_depth[n])} runs there is better than guessing{reach if len(others) else ''}."
         )
-    deepest = without.n.max()
-    failed = int((~trains.get_group(deepest)).sum())
+    deepest = max(of_depth)
+    failed = int((~of_depth[deepest]).sum())
     words = (
         f"Without a norm networks of up to n = {deepest} ({6 * deepest + 2} layers) still train"
-        + (f", though {failed} of {trains.count()[deepest]} runs there fail" if failed else "")
+        + (f", though {failed} of {len(of_depth[deepest])} runs there fail" if failed else "")
     )
     cells = cells_of(runs[runs.n == deepest], ["norm", "peak_learning_rate"])
     nn = {cell: values for cell, values in cells.items() if cell[0] == "nn"}

@@ -151,6 +151,11 @@ def test_training_stops_at_the_first_depth_where_no_run_learns():
     assert "the others reach up to 60.0%" in told
 
 
+def test_a_first_run_without_a_norm_is_told_of():
+    told = ANSWERS["depth"](depth_runs({("bn", 1): [0.3], ("nn", 1): [0.2]}), FACTS)
+    assert "up to n = 1 (8 layers) still train: there they reach 20.0%, and `bn` 30.0%" in told
+
+
 def test_where_training_never_stops_the_deepest_networks_are_compared():
     cells = {("nn", 1): [0.3, 0.3], ("nn", 5): [0.2, 0.21], ("bn", 5): [0.5, 0.51]}
     told = ANSWERS["depth"](depth_runs(cells), FACTS)
