@@ -22,6 +22,7 @@ from trainer.audit.survey import Pixels, in_threads
 
 BATCH = 4  # photos at a time: the layers' maps stay near the core
 QUICK = "torch-bn"  # the variant whose graph is the simplest, so the fastest in 8 bits
+QUICK_SCALE = 3 / 4  # of its photos' side: less sure of itself, it misses no doubtful label
 CALIBRATING = 128  # photos that show how large numbers get in the network
 
 Photos = Pixels | NDArray[np.uint8]
@@ -37,7 +38,7 @@ class Network:
     """
 
     def __init__(self, model: Path, calibrate_with: Photos | None = None) -> None:
-        """Read a model.onnx; given photos, compute in whole numbers of 8 bits, twice as fast."""
+        """Read a model.onnx; given photos, be quick: in whole numbers of 8 bits, on small photos."""
         whole = onnx.load(model)
         metadata = {entry.key: entry.value for entry in whole.metadata_props}
         self.size = int(metadata["image_size"])
@@ -45,6 +46,10 @@ class Network:
         self.temperature = float(metadata.get("temperature", 1))
         graph = onnx.utils.Extractor(whole).extract_model(["photos"], ["logits"])
         if calibrate_with is not None:
+            self.size = round(self.size * QUICK_SCALE)
+            for side in graph.graph.input[0].type.tensor_type.shape.dim[1:3]:
+                side.dim_value = self.size
+            del graph.graph.value_info[:]  # shapes of before
             which = np.linspace(0, len(calibrate_with) - 1, CALIBRATING).astype(int)
             graph = _in_8_bits(graph, self._squeezed(calibrate_with, which))
         options = onnxruntime.SessionOptions()
