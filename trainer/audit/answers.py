@@ -38,7 +38,7 @@ class Network:
     """
 
     def __init__(self, model: Path, calibrate_with: Photos | None = None) -> None:
-        """Read a model.onnx; given photos, be quick: in whole numbers of 8 bits, on small photos."""
+        """Read a model.onnx; given photos, be quick: small photos, whole numbers of 8 bits."""
         whole = onnx.load(model)
         metadata = {entry.key: entry.value for entry in whole.metadata_props}
         self.size = int(metadata["image_size"])
