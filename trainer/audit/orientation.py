@@ -13,7 +13,7 @@ from trainer.training import spread
 LOOKED_AT = 150  # photos of a species that are turned over to see whether it is flipped
 USUAL = 0.15  # share of upright photos that a network likes better upside down, at most
 LEAST = 0.3  # share from which on a species is named
-ROUNDING = 0.01  # in a logit: what does not care which way is up differs by less
+MARGIN = 0.5  # in a logit: less says nothing of which way is up
 SURE = 0.01  # probability of such a share among upright photos
 
 
@@ -74,7 +74,7 @@ def upside_down(
     known, column = own >= 0, np.maximum(own, 0)
     as_is = np.where(known, upright[row, column], upright.max(axis=1))
     turned = np.where(known, flipped[row, column], flipped.max(axis=1))
-    return turned > as_is + ROUNDING
+    return turned > as_is + MARGIN
 
 
 def flips(
