@@ -9,7 +9,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
@@ -49,7 +49,8 @@ def welch(a: Sequence[float], b: Sequence[float]) -> float:
         return math.nan
     if np.ptp(a) == np.ptp(b) == 0:
         return float(fmean(a) == fmean(b))
-    return float(stats.ttest_ind(a, b, equal_var=False).pvalue)
+    both = [number for runs in (a, b) for number in (fmean(runs), stdev(runs), len(runs))]
+    return float(stats.ttest_ind_from_stats(*both, equal_var=False).pvalue)
 
 
 def holm(pairs: Mapping[Any, tuple[Sequence[float], Sequence[float]]]) -> dict[Any, float]:
@@ -229,21 +230,24 @@ def learned(accuracy: float, facts: Facts) -> bool:
 
 
 def depth_answer(table: pd.DataFrame, facts: Facts) -> str:
-    """The depth at which networks without a norm do not train any more."""
+    """The depth from which on most networks without a norm learn nothing, whatever the rate."""
     runs = endings(table)
     without = runs[runs.norm == "nn"]
     if without.empty:
         return NOT_ENOUGH
     trains = without.accuracy.map(lambda accuracy: learned(accuracy, facts))
     of_depth = {n: trains[without.n == n] for n in sorted(without.n.unique())}
-    stopped = [n for n, some in of_depth.items() if not some.any()]
+    most = trains.groupby([without.n, without.peak_learning_rate]).mean() > 0.5
+    stopped = [n for n in of_depth if not most[n].any()]
     if stopped:
         n = stopped[0]
         others = runs[(runs.norm != "nn") & (runs.n == n) & runs.accuracy.notna()]
         reach = f", where the others reach up to {percent(others.accuracy.max())}"
+        found = f"{of_depth[n].sum() or 'none'} of its {len(of_depth[n])} runs there"
         return (
-            f"Without a norm training stops at n = {n} ({6 * n + 2} layers): none of its "
-            f"{len(of_depth[n])} runs there is better than guessing{reach if len(others) else ''}."
+            f"Without a norm training stops at n = {n} ({6 * n + 2} layers): {found} "
+            f"{'is' if of_depth[n].sum() < 2 else 'are'} better than guessing"
+            f"{reach if len(others) else ''}."
         )
     deepest = max(of_depth)
     failed = int((~of_depth[deepest]).sum())

@@ -151,6 +151,12 @@ def test_training_stops_at_the_first_depth_where_no_run_learns():
     assert "the others reach up to 60.0%" in told
 
 
+def test_a_single_run_that_learns_is_no_depth_that_trains():
+    cells = {("nn", 3): [0.2, 0.3], ("nn", 5): [0.04, 0.08, 0.04], ("bn", 5): [0.5]}
+    told = ANSWERS["depth"](depth_runs(cells), FACTS)
+    assert "stops at n = 5 (32 layers): 1 of its 3 runs there is better than guessing" in told
+
+
 def test_a_first_run_without_a_norm_is_told_of():
     told = ANSWERS["depth"](depth_runs({("bn", 1): [0.3], ("nn", 1): [0.2]}), FACTS)
     assert "up to n = 1 (8 layers) still train: there they reach 20.0%, and `bn` 30.0%" in told
