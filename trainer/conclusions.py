@@ -111,20 +111,22 @@ def optimizers_answer(table: pd.DataFrame, facts: Facts) -> str:
     if len(tried) < 2 or reports not in sgd or not adam:
         return NOT_ENOUGH
     best, adams, rival = best_of(sgd), best_of(adam), best_of(others)
-    words = f"Best of SGD is `{best[0]}` at {best[1]:g} ({percent(fmean(sgd[best]))} on val)"
-    if best == reports:
-        words += ", as the report found"
-    else:
-        words += (
-            f", {points(fmean(sgd[best]) - fmean(sgd[reports]))} points from the report's "
-            f"`{reports[0]}` at {reports[1]:g} "
-            f"({chance((best, reports), against(sgd, {reports: sgd[reports]}))})"
+    told = f"`{best[0]}` at {best[1]:g} has {percent(fmean(sgd[best]))} on val"
+    of_sgd, of_all = "holds", against(adam, others)
+    if best != reports:
+        chances = against(sgd, {reports: sgd[reports]})
+        of_sgd = "does not hold" if chances[best, reports] < LEVEL else "is not shown"
+        told += (
+            f", {points(fmean(sgd[best]) - fmean(sgd[reports]))} points from the report's choice "
+            f"({chance((best, reports), chances)})"
         )
-    lead = fmean(adam[adams]) - fmean(others[rival])
+    lead, shown = fmean(adam[adams]) - fmean(others[rival]), of_all[adams, rival] < LEVEL
+    verdict = "is not shown" if not shown else "holds" if lead > 0 else "does not hold"
     return (
-        f"{words}; `Adam` at its best rate, {adams[1]:g}, has {percent(fmean(adam[adams]))}, "
-        f"{points(lead)} points from the best of the others, `{rival[0]}` at {rival[1]:g} "
-        f"({chance((adams, rival), against(adam, others))})."
+        f"That `{reports[0]}` at {reports[1]:g} is the best of SGD {of_sgd}, and that `Adam` is "
+        f"the best of all {verdict}: {told}; `Adam` at its best rate, {adams[1]:g}, has "
+        f"{percent(fmean(adam[adams]))}, {points(lead)} points from the best of the others, "
+        f"`{rival[0]}` at {rival[1]:g} ({chance((adams, rival), of_all)})."
     )
 
 
