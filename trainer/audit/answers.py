@@ -22,7 +22,7 @@ from trainer.audit.survey import Pixels, in_threads
 
 BATCH = 4  # photos at a time: the layers' maps stay near the core
 QUICK = "torch-bn"  # the variant whose graph is the simplest, so the fastest in 8 bits
-QUICK_SCALE = 3 / 4  # of its photos' side: cheaper, and no fewer labels are doubted in the end
+QUICK_SCALE = 3 / 4  # of its photos' side: cheaper; where it errs, the careful one is asked
 CALIBRATING = 128  # photos that show how large numbers get in the network
 
 Photos = Pixels | NDArray[np.uint8]

@@ -13,7 +13,6 @@ from trainer.audit.survey import Survey
 
 SURE = 0.9  # probability of another species from which on a label is doubted
 UNLIKELY = 0.02  # probability of the photo's own species up to which it is
-ASKED = 0.2  # probability of it by the quick network, up to which the careful one is asked
 LEAST_ACCURACY = 0.6  # under it the answers say more of the network than of the labels
 
 
@@ -23,7 +22,7 @@ def species_probabilities(
     """Probabilities (photos, species), or None where neither network nor set can give them.
 
     Args:
-        careful: asked where the quick network sees another species and hardly the label's.
+        careful: asked where the quick network sees another species than the label says.
         quick: it knows the same species.
         photos: the set.
         logits: (photos, outputs) of the quick network.
@@ -31,8 +30,7 @@ def species_probabilities(
     probabilities = quick.probabilities(logits, photos.species)
     if probabilities is None:
         return own_probabilities(logits, photos.labels, len(photos.species))
-    own = np.take_along_axis(probabilities, photos.labels[:, None], axis=1)[:, 0]
-    unsure = np.flatnonzero((probabilities.argmax(axis=1) != photos.labels) & (own <= ASKED))
+    unsure = np.flatnonzero(probabilities.argmax(axis=1) != photos.labels)
     if careful is not quick:
         answers = careful.logits(photos.pixels, unsure)
         probabilities[unsure] = careful.probabilities(answers, photos.species)
