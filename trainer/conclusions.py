@@ -112,7 +112,7 @@ def optimizers_answer(table: pd.DataFrame, facts: Facts) -> str:
         return NOT_ENOUGH
     best, adams, rival = best_of(sgd), best_of(adam), best_of(others)
     told = f"`{best[0]}` at {best[1]:g} has {percent(fmean(sgd[best]))} on val"
-    of_sgd, of_all = "holds", against(adam, others)
+    of_sgd = "holds"
     if best != reports:
         chances = against(sgd, {reports: sgd[reports]})
         of_sgd = "does not hold" if chances[best, reports] < LEVEL else "is not shown"
@@ -120,13 +120,15 @@ def optimizers_answer(table: pd.DataFrame, facts: Facts) -> str:
             f", {points(fmean(sgd[best]) - fmean(sgd[reports]))} points from the report's choice "
             f"({chance((best, reports), chances)})"
         )
-    lead, shown = fmean(adam[adams]) - fmean(others[rival]), of_all[adams, rival] < LEVEL
-    verdict = "is not shown" if not shown else "holds" if lead > 0 else "does not hold"
+    lead, chances = fmean(adam[adams]) - fmean(others[rival]), against(adam, others)
+    of_adam = "is not shown"
+    if chances[adams, rival] < LEVEL:
+        of_adam = "holds" if lead > 0 else "does not hold"
     return (
         f"That `{reports[0]}` at {reports[1]:g} is the best of SGD {of_sgd}, and that `Adam` is "
-        f"the best of all {verdict}: {told}; `Adam` at its best rate, {adams[1]:g}, has "
+        f"the best of all {of_adam}: {told}; `Adam` at its best rate, {adams[1]:g}, has "
         f"{percent(fmean(adam[adams]))}, {points(lead)} points from the best of the others, "
-        f"`{rival[0]}` at {rival[1]:g} ({chance((adams, rival), of_all)})."
+        f"`{rival[0]}` at {rival[1]:g} ({chance((adams, rival), chances)})."
     )
 
 
@@ -245,10 +247,10 @@ def depth_answer(table: pd.DataFrame, facts: Facts) -> str:
         n = stopped[0]
         others = runs[(runs.norm != "nn") & (runs.n == n) & runs.accuracy.notna()]
         reach = f", where the others reach up to {percent(others.accuracy.max())}"
-        found = f"{of_depth[n].sum() or 'none'} of its {len(of_depth[n])} runs there"
+        few = of_depth[n].sum()
         return (
-            f"Without a norm training stops at n = {n} ({6 * n + 2} layers): {found} "
-            f"{'is' if of_depth[n].sum() < 2 else 'are'} better than guessing"
+            f"Without a norm training stops at n = {n} ({6 * n + 2} layers): {few or 'none'} of "
+            f"its {len(of_depth[n])} runs there {'is' if few < 2 else 'are'} better than guessing"
             f"{reach if len(others) else ''}."
         )
     deepest = max(of_depth)
