@@ -21,8 +21,8 @@ def learning_rates(cells: pd.DataFrame) -> alt.LayerChart:
 
     cells: as streamlit_app.studies.by_learning_rate makes them.
     """
-    kinds = ["constant", "step", "cosine", "diverged"]
-    shapes = ["circle", "square", "triangle-up", "cross"]
+    shapes = {"constant": "circle", "step": "square", "cosine": "triangle-up", "diverged": "cross"}
+    kinds = [kind for kind in shapes if (cells["schedule"] == kind).any()]
     points = alt.Chart(cells).encode(
         x=alt.X(
             "rate:Q",
@@ -37,7 +37,7 @@ def learning_rates(cells: pd.DataFrame) -> alt.LayerChart:
     marks = points.mark_point(filled=True, size=80, opacity=1).encode(
         shape=alt.Shape(
             "schedule:N",
-            scale=alt.Scale(domain=kinds, range=shapes),
+            scale=alt.Scale(domain=kinds, range=[shapes[kind] for kind in kinds]),
             legend=alt.Legend(
                 title=None, orient="top", columns=4, symbolFillColor=GREY, symbolStrokeWidth=0
             ),

@@ -64,9 +64,9 @@ def show_strangers(folder: Path, reports: Reports) -> None:
             scores,
             "scores-of-strangeness",
         )
-        st.caption(
-            "The scores were compared with other strangers than those above. A tick is a variant, "
-            "a larger mark their mean."
+        st.markdown(
+            ":small[The scores were compared with other strangers than those above. A tick is a "
+            "variant, a larger mark their mean.]"
         )
 
 

@@ -255,7 +255,7 @@ def show_studies(folder: Path) -> None:
             if len(table):
                 words = f"{title}: {study.facts['question']} The sentence above is the answer"
                 show_chart(draw(table), words, table, f"study-{name}")
-            st.caption(f"{study.size} {NOTES[name]}")
+            st.markdown(f":small[{study.size} {NOTES[name]}]")
 
 
 def attempt(read: Callable[[], Any]) -> Any:

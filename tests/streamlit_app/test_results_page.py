@@ -230,8 +230,8 @@ def test_each_study_has_a_tab_with_its_answer_and_a_chart_or_its_command(folder:
     done, missing, partly = map(study, ("optimizers", "batch-size", "depth"))
     assert {tab.label for tab in done.tabs} > {"Optimizers", "Batch size", "Features", "Depth"}
     assert done.markdown[0].value == "**What of optimizers?** No difference in optimizers."
-    assert "9 of 9 are done." in done.caption[0].value
-    assert "4 of 9 are done so far." in partly.caption[0].value
+    assert "9 of 9 are done." in text(done)
+    assert "4 of 9 are done so far." in text(partly)
     assert "`python -m trainer.studies batch-size --data PHOTOS`" in missing.markdown[0].value
     for app, charts in ((done, 1), (missing, 0), (partly, 1)):
         assert len(app.get("vega_lite_chart")) == len(app.get("download_button")) == charts

@@ -53,3 +53,11 @@ def test_each_optimizer_has_a_colour_of_its_own(tmp_path: Path) -> None:
     colour = charts.learning_rates(cells).to_dict()["layer"][0]["encoding"]["color"]["scale"]
     assert colour["domain"] == ["SGD", "Adam"]
     assert len(set(colour["range"])) == 2
+
+
+def test_the_legend_names_divergence_only_where_an_optimizer_diverged(tmp_path: Path) -> None:
+    cells = studies.by_learning_rate(table_of(tmp_path, "optimizers"))
+    for shown, named in ((cells, True), (cells[cells.schedule != "diverged"], False)):
+        shape = charts.learning_rates(shown).to_dict()["layer"][1]["encoding"]["shape"]["scale"]
+        assert ("diverged" in shape["domain"]) == named
+        assert len(shape["domain"]) == len(shape["range"])
