@@ -17,8 +17,9 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.timing import report, speed
+from trainer.batches import TrainingBatches
 from trainer.memory import keep_memory
-from trainer.photos import PhotoFolder, PhotoSet, TrainingBatches
+from trainer.photos import PhotoFolder, PhotoSet
 from trainer.recipe import Recipe
 from trainer.run import new_run
 from trainer.training import train_epoch, train_step, training_size

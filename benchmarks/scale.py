@@ -22,9 +22,10 @@ from benchmarks.timing import report
 from streamlit_app import cluster
 from streamlit_app.batch import Row, answer_folder, open_variant, photo_files
 from streamlit_app.lanes import start_lanes
+from trainer.batches import TrainingBatches
 from trainer.memory import keep_memory
 from trainer.norms import Norm
-from trainer.photos import PhotoFolder, TrainingBatches
+from trainer.photos import PhotoFolder
 from trainer.recipe import Recipe
 from trainer.run import new_run
 from trainer.training import train_step

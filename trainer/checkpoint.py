@@ -24,12 +24,10 @@ from trainer.files import replacing, write_json
 from trainer.gradient import WEIGHTS, export_saliency
 from trainer.novelty import ACCEPTED, fit_novelty
 from trainer.photos import SPLITS, PhotoFolder, PhotoSet, PhotoSetError
-from trainer.recipe import Recipe
+from trainer.recipe import CHECKPOINTS, Recipe
 from trainer.resnet import ResNet, layer_count
 from trainer.run import Run, TrainingError, check_same, has_state, open_run, remove_state
 from trainer.training import epoch_photos, precision, train
-
-CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
 
 
 @dataclass(frozen=True)

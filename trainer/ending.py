@@ -3,12 +3,11 @@
 import sys
 from collections.abc import Callable
 
-from trainer.export import ExportError
-from trainer.photos import PhotoSetError
-from trainer.processes import ProcessError
-from trainer.run import TrainingError
-
 GOES_ON = "The same command goes on from here."
+
+
+class UserError(Exception):
+    """What the user can mend; the message says how."""
 
 
 def exit_status(work: Callable[[], None], stopped: str = "") -> int:
@@ -23,7 +22,7 @@ def exit_status(work: Callable[[], None], stopped: str = "") -> int:
     """
     try:
         work()
-    except (PhotoSetError, TrainingError, ExportError, ProcessError) as error:
+    except UserError as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -13,6 +13,7 @@ from pytorch_grad_cam.utils.image import scale_cam_image
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 
+from trainer.ending import UserError
 from trainer.files import replacing
 from trainer.novelty import Novelty, statistics
 from trainer.resnet import ResNet, to_input
@@ -23,7 +24,7 @@ NOVELTY_TOLERANCE = 1e-3
 OUTPUTS = ("logits", "heatmaps", "novelty")
 
 
-class ExportError(Exception):
+class ExportError(UserError):
     """The exported graph does not compute what the network does."""
 
 

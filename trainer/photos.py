@@ -1,33 +1,28 @@
-"""ImageFolder -> decoded once into a memory-mapped uint8 array -> augmented batches."""
+"""ImageFolder -> decoded once into a memory-mapped uint8 array."""
 
 import hashlib
 import json
 import os
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
 from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from torch import Tensor
-from torch.utils.data import Dataset
-from torchvision.datasets.folder import IMG_EXTENSIONS
-from torchvision.transforms import InterpolationMode, v2
 from tqdm import tqdm
 
-from trainer import processes
+from trainer.ending import UserError
 from trainer.files import replacing
-from trainer.recipe import Recipe
 
 SPLITS = ("train", "val", "test")
+# Those of torchvision's ImageFolder, whose import takes seconds.
+ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
 
-class PhotoSetError(Exception):
+class PhotoSetError(UserError):
     """A photo folder that cannot be trained on; the message says what to do about it."""
 
 
@@ -68,7 +63,7 @@ class PhotoFolder:
             split: sorted(
                 file.relative_to(self.root)
                 for file in (self.root / split).glob("*/*")
-                if file.suffix.lower() in IMG_EXTENSIONS
+                if file.suffix.lower() in ENDINGS
             )
             for split in SPLITS
         }
@@ -206,60 +201,10 @@ def _shorten(path: Path, kept: int) -> None:
     path.with_suffix(".kept").replace(path)
 
 
-def augmentation(kind: str, size: int, smallest_crop: float) -> v2.Transform:
-    """The random change that each training photo undergoes: (3, H, W) uint8 -> (3, size, size)."""
-    if kind == "none":
-        return v2.Resize((size, size), InterpolationMode.BICUBIC, antialias=True)
-
-    def crop(interpolation: InterpolationMode, antialias: bool) -> v2.Transform:
-        return v2.RandomResizedCrop(
-            size,
-            (smallest_crop, 1.0),
-            (0.8, 1.25),
-            interpolation=interpolation,
-            antialias=antialias,
-        )
-
-    # Several filters, so that the network does not depend on how a photo was shrunk.
-    crops = [
-        crop(InterpolationMode.BILINEAR, True),
-        crop(InterpolationMode.BICUBIC, True),
-        crop(InterpolationMode.BILINEAR, False),
-    ]
-    steps: list[v2.Transform] = [v2.RandomChoice(crops), v2.RandomHorizontalFlip()]
-    if kind == "crops-and-colour":
-        steps.append(v2.ColorJitter(brightness=0.3, contrast=0.3, saturation=0.3))
-    return v2.Compose(steps)
-
-
-class TrainingBatches(Dataset):
-    """Augmented batches for a DataLoader.
-
-    Draws depend on the seed, the epoch and the batch alone, so any number of worker processes
-    and any interruption give the same photos. Where several processes train, each reads and changes
-    its share of a batch, and makes the draws of the other photos without them.
-    """
-
-    def __init__(self, photos: PhotoSet, recipe: Recipe, size: int, epoch: int) -> None:
-        self.photos, self.size = photos, size
-        self.seed = recipe.seed * 100_003 + epoch
-        self.transform = augmentation(recipe.augmentation, size, recipe.smallest_crop)
-        self.place = processes.place()
-
-    def __len__(self) -> int:
-        return len(self.photos.labels)
-
-    def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """This process's photos (N, size, size, 3) uint8 of a batch, and all its labels, int64."""
-        torch.manual_seed(self.seed * 1_000_003 + indices[0])
-        own = range(*self.place.share(len(indices)).indices(len(indices)))
-        batch = torch.empty(len(own), self.size, self.size, 3, dtype=torch.uint8)
-        pixels = self.photos.pixels
-        no_photo = torch.empty(0, 3, *pixels.shape[1:3], dtype=torch.uint8)
-        for row, index in enumerate(indices):
-            if row in own:
-                photo = torch.from_numpy(pixels[index].copy()).permute(2, 0, 1)
-                batch[row - own.start] = self.transform(photo).permute(1, 2, 0)
-            else:
-                self.transform(no_photo)
-        return batch, torch.from_numpy(self.photos.labels[list(indices)])
+def spread(labels: NDArray[np.int64], count: int) -> list[int]:
+    """Indices of `count` photos of each species, evenly spaced among its own; all where fewer."""
+    chosen = []
+    for species in np.unique(labels):
+        own = np.flatnonzero(labels == species)
+        chosen += own[np.linspace(0, len(own) - 1, min(count, len(own))).astype(int)].tolist()
+    return chosen

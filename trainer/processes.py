@@ -19,13 +19,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, distributed, nn
 
+from trainer.ending import UserError
+
 ENGINES = {"cpu": "gloo", "cuda": "nccl"}
 # A process whose machine is gone is given up after so long; one that was killed, at once. Nobody
 # is kept waiting longer by kernels that are compiled or a state that is written.
 PATIENCE = timedelta(minutes=5)
 
 
-class ProcessError(Exception):
+class ProcessError(UserError):
     """Processes that cannot train together; the message says what to do about it."""
 
 

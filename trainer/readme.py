@@ -21,8 +21,8 @@ from trainer import (
     results_shortcut,
     results_studies,
 )
-from trainer.checkpoint import CHECKPOINTS
 from trainer.files import replacing
+from trainer.recipe import CHECKPOINTS
 
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"

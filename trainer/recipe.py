@@ -1,8 +1,10 @@
 """Every hyperparameter of a run: its flag, its help, its value in report.json."""
 
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
+CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
 NormKey = Literal["bn", "in", "bin", "ln", "gn", "nn", "torch-bn"]
 
 

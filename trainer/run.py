@@ -14,6 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from trainer.ending import UserError
 from trainer.files import replacing
 from trainer.norms import NORMS
 from trainer.recipe import Recipe
@@ -24,7 +25,7 @@ EARLIER_STATE = "earlier.safetensors"  # of the epoch before, should the other b
 GATE_SPEED = 10  # Nam and Kim 2018 train the gates with ten times the learning rate
 
 
-class TrainingError(Exception):
+class TrainingError(UserError):
     """A run that cannot start or go on; the message says what to do about it."""
 
 

@@ -30,7 +30,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from trainer import faithfulness as faith
-from trainer.checkpoint import CHECKPOINTS
 from trainer.ending import GOES_ON, exit_status
 from trainer.evaluation import session_options
 from trainer.explain import answer
@@ -38,7 +37,7 @@ from trainer.files import replacing, write_json
 from trainer.memory import keep_memory
 from trainer.photos import SPLITS, PhotoFolder, PhotoSetError
 from trainer.questions import SHORT, Study
-from trainer.recipe import Recipe
+from trainer.recipe import CHECKPOINTS, Recipe
 from trainer.run import TrainingError
 from trainer.studies import run_if_free
 from trainer.study_tables import finished

@@ -19,14 +19,13 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
-from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from trainer.checkpoint import OnCheckpoints, answers_of, checkpoints_for
 from trainer.ending import exit_status
 from trainer.evaluation import onnx_outputs
 from trainer.files import write_json
 from trainer.novelty import evenly, statistics_of
-from trainer.photos import SPLITS, PhotoFolder, PhotoSet, PhotoSetError, read_squeezed
+from trainer.photos import ENDINGS, SPLITS, PhotoFolder, PhotoSet, PhotoSetError, read_squeezed
 from trainer.recipe import Recipe
 from trainer.resnet import ResNet
 from trainer.saliency import open_network
@@ -138,7 +137,7 @@ def kinds(folder: Path) -> dict[str, list[Path]]:
     """The photos, sorted, by the name of their folder in words; two at least of each."""
     found = {}
     for home in sorted(folder.glob("*/")):
-        photos = sorted(p for p in home.iterdir() if p.suffix.lower() in IMG_EXTENSIONS)
+        photos = sorted(p for p in home.iterdir() if p.suffix.lower() in ENDINGS)
         if photos[COUNTING]:
             found[home.name.replace("_", " ")] = photos
     if not found:

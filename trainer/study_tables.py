@@ -13,12 +13,11 @@ import pandas as pd
 import torch
 from filelock import FileLock, Timeout
 
-from trainer.checkpoint import CHECKPOINTS
 from trainer.conclusions import ANSWERS, settings
 from trainer.files import replacing, write_json
 from trainer.photos import PhotoFolder
 from trainer.questions import Study
-from trainer.recipe import Recipe
+from trainer.recipe import CHECKPOINTS, Recipe
 from trainer.run import has_state, remove_state
 
 TABLES = CHECKPOINTS / "studies"

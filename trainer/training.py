@@ -15,9 +15,10 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Subset
 from tqdm import tqdm
 
 from trainer import processes
+from trainer.batches import TrainingBatches
 from trainer.evaluation import scores
 from trainer.norms import BatchInstanceNorm
-from trainer.photos import PhotoSet, TrainingBatches
+from trainer.photos import PhotoSet, spread
 from trainer.recipe import Recipe
 from trainer.resnet import ResNet, to_input
 from trainer.run import DivergedError, Run
@@ -99,15 +100,6 @@ def predict(network: ResNet, photos: NDArray[np.uint8], recipe: Recipe) -> Tenso
             batches.append(network(to_input(batch)).float())
     network.train()
     return processes.gathered(torch.cat(batches), len(photos)).cpu()
-
-
-def spread(labels: NDArray[np.int64], count: int) -> list[int]:
-    """Indices of `count` photos of each species, evenly spaced among its own; all where fewer."""
-    chosen = []
-    for species in np.unique(labels):
-        own = np.flatnonzero(labels == species)
-        chosen += own[np.linspace(0, len(own) - 1, min(count, len(own))).astype(int)].tolist()
-    return chosen
 
 
 def epoch_photos(photos: PhotoSet, recipe: Recipe) -> int:

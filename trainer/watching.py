@@ -10,14 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from trainer.checkpoint import CHECKPOINTS
 from trainer.evaluation import scores
-from trainer.photos import PhotoFolder, PhotoSet
+from trainer.photos import PhotoFolder, PhotoSet, spread
 from trainer.questions import Study, last_features
-from trainer.recipe import Recipe
+from trainer.recipe import CHECKPOINTS, Recipe
 from trainer.resnet import ResNet
 from trainer.run import TrainingError
-from trainer.training import predict, spread
+from trainer.training import predict
 
 WATCHED = 8  # val photos of each species whose features are watched
 

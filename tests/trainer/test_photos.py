@@ -8,14 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
+from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from trainer import photos as module
-from trainer import processes
-from trainer.photos import PhotoFolder, PhotoSetError, TrainingBatches, augmentation
-from trainer.processes import Place
-from trainer.recipe import Recipe
+from trainer.photos import ENDINGS, PhotoFolder, PhotoSetError, spread
 
 
 def load(folder: Path, cache: Path, split: str = "train", size: int = 16):
@@ -139,46 +136,10 @@ def test_a_full_disk_is_an_error_that_leaves_nothing(photo_folder, tmp_path, mon
     assert not list((tmp_path / "cache").rglob("*.npy*"))
 
 
-@pytest.mark.parametrize("kind", ["none", "crops", "crops-and-colour"])
-def test_augmentation_gives_squares_of_the_size_asked_for(kind):
-    photo = torch.randint(0, 256, (3, 40, 40), dtype=torch.uint8)
-    assert augmentation(kind, 24, 0.35)(photo).shape == (3, 24, 24)
-    assert augmentation(kind, 24, 0.35)(photo).dtype == torch.uint8
+def test_a_subset_has_as_many_photos_of_each_species_spread_over_its_own():
+    labels = np.array([0] * 9 + [2] * 2 + [1] * 5)
+    assert spread(labels, 3) == [0, 4, 8, 11, 13, 15, 9, 10]
 
 
-def test_no_augmentation_changes_nothing_but_the_size(photo_folder, tmp_path):
-    photos = load(photo_folder, tmp_path / "cache")
-    batches = TrainingBatches(photos, Recipe(augmentation="none"), 16, epoch=0)
-    batch, labels = batches.__getitems__([3, 1])
-    assert np.array_equal(batch.numpy(), photos.pixels[[3, 1]])
-    assert labels.tolist() == [0, 0]
-
-
-@pytest.mark.parametrize("kind", ["none", "crops", "crops-and-colour"])
-def test_processes_share_out_the_batch_that_one_would_have(
-    kind, photo_folder, tmp_path, monkeypatch
-):
-    photos = load(photo_folder, tmp_path / "cache")
-    indices = [5, 2, 9, 0, 7]
-
-    def batch(place: Place) -> tuple[torch.Tensor, torch.Tensor]:
-        monkeypatch.setattr(processes, "place", lambda: place)
-        return TrainingBatches(photos, Recipe(augmentation=kind), 16, 0).__getitems__(indices)
-
-    whole, labels = batch(Place())
-    shares = [batch(Place(rank, 3)) for rank in range(3)]
-    assert [len(share) for share, _ in shares] == [1, 2, 2]
-    assert torch.equal(torch.cat([share for share, _ in shares]), whole)
-    assert all(torch.equal(told, labels) for _, told in shares)
-
-
-def test_draws_depend_on_seed_epoch_and_batch_alone(photo_folder, tmp_path):
-    photos = load(photo_folder, tmp_path / "cache")
-
-    def draw(seed: int, epoch: int) -> torch.Tensor:
-        torch.rand(3)  # whatever was drawn before
-        return TrainingBatches(photos, Recipe(seed=seed), 16, epoch).__getitems__([5, 2])[0]
-
-    assert torch.equal(draw(0, 1), draw(0, 1))
-    assert not torch.equal(draw(0, 1), draw(0, 2))
-    assert not torch.equal(draw(0, 1), draw(1, 1))
+def test_photos_end_as_in_torchvisions_image_folder():
+    assert ENDINGS == IMG_EXTENSIONS

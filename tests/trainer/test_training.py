@@ -8,13 +8,12 @@ import torch
 
 from trainer import training
 from trainer.norms import NORMS, BatchInstanceNorm
-from trainer.photos import PhotoFolder
+from trainer.photos import PhotoFolder, spread
 from trainer.recipe import Recipe
 from trainer.run import DivergedError, TrainingError, make_optimizer, new_run
 from trainer.training import (
     epoch_batches,
     learning_rate,
-    spread,
     train,
     train_step,
     training_size,
@@ -190,11 +189,6 @@ def test_sgds_momentum_is_nesterovs_where_there_is_any(momentum, nesterov, told)
     recipe = Recipe(momentum=momentum, nesterov=nesterov)
     optimizer = make_optimizer(training.ResNet(NORMS["bn"]), recipe)
     assert (optimizer.defaults["momentum"], optimizer.defaults["nesterov"]) == (momentum, told)
-
-
-def test_a_subset_has_as_many_photos_of_each_species_spread_over_its_own():
-    labels = np.array([0] * 9 + [2] * 2 + [1] * 5)
-    assert spread(labels, 3) == [0, 4, 8, 11, 13, 15, 9, 10]
 
 
 def test_training_sees_each_photo_of_the_subset_once_an_epoch_and_no_other(splits):

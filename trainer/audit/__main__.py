@@ -21,11 +21,10 @@ from trainer.audit.page import page
 from trainer.audit.repair import MANIFEST, check_target, repair
 from trainer.audit.survey import survey
 from trainer.audit.text import summary
-from trainer.checkpoint import CHECKPOINTS
 from trainer.ending import exit_status
 from trainer.files import replacing
 from trainer.photos import PhotoSetError
-from trainer.recipe import Recipe
+from trainer.recipe import CHECKPOINTS, Recipe
 from trainer.run import TrainingError
 
 

@@ -17,10 +17,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from trainer.files import replacing
-from trainer.photos import PhotoFolder, PhotoSet, PhotoSetError
+from trainer.photos import ENDINGS, PhotoFolder, PhotoSet, PhotoSetError
 from trainer.recipe import Recipe
 
 Item = TypeVar("Item")
@@ -50,7 +49,7 @@ class AnyFolder(PhotoFolder):
         """Photo files of each split, sorted, relative to the folder."""
         found: dict[str, list[Path]] = {}
         for file in sorted(self.root.glob("*/*/*")):
-            if file.suffix.lower() in IMG_EXTENSIONS:
+            if file.suffix.lower() in ENDINGS:
                 relative = file.relative_to(self.root)
                 found.setdefault(relative.parts[0], []).append(relative)
         return found

@@ -6,7 +6,7 @@ import pytest
 from tests.trainer.audit.faulty import rows
 from trainer.audit.findings import Findings, examine
 from trainer.audit.survey import survey
-from trainer.checkpoint import CHECKPOINTS
+from trainer.recipe import CHECKPOINTS
 
 SHARED = Path(__file__).parents[4] / "shared"
 RAW = SHARED / "birds25_raw_sample"
