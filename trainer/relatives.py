@@ -18,9 +18,10 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from trainer.audit.duplicates import Relatives, groups
-from trainer.audit.findings import borders_of, relatives_of
-from trainer.audit.survey import Survey, survey
+from trainer.audit.borders import find_border
+from trainer.audit.duplicates import Description, Relatives, describe, groups
+from trainer.audit.findings import relatives_of
+from trainer.audit.survey import Survey, in_threads, survey
 from trainer.checkpoint import OnCheckpoints, answers_of, checkpoints_for
 from trainer.ending import exit_status
 from trainer.evaluation import scores_with_intervals
@@ -63,7 +64,12 @@ def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
     """
     reports = checkpoints_for(source, checkpoints)
     photos = survey(source.root, cache)
-    pairs = relatives_of(photos, borders_of(photos))
+
+    def described(index: int) -> Description:
+        photo = photos.pixels[index]
+        return describe(photo, photos.sizes[index], find_border(photo))
+
+    pairs = relatives_of(photos, in_threads(described, range(len(photos))))
     known = {split: in_train(photos, pairs, split) for split in ("val", "test")}
     variants: dict[str, Any] = {}
     for name, report in reports.items():

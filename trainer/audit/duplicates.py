@@ -8,7 +8,7 @@ if one laid over the other, mirrored or not, agrees with it: by its corners, or 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from trainer.audit.borders import Border, inside
 from trainer.audit.keypoints import Corners, find_corners, lay_over, matches
-from trainer.audit.survey import Pixels, in_threads
+from trainer.audit.survey import in_threads
 
 LONG_SIDE = 128  # pixels in which corners are looked for
 COLOUR_SIDE = 80  # pixels in which colours are counted
@@ -28,6 +28,7 @@ WHOLE = 32  # pixels in which whole photos are compared
 # Neighbours to compare with, and their least likeness: relatives have more than strangers.
 COLOURS, LAYOUTS = (8, 0.85), (3, 0.92)
 DIMENSIONS = 128  # to which colours are shortened for the search
+AT_ONCE = 500  # pairs whose whole photos are compared in one go
 CELLS = 16  # of the nearest photos drawn, among whose photos neighbours are looked for
 LEAST_LIKENESS = 0.4  # correlation of the photos where they overlap
 COPY_LIKENESS = 0.93  # from which on it is the same shot
@@ -53,36 +54,29 @@ class Relatives:
 
 
 @dataclass(frozen=True)
-class Described:
-    """What photos are compared by.
+class Description:
+    """What a photo is compared by.
 
     Attributes:
-        colours, layouts: (N, dims) float32 of length 1, the same for a photo flipped or turned by
-            90 degrees.
-        whole: (N, WHOLE, WHOLE) float16 of length 1, what varies within a photo.
-        greys: (height, width) uint8 of each photo, LONG_SIDE long.
-        masks: (height, width) uint8 of each photo with a border: 0 on it and beside it.
+        colours, layout: (dims,) float32 of length 1, the same for a photo flipped or turned by 90
+            degrees.
+        whole: (WHOLE, WHOLE) float16 of length 1, what varies within the photo.
+        grey: (height, width) uint8, LONG_SIDE long.
+        mask: (height, width) uint8 of a photo with a border: 0 on it and beside it.
     """
 
     colours: NDArray[np.float32]
-    layouts: NDArray[np.float32]
+    layout: NDArray[np.float32]
     whole: NDArray[np.float16]
-    greys: list[NDArray[np.uint8]]
-    masks: list[NDArray[np.uint8] | None]
+    grey: NDArray[np.uint8]
+    mask: NDArray[np.uint8] | None
 
 
-def find_relatives(
-    pixels: Pixels | NDArray[np.uint8],
-    sizes: Sequence[tuple[int, int]],
-    borders: Sequence[Border | None],
-    digests: Sequence[str],
-) -> list[Relatives]:
+def find_relatives(described: Sequence[Description], digests: Sequence[str]) -> list[Relatives]:
     """Every pair of relatives that is found.
 
     Args:
-        pixels: (N, S, S, 3), the photos squeezed to squares.
-        sizes: width and height of each before.
-        borders: of each.
+        described: the photos.
         digests: of each file's bytes.
     """
     of_digest: dict[str, list[int]] = {}
@@ -91,12 +85,12 @@ def find_relatives(
     same = [
         Relatives(*pair, "same file") for found in of_digest.values() for pair in pairwise(found)
     ]
-    firsts = np.array([found[0] for found in of_digest.values()])
-    described = describe(pixels, firsts, sizes, borders)
-    pairs = candidates(described)
+    firsts = [found[0] for found in of_digest.values()]
+    photos = [described[index] for index in firsts]
+    pairs = candidates(photos)
     near = [
-        Relatives(int(firsts[a]), int(firsts[b]), kind)
-        for (a, b), kind in zip(pairs, compare(described, pairs), strict=True)
+        Relatives(firsts[a], firsts[b], kind)
+        for (a, b), kind in zip(pairs.tolist(), compare(photos, pairs), strict=True)
         if kind
     ]
     return same + near
@@ -109,31 +103,21 @@ def groups(relatives: Sequence[Relatives], count: int) -> NDArray[np.int64]:
     return sparse.csgraph.connected_components(graph, directed=False)[1].astype(np.int64)
 
 
-def describe(
-    pixels: Pixels | NDArray[np.uint8],
-    which: NDArray[np.int64],
-    sizes: Sequence[tuple[int, int]],
-    borders: Sequence[Border | None],
-) -> Described:
-    """What the photos `which` are compared by; what a border covers is left out."""
+def describe(photo: NDArray[np.uint8], size: tuple[int, int], border: Border | None) -> Description:
+    """What a photo (S, S, 3) is compared by; what a border covers is left out.
 
-    def one(index: int) -> tuple[NDArray, NDArray, NDArray, NDArray, NDArray | None]:
-        photo, border = pixels[index], borders[index]
-        grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
-        whole = cv2.resize(grey, (WHOLE, WHOLE), interpolation=cv2.INTER_AREA).astype(np.float32)
-        layout = _layout(whole)
-        whole -= cv2.GaussianBlur(whole, (0, 0), WHOLE / 8)
-        whole /= np.linalg.norm(whole) + WHOLE  # a grey level: noise alone is like nothing
-        width, height = sizes[index]
-        scale = LONG_SIDE / max(width, height)
-        size = max(8, round(width * scale)), max(8, round(height * scale))
-        small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-        mask = inside(border, small.shape, rim=6) if border else None
-        return _colours(photo, border), layout, whole.astype(np.float16), small, mask
-
-    parts = in_threads(one, which.tolist())
-    colours, layouts, whole, greys, masks = zip(*parts, strict=True)
-    return Described(np.stack(colours), np.stack(layouts), np.stack(whole), [*greys], [*masks])
+    size: its width and height before it was squeezed to a square.
+    """
+    grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
+    whole = cv2.resize(grey, (WHOLE, WHOLE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    layout = _layout(whole)
+    whole -= cv2.GaussianBlur(whole, (0, 0), WHOLE / 8)
+    whole /= np.linalg.norm(whole) + WHOLE  # a grey level: noise alone is like nothing
+    scale = LONG_SIDE / max(size)
+    width, height = (max(8, round(side * scale)) for side in size)
+    small: NDArray[Any] = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
+    mask = inside(border, small.shape, rim=6) if border else None
+    return Description(_colours(photo, border), layout, whole.astype(np.float16), small, mask)
 
 
 def _colours(photo: NDArray[np.uint8], border: Border | None) -> NDArray[np.float32]:
@@ -155,9 +139,12 @@ def _layout(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     return (both / (np.linalg.norm(both) + WHOLE)).astype(np.float32)
 
 
-def candidates(described: Described) -> NDArray[np.int64]:
+def candidates(described: Sequence[Description]) -> NDArray[np.int64]:
     """(pairs, 2) photos that may be relatives: nearest in colours or in layout."""
-    near = [_nearest(described.colours, *COLOURS), _nearest(described.layouts, *LAYOUTS)]
+    near = [
+        _nearest(np.stack([photo.colours for photo in described]), *COLOURS),
+        _nearest(np.stack([photo.layout for photo in described]), *LAYOUTS),
+    ]
     return torch.cat(near).sort(dim=1).values.unique(dim=0).numpy()
 
 
@@ -193,16 +180,16 @@ def _nearest(vectors: NDArray[np.float32], neighbours: int, least: float) -> Ten
     return torch.stack([first, second], dim=1)[place < neighbours]
 
 
-def compare(described: Described, pairs: NDArray[np.int64]) -> list[Kind | None]:
+def compare(described: Sequence[Description], pairs: NDArray[np.int64]) -> list[Kind | None]:
     """What the photos of each pair (pairs, 2) are to each other; None: strangers."""
-    whole = whole_likeness(described.whole, pairs) >= WHOLE_LIKENESS
+    whole = whole_likeness(np.stack([photo.whole for photo in described]), pairs) >= WHOLE_LIKENESS
     kinds: list[Kind | None] = ["copy" if copy else None for copy in whole]
     left = np.flatnonzero(~whole)
     needed, numbers = np.unique(pairs[left], return_inverse=True)
     numbers = numbers.reshape(-1, 2)
-    greys = [described.greys[index] for index in needed]
+    greys = [described[index].grey for index in needed]
     laid_over = np.isin(np.arange(len(needed)), numbers[:, 0])
-    masks = [described.masks[index] for index in needed]
+    masks = [described[index].mask for index in needed]
     corners, of_mirrored = find_corners(greys, masks, laid_over)
 
     for first, way in ((of_mirrored, -1), (corners, 1)):  # as it is has the last word
@@ -226,12 +213,15 @@ def compare(described: Described, pairs: NDArray[np.int64]) -> list[Kind | None]
 def whole_likeness(whole: NDArray[np.float16], pairs: NDArray[np.int64]) -> NDArray[np.float32]:
     """(pairs,) highest correlation of two of the photos (N, WHOLE, WHOLE) in any of the eight
     ways up."""
-    found = [np.zeros(0, np.float32)]
-    for some in np.split(pairs, range(1000, len(pairs), 1000)):
-        first, second = (whole[column].astype(np.float32) for column in some.T)
+
+    def some(start: int) -> NDArray[np.float32]:
+        columns = pairs[start : start + AT_ONCE].T
+        first, second = (whole[column].astype(np.float32) for column in columns)
         ways = [np.rot90(way, k, (1, 2)) for way in (first, first[:, :, ::-1]) for k in range(4)]
-        found.append(np.max([np.einsum("pij,pij->p", way, second) for way in ways], axis=0))
-    return np.concatenate(found)
+        return np.max([np.einsum("pij,pij->p", way, second) for way in ways], axis=0)
+
+    found = in_threads(some, range(0, len(pairs), AT_ONCE))
+    return np.concatenate([np.zeros(0, np.float32), *found])
 
 
 def likeness_over(

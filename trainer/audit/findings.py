@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trainer.audit.answers import Network, networks
 from trainer.audit.borders import Border, find_border
-from trainer.audit.duplicates import Relatives, find_relatives, groups
+from trainer.audit.duplicates import Description, Relatives, describe, find_relatives, groups
 from trainer.audit.mislabelled import doubtful_labels, species_probabilities
 from trainer.audit.orientation import Flips, find_flips
 from trainer.audit.quality import Measures, blurred, empty, measure, tiny
@@ -106,44 +107,43 @@ class Findings:
         return self.photos.species[int(self.probabilities[index].argmax())]
 
 
-def borders_of(photos: Survey) -> list[Border | None]:
-    """The border of each photo."""
-    return in_threads(lambda index: find_border(photos.pixels[index]), range(len(photos)))
-
-
-def relatives_of(photos: Survey, borders: Sequence[Border | None]) -> list[Relatives]:
+def relatives_of(photos: Survey, described: Sequence[Description]) -> list[Relatives]:
     """Every pair of relatives in the set."""
-    digests = [header.digest for header in photos.headers]
-    return find_relatives(photos.pixels, photos.sizes, borders, digests)
+    return find_relatives(described, [header.digest for header in photos.headers])
 
 
-def glances(
-    photos: Survey, quick: Network
-) -> tuple[list[Border | None], list[Measures], NDArray[np.float32]]:
-    """The border and the measures of each photo, and the quick network's logits of all.
+class Glance(NamedTuple):
+    """What one look at a photo's pixels gives."""
+
+    border: Border | None
+    measures: Measures
+    description: Description
+
+
+def glances(photos: Survey, quick: Network) -> tuple[list[Glance], NDArray[np.float32]]:
+    """A glance at each photo, and the quick network's logits of all.
 
     In one pass: while one thread's network computes, the other has the interpreter to itself.
     """
 
-    def look(some: NDArray[np.int64]) -> tuple[list[Border | None], list[Measures], NDArray]:
-        borders = [find_border(photos.pixels[i]) for i in some.tolist()]
-        measures = [
-            measure(photos.pixels[i], photos.sizes[i], border)
-            for i, border in zip(some.tolist(), borders, strict=True)
-        ]
-        return borders, measures, quick.answer(photos.pixels, some)
+    def glance(index: int) -> Glance:
+        photo, size = photos.pixels[index], photos.sizes[index]
+        border = find_border(photo)
+        return Glance(border, measure(photo, size, border), describe(photo, size, border))
 
-    borders, measures, logits = zip(
-        *in_threads(look, quick.batches(np.arange(len(photos)))), strict=True
-    )
-    return [*chain(*borders)], [*chain(*measures)], np.concatenate(logits)
+    def look(some: NDArray[np.int64]) -> tuple[list[Glance], NDArray[np.float32]]:
+        return [glance(index) for index in some.tolist()], quick.answer(photos.pixels, some)
+
+    found, logits = zip(*in_threads(look, quick.batches(np.arange(len(photos)))), strict=True)
+    return [*chain(*found)], np.concatenate(logits)
 
 
 def examine(photos: Survey, checkpoints: Path, variant: str) -> Findings:
     """Look for every fault, with the checkpoint of that variant."""
     careful, quick = networks(checkpoints, variant, photos.pixels)
-    borders, measures, logits = glances(photos, quick)
-    relatives = relatives_of(photos, borders)
+    seen, logits = glances(photos, quick)
+    borders, measures = [glance.border for glance in seen], [glance.measures for glance in seen]
+    relatives = relatives_of(photos, [glance.description for glance in seen])
     grouped = groups(relatives, len(photos))
     folds = folds_of(photos.labels, grouped)
     judged = in_threads(

@@ -13,6 +13,7 @@ from trainer.audit.survey import Survey
 
 SURE = 0.9  # probability of another species from which on a label is doubted
 UNLIKELY = 0.02  # probability of the photo's own species up to which it is
+ASKED = 0.1  # the same of the quick network, up to which the careful one is asked
 LEAST_ACCURACY = 0.6  # under it the answers say more of the network than of the labels
 
 
@@ -22,7 +23,7 @@ def species_probabilities(
     """Probabilities (photos, species), or None where neither network nor set can give them.
 
     Args:
-        careful: asked where the quick network sees another species than the label says.
+        careful: asked where the quick network hardly believes the label.
         quick: it knows the same species.
         photos: the set.
         logits: (photos, outputs) of the quick network.
@@ -30,7 +31,8 @@ def species_probabilities(
     probabilities = quick.probabilities(logits, photos.species)
     if probabilities is None:
         return own_probabilities(logits, photos.labels, len(photos.species))
-    unsure = np.flatnonzero(probabilities.argmax(axis=1) != photos.labels)
+    own = probabilities[np.arange(len(photos)), photos.labels]
+    unsure = np.flatnonzero(own <= ASKED)
     if careful is not quick:
         answers = careful.logits(photos.pixels, unsure)
         probabilities[unsure] = careful.probabilities(answers, photos.species)

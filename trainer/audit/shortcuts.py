@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
 
 from trainer.audit.borders import Border
@@ -67,12 +67,17 @@ Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 def folds_of(labels: NDArray[np.int64], groups: NDArray[np.int64]) -> list[Fold]:
     """What to fit to and what to measure on, with no group in both; none where that cannot be."""
-    counts = np.unique(labels, return_counts=True)[1]
+    numbers, firsts, of_photo = np.unique(groups, return_index=True, return_inverse=True)
+    species = labels[firsts]  # a group of several species counts as the first one's
+    counts = np.unique(species, return_counts=True)[1]
     folds = min(FOLDS, int(counts.min()))
     if len(counts) < 2 or folds < 2:
         return []
-    split = StratifiedGroupKFold(folds, shuffle=True, random_state=0).split
-    return list(split(np.zeros(len(labels)), labels, groups))
+    split = StratifiedKFold(folds, shuffle=True, random_state=0).split(numbers, species)
+    return [
+        (np.flatnonzero(np.isin(of_photo, fit)), np.flatnonzero(np.isin(of_photo, measured)))
+        for fit, measured in split
+    ]
 
 
 def judge(

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from trainer.audit.borders import find_border
-from trainer.audit.duplicates import Relatives, find_relatives, groups
+from trainer.audit.duplicates import Relatives, describe, find_relatives, groups
 
 SHARED = Path(__file__).parents[4] / "shared"
 RAW = SHARED / "birds25_raw_sample"
@@ -73,10 +73,11 @@ def squeezed(photos: list[Image.Image]) -> np.ndarray:
 
 
 def related(photos: list[Image.Image]) -> list[Relatives]:
-    pixels = squeezed(photos)
-    borders = [find_border(photo) for photo in pixels]
-    digests = [str(hash(photo.tobytes())) for photo in photos]
-    return find_relatives(pixels, [photo.size for photo in photos], borders, digests)
+    described = [
+        describe(pixels, photo.size, find_border(pixels))
+        for pixels, photo in zip(squeezed(photos), photos, strict=True)
+    ]
+    return find_relatives(described, [str(hash(photo.tobytes())) for photo in photos])
 
 
 def landscape(seed: int) -> Image.Image:

@@ -60,14 +60,15 @@ def test_distances_are_counted_in_bits_and_lacking_corners_are_far():
         for photo, count in zip(bits, counts, strict=True):
             photo[count:] = 0
         room = np.zeros((len(counts), MOST, 2), np.float32)
-        return Corners(room, room[..., 0], bits, np.array(counts))
+        words = bits.view(np.uint64).transpose(0, 2, 1)
+        return Corners(room, room[..., 0], words, np.array(counts))
 
     first, second = drawn([MOST, 3, 0]), drawn([40, MOST])
     a, b = np.array([0, 1, 2, 0]), np.array([0, 1, 1, 1])
-    found = distances(first, second, a, b).numpy()
+    found = distances(first, second, a, b)
     for pair, (one, other) in enumerate(zip(a, b, strict=True)):
-        differ = first.bits[one][:, None] ^ second.bits[other][None]
-        expected = np.unpackbits(differ, axis=2).sum(axis=2, dtype=int)
+        differ = first.bits[one].T[:, None] ^ second.bits[other].T[None]
+        expected = np.unpackbits(differ.view(np.uint8), axis=2).sum(axis=2, dtype=int)
         expected[first.counts[one] :] = FAR
         expected[:, second.counts[other] :] = FAR
         np.testing.assert_array_equal(found[pair], expected)
