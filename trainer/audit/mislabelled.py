@@ -13,8 +13,8 @@ from trainer.audit.survey import Survey
 
 SURE = 0.9  # probability of another species from which on a label is doubted
 UNLIKELY = 0.02  # probability of the photo's own species up to which it is
-ASKED = 0.1  # the same of the quick network, up to which the careful one is asked
-LEAST_ACCURACY = 0.6  # under it the answers say more of the network than of the labels
+HARDLY = 0.1  # up to which a network hardly believes the label
+MOST_DISBELIEVED = 0.4  # share of labels: above it, that says more of the network than of them
 
 
 def species_probabilities(
@@ -31,12 +31,16 @@ def species_probabilities(
     probabilities = quick.probabilities(logits, photos.species)
     if probabilities is None:
         return own_probabilities(logits, photos.labels, len(photos.species))
-    own = probabilities[np.arange(len(photos)), photos.labels]
-    unsure = np.flatnonzero(own <= ASKED)
+    unsure = np.flatnonzero(disbelieved(photos.labels, probabilities))
     if careful is not quick:
         answers = careful.logits(photos.pixels, unsure)
         probabilities[unsure] = careful.probabilities(answers, photos.species)
     return probabilities
+
+
+def disbelieved(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(photos,) whether the network hardly believes each label."""
+    return probabilities[np.arange(len(labels)), labels] <= HARDLY
 
 
 def own_probabilities(
@@ -62,8 +66,7 @@ def doubtful_labels(
         labels: (photos,) the species.
         probabilities: (photos, species) of a network that did not learn these labels by heart.
     """
-    accuracy = (probabilities.argmax(axis=1) == labels).mean()
-    if accuracy < LEAST_ACCURACY:
+    if disbelieved(labels, probabilities).mean() > MOST_DISBELIEVED:
         return np.array([], dtype=np.int64)
     ranked = find_label_issues(
         labels,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from trainer.audit.findings import Findings
+from trainer.audit.mislabelled import disbelieved
 
 SHOWN = 10  # species that a line names
 
@@ -102,10 +103,10 @@ def _labels(findings: Findings) -> Iterator[str]:
     if findings.probabilities is None:
         yield "Not looked for: there are too few photos of a species."
         return
-    right = (findings.probabilities.argmax(axis=1) == findings.photos.labels).mean()
-    yield f"The network agrees with {right:.1%} of the labels."
+    share = disbelieved(findings.photos.labels, findings.probabilities).mean()
+    yield f"The network thinks {share:.1%} of the labels unlikely."
     if not len(findings.doubted):
-        yield "It is sure of no other species where it does not, or knows too little to say."
+        yield "It is sure of no other species there, or knows too little to say."
         return
     yield f"{len(findings.doubted):,} labels are in doubt: look at these first."
     for index in findings.doubted[:SHOWN].tolist():

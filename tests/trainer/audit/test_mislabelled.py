@@ -1,6 +1,12 @@
+from unittest.mock import Mock
+
 import numpy as np
 
-from trainer.audit.mislabelled import doubtful_labels, own_probabilities
+from trainer.audit.mislabelled import (
+    doubtful_labels,
+    own_probabilities,
+    species_probabilities,
+)
 
 
 def set_of(noise: float) -> tuple[np.ndarray, np.ndarray]:
@@ -26,6 +32,16 @@ def test_wrong_labels_are_found_and_right_ones_left_alone():
 def test_a_network_that_knows_little_doubts_nothing():
     labels, logits = set_of(30.0)
     assert not len(doubtful_labels(labels, probabilities(logits)))
+
+
+def test_the_careful_network_is_asked_where_the_quick_one_hardly_believes_the_label():
+    believed = np.array([[0.8, 0.2], [0.3, 0.7], [0.06, 0.94]])
+    quick, careful, photos = Mock(), Mock(), Mock(labels=np.array([0, 0, 0]))
+    quick.probabilities.return_value = believed.copy()
+    careful.probabilities.return_value = np.array([[0.99, 0.01]])
+    found = species_probabilities(careful, quick, photos, np.zeros((3, 2), np.float32))
+    assert careful.logits.call_args.args[1].tolist() == [2]
+    np.testing.assert_array_equal(found, [*believed[:2], [0.99, 0.01]])
 
 
 def test_unknown_species_are_judged_by_a_classifier_that_did_not_see_the_photo():
