@@ -55,8 +55,9 @@ def find_border(photo: Photo) -> Border | None:
         size = max(1, round(width * scale)), max(1, round(height * scale))
         photo = cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
     rim = np.concatenate([photo[0], photo[-1], photo[:, 0], photo[:, -1]])
+    rim = np.ascontiguousarray(rim.T)  # (3, n): the brightest of three is found in fewer steps
     for colour, tolerance in TOLERANCE.items():
-        at_rim = rim.max(axis=1) if colour == "black" else 255 - rim.min(axis=1)
+        at_rim = rim.max(axis=0) if colour == "black" else 255 - rim.min(axis=0)
         if (at_rim <= tolerance).mean() < LEAST_EDGE / 4:
             continue  # most photos end here
         channels: Sequence[Any] = cv2.split(photo if colour == "black" else 255 - photo)
