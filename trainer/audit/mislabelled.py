@@ -31,8 +31,8 @@ def species_probabilities(
     probabilities = quick.probabilities(logits, photos.species)
     if probabilities is None:
         return own_probabilities(logits, photos.labels, len(photos.species))
-    unsure = np.flatnonzero(disbelieved(photos.labels, probabilities))
     if careful is not quick:
+        unsure = np.flatnonzero(disbelieved(photos.labels, probabilities))
         answers = careful.logits(photos.pixels, unsure)
         probabilities[unsure] = careful.probabilities(answers, photos.species)
     return probabilities

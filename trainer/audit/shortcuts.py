@@ -4,6 +4,7 @@ A network takes the easiest way. If the border, the corners or the JPEG tables s
 is, it learns them (Geirhos et al. 2020, "Shortcut learning in deep neural networks").
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -66,18 +67,23 @@ Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 def folds_of(labels: NDArray[np.int64], groups: NDArray[np.int64]) -> list[Fold]:
-    """What to fit to and what to measure on, with no group in both; none where that cannot be."""
+    """What to fit to and what to measure on, with no group in both; none where that cannot be.
+
+    A species of fewer groups than folds is not learned in some of them.
+    """
     numbers, firsts, of_photo = np.unique(groups, return_index=True, return_inverse=True)
     species = labels[firsts]  # a group of several species counts as the first one's
-    counts = np.unique(species, return_counts=True)[1]
-    folds = min(FOLDS, int(counts.min()))
-    if len(counts) < 2 or folds < 2:
+    photos, scenes = (np.unique(of, return_counts=True)[1] for of in (labels, species))
+    folds = min(FOLDS, int(photos.min()), int(scenes.max()))
+    if len(photos) < 2 or folds < 2:
         return []
     split = StratifiedKFold(folds, shuffle=True, random_state=0).split(numbers, species)
-    return [
-        (np.flatnonzero(np.isin(of_photo, fit)), np.flatnonzero(np.isin(of_photo, measured)))
-        for fit, measured in split
-    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of such a species
+        return [
+            (np.flatnonzero(np.isin(of_photo, fit)), np.flatnonzero(np.isin(of_photo, measured)))
+            for fit, measured in split
+        ]
 
 
 def judge(

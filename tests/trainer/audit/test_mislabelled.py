@@ -2,11 +2,7 @@ from unittest.mock import Mock
 
 import numpy as np
 
-from trainer.audit.mislabelled import (
-    doubtful_labels,
-    own_probabilities,
-    species_probabilities,
-)
+from trainer.audit.mislabelled import doubtful_labels, own_probabilities, species_probabilities
 
 
 def set_of(noise: float) -> tuple[np.ndarray, np.ndarray]:

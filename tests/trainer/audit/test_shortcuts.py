@@ -34,3 +34,15 @@ def test_relatives_do_not_tell_of_each_other():
     values = np.repeat(rng.normal(size=(20, 1)), 10, axis=0)  # ten copies of each photo
     cue = judge("size", values, LABELS, folds_of(LABELS, np.repeat(np.arange(20), 10)), SPECIES)
     assert cue.accuracy < 0.6
+
+
+def test_a_species_of_one_scene_does_not_keep_the_others_from_being_judged():
+    groups = np.where(LABELS == 4, GROUPS[LABELS == 4][0], GROUPS)
+    values = np.where(LABELS == 2, 0.2, 0.0)[:, None]
+    cue = judge("border", values, LABELS, folds_of(LABELS, groups), SPECIES)
+    assert cue.accuracy > cue.chance
+    assert cue.species == ("C",)
+
+
+def test_scenes_that_are_too_few_to_share_out_say_nothing():
+    assert folds_of(LABELS, LABELS) == []
