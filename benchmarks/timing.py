@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from trainer import kernels
-from trainer.checkpoint import processor
+from trainer.machine import processor
 
 RESULTS = Path(__file__).parent / "results"
 

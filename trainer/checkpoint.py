@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import platform
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,7 +25,7 @@ from trainer.photos import SPLITS, PhotoFolder, PhotoSet, PhotoSetError
 from trainer.recipe import CHECKPOINTS, Recipe
 from trainer.resnet import ResNet, layer_count
 from trainer.run import Run, TrainingError, check_same, has_state, open_run, remove_state
-from trainer.training import epoch_photos, precision, train
+from trainer.training import epoch_photos, train
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,7 @@ def make_checkpoint(recipe: Recipe, folder: Path, resume: bool) -> None:
     processes.leave()
     if place.rank > 0:
         return
-    run.network.load_state_dict(run.best)
+    run.network.cpu().load_state_dict(run.best)
     write_checkpoint(run, recipe, photos, folder)
     remove_state(folder)
 
@@ -161,7 +159,7 @@ def write_checkpoint(
     trained = [row for row in run.history if row["split"] == "train"]
     seconds, each = sum(row["seconds"] for row in trained), epoch_photos(photos["train"], recipe)
     report = {
-        "recipe": recipe.as_dict(),
+        **run.trained,
         "species": photos["val"].species,
         "layers": layer_count(network),
         "parameters": sum(p.numel() for p in network.parameters()),
@@ -169,7 +167,6 @@ def write_checkpoint(
         "temperature": temperature,
         "seconds": round(seconds, 1),
         "photos_per_second": round(each * len(trained) / seconds, 1),
-        "precision": str(precision(recipe)).removeprefix("torch."),
         "metrics": {split: scored(photos[split], answers[split]) for split in SPLITS},
         **calibrated,
         "export_differences": differences,
@@ -182,7 +179,6 @@ def write_checkpoint(
             for split in SPLITS
         },
         "versions": {name: version(name) for name in ("torch", "torchvision", "onnx", "pillow")},
-        "machine": {"processor": processor(), "cores": os.cpu_count()},
     }
     write_json(folder / "report.json", report)
     for split in SPLITS:
@@ -257,12 +253,3 @@ def calibrate_model(
         },
         "prediction_sets": conformal.measured(test.logits, photos["test"].labels, thresholds),
     }
-
-
-def processor() -> str:
-    """The processor's name, where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(x.split(":")[1].strip() for x in lines if x.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor()

@@ -3,8 +3,8 @@
 kernels.cpp takes maps (N, C, H, W) on the CPU with their channels last, reads them as few times as
 can be, and keeps what it finds in tables: a number for each channel of each photo, in float32
 (float64 for float64 maps). It is compiled when first needed, in a few seconds, where there is a
-C++ compiler with OpenMP (g++ or what CXX names); everything else runs as plain torch in
-`trainer.terms`, which has the formulas.
+C++ compiler with OpenMP (g++ or what CXX names). On a GPU torch compiles the formulas of
+`trainer.terms` themselves (`on_gpu`); everything else runs them as they are.
 """
 
 import ctypes
@@ -15,6 +15,7 @@ import shlex
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,21 @@ def backward(
     tables = (scale, None, dscale, dshift)
     call("backward", (dy, x, dx), averages, tables, weights, moments, eps, dweights, exchange)
     return dx, None if scale is None else dscale, dshift, dweights
+
+
+def on_gpu(
+    formulas: Callable[..., Any], x: Tensor, exchange: Exchange | None
+) -> Callable[..., Any]:
+    """What to call for these formulas with maps like x: on a GPU, what torch makes of them."""
+    # An exchange goes on in another process, where no compiler can follow it.
+    compiles = enabled and x.is_cuda and exchange is None
+    return _compiled(formulas) if compiles and find_spec("triton") else formulas
+
+
+@functools.cache
+def _compiled(formulas: Callable[..., Any]) -> Callable[..., Any]:
+    """Compiled when called, once for all sizes of map."""
+    return torch.compile(formulas, dynamic=True)
 
 
 def table_dtype(x: Tensor) -> torch.dtype:

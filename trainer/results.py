@@ -59,6 +59,7 @@ def scores(checkpoints: Path) -> str:
                 "epochs": str(recipe["epochs"]),
                 "parameters": f"{report['parameters']:,}",
                 "minutes of training": f"{report['seconds'] / 60:.0f}",
+                "on": ", then ".join(m.get("gpu", m["processor"]) for m in report["machines"]),
             }
         )
     return f"{markdown(rows)}\n\n{SHARED_CLOCK}"

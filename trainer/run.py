@@ -44,6 +44,8 @@ class Run:
         history: one row an epoch and split, as in history.csv.
         best: weights with the highest accuracy on val.
         best_epoch: the epoch they are from, counted from 1.
+        trained: recipe and precision of the last epoch and the machines of all, as in report.json;
+            what resumes a run may be another machine, and need not train any more.
     """
 
     network: ResNet
@@ -52,6 +54,7 @@ class Run:
     history: list[dict[str, Any]] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
     best_epoch: int = 0
+    trained: dict[str, Any] = field(default_factory=dict)
 
     def save(self, folder: Path, recipe: Recipe) -> None:
         """Write the state and history.csv, each whole or not at all; keep the state before it.
@@ -76,6 +79,7 @@ class Run:
             "epoch": self.epoch,
             "history": self.history,
             "best_epoch": self.best_epoch,
+            "trained": self.trained,
         }
         file, whole = folder / STATE, save(tensors, {"state": json.dumps(words)})
         with _room_in(folder):
@@ -105,6 +109,7 @@ class Run:
         )
         self.epoch, self.history = state["epoch"], state["history"]
         self.best, self.best_epoch = state["best"], state["best_epoch"]
+        self.trained = state["trained"]
 
 
 @contextmanager

@@ -143,7 +143,14 @@ class Normalize(torch.autograd.Function):
         if kernels.native(x):
             y, moments = kernels.forward(x, averages, scale, shift, weights, EPS, exchange)
         else:
-            y, moments = plain(x, Terms(scale, shift, averages, weights), exchange)
+            # Detached: torch compiles anew for each size of what it knows to be a parameter.
+            terms = Terms(
+                None if scale is None else scale.detach(),
+                shift.detach(),
+                averages,
+                tuple(weight.detach() for weight in weights),
+            )
+            y, moments = kernels.on_gpu(plain, x, exchange)(x.detach(), terms, exchange)
         ctx.averages = averages
         ctx.save_for_backward(x, scale, *weights, *moments)
         ctx.mark_non_differentiable(*moments, *[photos][: isinstance(photos, Tensor)])
@@ -164,7 +171,9 @@ class Normalize(torch.autograd.Function):
         if kernels.native(x):
             found = kernels.backward(dy, x, ctx.averages, scale, weights, moments, EPS, exchange)
         else:
-            found = plain_backward(dy, x, ctx.averages, scale, weights, moments, exchange)
+            weights = [weight.detach() for weight in weights]
+            formulas = kernels.on_gpu(plain_backward, x, exchange)
+            found = formulas(dy, x.detach(), ctx.averages, scale, weights, moments, exchange)
         dx, dscale, dshift, dweights = found
         return dx, None, dscale, dshift, *dweights
 

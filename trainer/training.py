@@ -17,6 +17,7 @@ from tqdm import tqdm
 from trainer import processes
 from trainer.batches import TrainingBatches
 from trainer.evaluation import scores
+from trainer.machine import machine
 from trainer.norms import BatchInstanceNorm
 from trainer.photos import PhotoSet, spread
 from trainer.recipe import Recipe
@@ -228,6 +229,12 @@ def train(
             if validations[-1] == max(validations):
                 run.best = {k: v.clone() for k, v in run.network.state_dict().items()}
                 run.best_epoch = run.epoch
+            here, machines = machine(recipe.device), run.trained.get("machines", [])
+            run.trained = {
+                "recipe": recipe.as_dict(),
+                "precision": str(precision(recipe)).removeprefix("torch."),
+                "machines": machines if here in machines else [*machines, here],
+            }
             if first:
                 run.save(folder, recipe)
                 bar.write(

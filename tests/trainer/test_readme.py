@@ -13,6 +13,7 @@ def write_report(folder: Path) -> None:
         "parameters": 1234,
         "seconds": 600,
         "recipe": {"image_size": 96, "epochs": 16},
+        "machines": [{"processor": "P", "cores": 2}],
     }
     folder.mkdir(parents=True)
     (folder / "report.json").write_text(json.dumps(report))

@@ -99,6 +99,19 @@ def test_a_stopped_run_goes_on_to_the_same_weights(splits, tmp_path, monkeypatch
         assert torch.equal(value, resumed.best[name]), name
 
 
+def test_a_run_tells_on_what_machines_it_was_trained(splits, tmp_path, monkeypatch):
+    recipe = replace(TINY, epochs=4)
+    machines = iter([{"gpu": "G"}, {"gpu": "G"}, {"processor": "P"}, {"gpu": "G"}])
+    monkeypatch.setattr(training, "machine", lambda device: next(machines))
+    trained(recipe, splits, tmp_path)
+    finished = new_run(recipe, 3)
+    finished.restore(tmp_path, replace(recipe, data="elsewhere"))
+    train(finished, replace(recipe, data="elsewhere"), splits, tmp_path)
+    assert finished.trained["machines"] == [{"gpu": "G"}, {"processor": "P"}]
+    assert finished.trained["recipe"] == recipe.as_dict()
+    assert finished.trained["precision"] == "float32"
+
+
 def test_resuming_with_another_recipe_is_refused_by_name(splits, tmp_path):
     trained(replace(TINY, epochs=1), splits, tmp_path)
     with pytest.raises(TrainingError, match=r"another --epochs, --seed"):
