@@ -173,6 +173,16 @@ def budget(reports: Reports) -> str:
     return f"{_range(epochs)} epochs at {_range(sizes)} px"
 
 
+def machines(reports: Reports) -> str:
+    """What the full runs were trained on, as in: trained on a GPU and a processor, by their names.
+
+    Empty where no report says so.
+    """
+    found = [m for report in reports.values() for m in report.get("machines", ())]
+    names = dict.fromkeys(machine.get("gpu", machine["processor"]) for machine in found)
+    return f"trained on {in_words(list(names))}" if names else ""
+
+
 def alike(reports: Reports) -> bool:
     """Whether all full runs trained as long and as large, so that only the norm differs."""
     recipes = [report["recipe"] for report in reports.values()]

@@ -58,9 +58,10 @@ def show_scores(reports: Reports, short_runs: pd.DataFrame, comparison: Comparis
             else "**Short runs** with several seeds, which show what chance does to one training, "
             f"are made by {STUDY}."
         )
+        full = ["one a variant, the one this app answers with", results.machines(reports)]
         st.markdown(
-            f"**Full run**: {results.budget(reports)}, one a variant, the one this app answers "
-            f"with.\n\n{seeds}\n\n"
+            f"**Full run**: {results.budget(reports)}, {', '.join(filter(None, full))}."
+            f"\n\n{seeds}\n\n"
             f"**Test** photos were used for nothing but these numbers. **Val** photos "
             f"({photos['val']['count']:,}) chose the best epoch, which flatters their score. "
             "Intervals are 95% bootstrap intervals over photos."

@@ -215,6 +215,13 @@ def test_names_are_listed_as_in_a_sentence(names: list[str], words: str) -> None
     assert results.in_words(names) == words
 
 
+def test_full_runs_say_once_what_they_were_trained_on_where_reports_do() -> None:
+    gpu, processor = {"processor": "P", "cores": 9, "gpu": "G"}, {"processor": "Q", "cores": 2}
+    reports = {"bn": {"machines": [gpu]}, "gn": {"machines": [gpu, processor]}, "in": {}}
+    assert results.machines(reports) == "trained on G and Q"
+    assert results.machines({"in": {}}) == ""
+
+
 def test_runs_of_another_length_or_photo_size_are_not_alike() -> None:
     def report(epochs: int, size: int) -> dict:
         return {"recipe": {"epochs": epochs, "image_size": size}}
