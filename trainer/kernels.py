@@ -78,14 +78,13 @@ def on_gpu(
 ) -> Callable[..., Any]:
     """What to call for these formulas with maps like x: on a GPU, what torch makes of them."""
     # An exchange goes on in another process, where no compiler can follow it.
-    compiles = enabled and x.is_cuda and exchange is None
-    return _compiled(formulas) if compiles and find_spec("triton") else formulas
+    return _compiled(formulas) if enabled and x.is_cuda and exchange is None else formulas
 
 
 @functools.cache
 def _compiled(formulas: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiled when called, once for all sizes of map."""
-    return torch.compile(formulas, dynamic=True)
+    """Compiled when called, once for all sizes of map; as they are where torch cannot."""
+    return torch.compile(formulas, dynamic=True) if find_spec("triton") else formulas
 
 
 def table_dtype(x: Tensor) -> torch.dtype:

@@ -56,7 +56,7 @@ class Run:
     best_epoch: int = 0
     trained: dict[str, Any] = field(default_factory=dict)
 
-    def save(self, folder: Path, recipe: Recipe) -> None:
+    def save(self, folder: Path) -> None:
         """Write the state and history.csv, each whole or not at all; keep the state before it.
 
         No pickle: tensors are named network/…, best/… and optimizer/PARAMETER/…, and all else is
@@ -74,7 +74,6 @@ class Run:
             for name, value in values.items()
         }
         words = {
-            "recipe": recipe.as_dict(),
             "groups": optimizer["param_groups"],
             "epoch": self.epoch,
             "history": self.history,
@@ -102,7 +101,7 @@ class Run:
             TrainingError: the run was started with other hyperparameters, or no state can be read.
         """
         state = read_state(folder, recipe.device)
-        check_same(recipe, state["recipe"], folder)
+        check_same(recipe, state["trained"]["recipe"], folder)
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(
             {"state": state["optimizer"], "param_groups": state["groups"]}

@@ -236,7 +236,7 @@ def train(
                 "machines": machines if here in machines else [*machines, here],
             }
             if first:
-                run.save(folder, recipe)
+                run.save(folder)
                 bar.write(
                     f"epoch {run.epoch:3}  train {run.history[-2]['accuracy']:.3f}"
                     f"  val {validations[-1]:.3f}  best {max(validations):.3f}"
