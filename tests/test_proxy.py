@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from ephemeral_port_reserve import reserve
 from websockets import Subprotocol
 from websockets.sync.client import connect
 
@@ -86,7 +87,7 @@ def running(folder: Path, apps: list[str]) -> Iterator[Door]:
     make = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext"
     make += " subjectAltName=DNS:localhost -keyout privkey.pem -out fullchain.pem"
     subprocess.run(make.split(), cwd=folder, check=True, capture_output=True)
-    plain, secure = free_port(), free_port()
+    plain, secure = reserve(), reserve()
     text = (ROOT / "deploy" / "nginx.conf").read_text()
     for ours, of_the_test in {
         "server app-1:8501": f"server {apps[0]}".replace("localhost", "127.0.0.1"),
@@ -108,13 +109,6 @@ def running(folder: Path, apps: list[str]) -> Iterator[Door]:
     finally:
         process.terminate()
         process.wait(timeout=20)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
@@ -208,7 +202,7 @@ def test_one_address_that_uploads_without_end_is_asked_to_wait(door: Door) -> No
 def test_where_one_process_has_ended_the_other_serves_everybody(
     apps: list[str], tmp_path: Path
 ) -> None:
-    with running(tmp_path, [apps[0], f"127.0.0.1:{free_port()}"]) as door:
+    with running(tmp_path, [apps[0], f"127.0.0.1:{reserve()}"]) as door:
         for _ in range(4):
             with door.visit() as visit:
                 assert "Red Bird" in visit.upload("bird.jpg", encode(draw_bird("red")))

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from ephemeral_port_reserve import reserve
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.Common_pb2 import FileUploaderState
 from streamlit.proto.Delta_pb2 import Delta
@@ -22,9 +22,7 @@ from websockets.sync.client import ClientConnection, connect
 @contextlib.contextmanager
 def serving(command: Sequence[str], folder: Path, **environment: str) -> Iterator[tuple[str, int]]:
     """Run the app by a command, to which a free port is added; its host:port and process."""
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
+    port = reserve()  # and no other program is given it while the app starts
     process = subprocess.Popen(
         [*command, f"--server.port={port}"], cwd=folder, env=os.environ | environment
     )
