@@ -98,9 +98,15 @@ class Run:
         """Go on from the last finished epoch of the run in `folder`, or from the one before it.
 
         Raises:
-            TrainingError: the run was started with other hyperparameters, or no state can be read.
+            TrainingError: the run was started with other hyperparameters or by an earlier version,
+                or no state can be read.
         """
         state = read_state(folder, recipe.device)
+        if "trained" not in state:
+            raise TrainingError(
+                f"The run in {folder} was started by an earlier version, which did not note what "
+                "it was trained on: delete it and start anew, or name another --output."
+            )
         check_same(recipe, state["trained"]["recipe"], folder)
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(

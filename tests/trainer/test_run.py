@@ -1,5 +1,6 @@
 """A run survives whatever stops it: kill -9, a full disk, a state cut in half, a lost number."""
 
+import json
 import multiprocessing
 import resource
 import signal
@@ -10,7 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from trainer import training
 from trainer.photos import SPLITS, PhotoFolder
@@ -65,6 +67,16 @@ def test_where_no_state_can_be_read_the_file_and_the_way_out_are_named(recipe, s
         TrainingError, match=r"state\.safetensors is damaged.*delete .* and start anew"
     ):
         new_run(recipe, 3).restore(tmp_path, recipe)
+
+
+def test_a_state_of_an_earlier_version_is_not_gone_on_with(recipe, splits, tmp_path):
+    trained(recipe, splits, tmp_path)
+    with safe_open(tmp_path / STATE, "pt") as file:
+        words = json.loads(file.metadata()["state"])
+    del words["trained"]
+    save_file(load_file(tmp_path / STATE), tmp_path / STATE, {"state": json.dumps(words)})
+    with pytest.raises(TrainingError, match="by an earlier version.*delete it and start anew"):
+        open_run(recipe, 3, tmp_path)
 
 
 def test_a_full_disk_stops_the_run_with_advice_and_keeps_its_last_state(recipe, splits, tmp_path):
