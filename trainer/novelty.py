@@ -7,10 +7,11 @@ purpose. The second is the relative Mahalanobis distance
 (Ren et al. 2021, arXiv:2106.09022): the squared distance to the nearest species, less that to all
 training photos taken together. It is taken of the mean, deviation and roughness of the channels of
 every block, not of the last features alone, which have lost what does not tell the species apart.
-For the third, logistic regression tells training photos from such that are of wrong colours, turned
-or put together from several, by these numbers and the sorted logits; no stranger is shown to it
-(outlier exposure, Hendrycks et al. 2019, arXiv:1812.04606, with outliers of its own making). The
-score is the sum of the parts, each over its spread on training photos.
+For the third, logistic regression tells training photos from such that are of wrong colours or
+none, turned, swirled or put together from several, by these numbers and the sorted logits; no
+stranger is shown to it (outlier exposure, Hendrycks et al. 2019, arXiv:1812.04606, with outliers of
+its own making). The score is the sum of the parts, each over its spread on training photos, by
+weights.
 """
 
 import itertools
@@ -31,7 +32,9 @@ from trainer.resnet import ResNet, to_input
 SAMPLE = 3000  # training photos, evenly spread, on which the score is fitted
 ACCEPTED = 0.95  # share of val photos that the threshold lets pass
 # In so many directions the two distances differ most; with them a checkpoint is below 2 MB.
-DIRECTIONS = 240
+DIRECTIONS = 280
+# Of doubt, distance and regression: the first says least that the last does not.
+WEIGHTS = 1, 2, 4
 
 REGULARISATION = 0.001  # C of the logistic regression
 FARTHEST = 8.0  # in spreads, what one number may say there
@@ -83,7 +86,7 @@ class Novelty(nn.Module):
             directions: (statistics, D), in which the spread within a species is 1.
             centres: (species, D), the species' means.
             background: (D,), one over the variance of all training photos.
-        spreads: of the three parts on training photos.
+        spreads: of the three parts on training photos, each over its weight.
     """
 
     mean: Tensor
@@ -151,7 +154,9 @@ def fit(own: Observed, labels: Labels, spoilt: Observed) -> Novelty:
     )
     with torch.no_grad():
         parts = novelty.parts(*map(torch.from_numpy, own))
-    doubt, distance, odds = (max(float(part.std()), 1e-6) for part in parts)
+    doubt, distance, odds = (
+        max(float(part.std()), 1e-6) / weight for part, weight in zip(parts, WEIGHTS, strict=True)
+    )
     novelty.spreads = doubt, distance, odds
     return novelty
 
@@ -164,15 +169,27 @@ def told_apart(own: NDArray[np.float64], spoilt: NDArray[np.float64]) -> NDArray
 
 
 def spoil(photos: Pixels) -> Pixels:
-    """Photos (N, S, S, 3) of birds -> as many of which each is wrong in one of six ways."""
+    """Photos (N, S, S, 3) of birds -> as many of which each is wrong in one of seven ways."""
     made = photos.copy()
-    made[0::6] = 255 - photos[0::6]
-    made[1::6] = photos[1::6][..., [1, 2, 0]]
-    made[2::6] = np.rot90(photos[2::6], axes=(1, 2))
-    made[3::6] = np.rot90(photos[3::6], 2, axes=(1, 2))
-    made[4::6] = patched(photos[4::6], 2)
-    made[5::6] = patched(photos[5::6], 3)
+    made[0::7] = 255 - photos[0::7]
+    made[1::7] = photos[1::7][..., [1, 2, 0]]
+    made[2::7] = photos[2::7].mean(axis=3, keepdims=True)
+    made[3::7] = np.rot90(photos[3::7], axes=(1, 2))
+    made[4::7] = swirled(photos[4::7])
+    made[5::7] = patched(photos[5::7], 2)
+    made[6::7] = patched(photos[6::7], 3)
     return made
+
+
+def swirled(photos: Pixels) -> Pixels:
+    """Photos (N, S, S, 3), their middle turned by half a circle and the rest by ever less."""
+    side = photos.shape[1]
+    down, across = np.indices((side, side)) - side / 2
+    far = np.hypot(down, across)
+    angle = np.arctan2(down, across) + np.pi * np.exp(-far / (0.3 * side))
+    places = far * np.stack([np.sin(angle), np.cos(angle)]) + side / 2
+    rows, columns = places.round().astype(int).clip(0, side - 1)
+    return photos[:, rows, columns]
 
 
 def patched(photos: Pixels, cells: int) -> Pixels:
@@ -208,7 +225,7 @@ def fit_novelty(network: ResNet, photos: NDArray[np.uint8], labels: Labels) -> N
         photos: (N, S, S, 3) uint8. labels: (N,), their species.
     """
     network, own = network.float().cpu(), np.ascontiguousarray(evenly(photos))
-    spoilt = statistics_of(network, spoil(own[::2]))
+    spoilt = statistics_of(network, spoil(own))
     return fit(statistics_of(network, own), evenly(labels), spoilt)
 
 

@@ -4,7 +4,7 @@ import torch
 from sklearn.covariance import LedoitWolf
 
 from trainer import novelty as module
-from trainer.novelty import Observed, evenly, patched, spoil, statistics
+from trainer.novelty import WEIGHTS, Observed, evenly, patched, spoil, statistics, swirled
 
 
 def drawn(count: int, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -71,6 +71,14 @@ def test_strangers_score_higher_than_most_photos_of_the_species():
     assert (strange > np.quantile(known, 0.95)).mean() > 0.9
 
 
+def test_each_part_counts_by_its_weight():
+    values, logits, labels = drawn(300)
+    novelty = fit(values, logits, labels)
+    parts = novelty.parts(torch.from_numpy(values), torch.from_numpy(logits))
+    spreads = [float(p.std()) / s for p, s in zip(parts, novelty.spreads, strict=True)]
+    assert spreads == pytest.approx(WEIGHTS)
+
+
 def test_a_photo_scores_alike_alone_and_in_a_batch():
     values, logits, labels = drawn(60)
     novelty = fit(values, logits, labels)
@@ -97,8 +105,18 @@ def test_each_photo_is_spoilt_and_keeps_its_pixels_where_it_is_turned():
     made = spoil(photos)
     assert (photos == before).all()
     assert all((a != b).mean() > 0.5 for a, b in zip(made, photos, strict=True))
-    for i in (2, 3):
-        assert sorted(made[i].reshape(-1, 3).tolist()) == sorted(photos[i].reshape(-1, 3).tolist())
+    assert sorted(made[3].reshape(-1, 3).tolist()) == sorted(photos[3].reshape(-1, 3).tolist())
+
+
+def test_a_swirled_photo_is_turned_by_half_in_the_middle_and_less_the_farther_out():
+    rows, columns = np.indices((96, 96), dtype=np.uint8)
+    (made,) = swirled(np.stack([rows, columns, rows], axis=2)[None]).astype(int)
+    towards = made[..., :2] - 48
+    for far, angle in ((2, np.pi), (40, np.pi * np.exp(-40 / 28.8))):
+        row, column = towards[48, 48 + far]
+        assert np.hypot(row, column) == pytest.approx(far, abs=1)
+        turned = np.arctan2(row, column) % (2 * np.pi)
+        assert turned == pytest.approx(angle, abs=1 / far)
 
 
 def test_a_patched_photo_is_of_pieces_of_others_each_in_its_place():
