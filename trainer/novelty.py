@@ -8,9 +8,9 @@ purpose. The second is the relative Mahalanobis distance
 training photos taken together. It is taken of the mean, deviation and roughness of the channels of
 every block, not of the last features alone, which have lost what does not tell the species apart.
 For the third, logistic regression tells training photos from such that are of wrong colours or
-none, turned, swirled or put together from several, by these numbers and the sorted logits; no
-stranger is shown to it (outlier exposure, Hendrycks et al. 2019, arXiv:1812.04606, with outliers of
-its own making). The score is the sum of the parts, each over its spread on training photos, by
+none, turned, swirled, blurred or put together from several, by these numbers and the sorted logits;
+no stranger is shown to it (outlier exposure, Hendrycks et al. 2019, arXiv:1812.04606, with outliers
+of its own making). The score is the sum of the parts, each over its spread on training photos, by
 weights.
 """
 
@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from scipy import linalg
 from sklearn.covariance import LedoitWolf
 from sklearn.linear_model import LogisticRegression
@@ -169,15 +170,17 @@ def told_apart(own: NDArray[np.float64], spoilt: NDArray[np.float64]) -> NDArray
 
 
 def spoil(photos: Pixels) -> Pixels:
-    """Photos (N, S, S, 3) of birds -> as many of which each is wrong in one of seven ways."""
+    """Photos (N, S, S, 3) of birds -> as many of which each is wrong in one of eight ways."""
     made = photos.copy()
-    made[0::7] = 255 - photos[0::7]
-    made[1::7] = photos[1::7][..., [1, 2, 0]]
-    made[2::7] = photos[2::7].mean(axis=3, keepdims=True)
-    made[3::7] = np.rot90(photos[3::7], axes=(1, 2))
-    made[4::7] = swirled(photos[4::7])
-    made[5::7] = patched(photos[5::7], 2)
-    made[6::7] = patched(photos[6::7], 3)
+    made[0::8] = 255 - photos[0::8]
+    made[1::8] = photos[1::8][..., [1, 2, 0]]
+    made[2::8] = photos[2::8].mean(axis=3, keepdims=True)
+    made[3::8] = np.rot90(photos[3::8], axes=(1, 2))
+    made[4::8] = swirled(photos[4::8])
+    made[5::8] = patched(photos[5::8], 2)
+    made[6::8] = patched(photos[6::8], 3)
+    # Without these, a sharp edge alone would be strange, and what is blurred never.
+    made[7::8] = blurred(photos[7::8])
     return made
 
 
@@ -190,6 +193,15 @@ def swirled(photos: Pixels) -> Pixels:
     places = far * np.stack([np.sin(angle), np.cos(angle)]) + side / 2
     rows, columns = places.round().astype(int).clip(0, side - 1)
     return photos[:, rows, columns]
+
+
+def blurred(photos: Pixels) -> Pixels:
+    """Photos (N, S, S, 3), shrunk to a seventh of their side and enlarged again."""
+    side = photos.shape[1]
+    images = map(Image.fromarray, photos)
+    small = (image.resize((max(1, side // 7),) * 2, Image.Resampling.BICUBIC) for image in images)
+    made = [image.resize((side, side), Image.Resampling.BICUBIC) for image in small]
+    return np.array(made, np.uint8).reshape(photos.shape)
 
 
 def patched(photos: Pixels, cells: int) -> Pixels:

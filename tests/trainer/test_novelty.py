@@ -4,7 +4,7 @@ import torch
 from sklearn.covariance import LedoitWolf
 
 from trainer import novelty as module
-from trainer.novelty import WEIGHTS, Observed, evenly, patched, spoil, statistics, swirled
+from trainer.novelty import WEIGHTS, Observed, blurred, evenly, patched, spoil, statistics, swirled
 
 
 def drawn(count: int, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -106,6 +106,15 @@ def test_each_photo_is_spoilt_and_keeps_its_pixels_where_it_is_turned():
     assert (photos == before).all()
     assert all((a != b).mean() > 0.5 for a, b in zip(made, photos, strict=True))
     assert sorted(made[3].reshape(-1, 3).tolist()) == sorted(photos[3].reshape(-1, 3).tolist())
+
+
+def test_a_blurred_photo_keeps_its_light_and_colours_and_loses_what_is_small():
+    photos = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3), dtype=np.uint8)
+    photos[:, 48:, :, 0] = 255
+    made = blurred(photos).astype(float)
+    assert made.mean(axis=(1, 2)) == pytest.approx(photos.mean(axis=(1, 2)), abs=2)
+    assert made[:, 60:, :, 0].min() > 230
+    assert made[..., 1].std() < photos[..., 1].std() / 5
 
 
 def test_a_swirled_photo_is_turned_by_half_in_the_middle_and_less_the_farther_out():
