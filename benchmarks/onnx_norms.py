@@ -21,6 +21,7 @@ import onnxruntime
 import torch
 
 from benchmarks.timing import report, speed
+from trainer.evaluation import session_options
 from trainer.export import export
 from trainer.norms import NORMS
 from trainer.novelty import fit_novelty
@@ -34,10 +35,8 @@ SPECIES = tuple(f"species {i}" for i in range(25))
 
 
 def open_session(path: Path) -> onnxruntime.InferenceSession:
-    """A session on two threads."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = THREADS
-    return onnxruntime.InferenceSession(path, options)
+    """A session on two threads that do not keep a core busy while another's turn has come."""
+    return onnxruntime.InferenceSession(path, session_options(THREADS))
 
 
 def random_network(norm: str) -> ResNet:
