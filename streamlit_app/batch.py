@@ -8,16 +8,14 @@ import argparse
 import contextlib
 import csv
 import io
-import re
 import sys
-import zipfile
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from functools import partial
 from itertools import islice
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import IO
 
 from tqdm import tqdm
@@ -190,38 +188,6 @@ def _whole_lines(data: bytes) -> int:
     while data.count(b'"', 0, end) % 2:  # that line's end stands inside a quoted cell
         end = data.rfind(b"\n", 0, end - 1) + 1
     return end
-
-
-def write_zip(file: IO[bytes], photos: Iterable[tuple[str, str, bytes]]) -> None:
-    """Write a ZIP sorted into folders.
-
-    photos: (folder, name, the file's bytes). Of a path the last part is kept; names are made safe
-    for every system, and those that would collide are numbered.
-    """
-    used: set[str] = set()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:  # photos are compressed
-        for folder, path, data in photos:
-            name = PurePath(_safe(re.split(r"[/\\]", path)[-1]))
-            place, number = f"{_safe(folder)}/{name}", 1
-            while place.lower() in used:
-                number += 1
-                place = f"{_safe(folder)}/{name.stem} ({number}){name.suffix}"
-            used.add(place.lower())
-            archive.writestr(place, data)
-
-
-# What Windows forbids in names, control characters, line ends, and what turns the direction of
-# writing. Joiners stay: Indian scripts need them.
-_UNSAFE = re.compile(
-    r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]'
-)
-_RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)\d)?(\..*)?", re.IGNORECASE)
-
-
-def _safe(name: str) -> str:
-    """A name that a file can have on Linux, macOS and Windows; the end of a long one."""
-    safe = _UNSAFE.sub("_", name)[-60:].strip(" .")
-    return f"_{safe}" if _RESERVED.fullmatch(safe) else safe
 
 
 def open_variant(name: str | None) -> Classifier:

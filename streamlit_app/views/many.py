@@ -12,7 +12,6 @@ from streamlit_app.batch import (
     answer_files,
     cells,
     write_row,
-    write_zip,
 )
 from streamlit_app.classifier import PROMISED, none_of
 from streamlit_app.lanes import start_lanes
@@ -26,6 +25,7 @@ from streamlit_app.serving import (
 )
 from streamlit_app.species import common_name
 from streamlit_app.visits import forget_uploads, kept_for_download
+from streamlit_app.zips import write_zip
 
 # The server holds the photos in memory, and each run of a page a copy of its own, and a ZIP of them
 # while it is downloaded.

@@ -1,0 +1,39 @@
+"""Photos in folders to a ZIP whose names are plain files on every system."""
+
+import re
+import zipfile
+from collections.abc import Iterable
+from pathlib import PurePath
+from typing import IO
+
+
+def write_zip(file: IO[bytes], photos: Iterable[tuple[str, str, bytes]]) -> None:
+    """Write a ZIP sorted into folders.
+
+    photos: (folder, name, the file's bytes). Of a path the last part is kept; names are made safe
+    for every system, and those that would collide are numbered.
+    """
+    used: set[str] = set()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:  # photos are compressed
+        for folder, path, data in photos:
+            name = PurePath(_safe(re.split(r"[/\\]", path)[-1]))
+            place, number = f"{_safe(folder)}/{name}", 1
+            while place.lower() in used:
+                number += 1
+                place = f"{_safe(folder)}/{name.stem} ({number}){name.suffix}"
+            used.add(place.lower())
+            archive.writestr(place, data)
+
+
+# What Windows forbids in names, control characters, line ends, and what turns the direction of
+# writing. Joiners stay: Indian scripts need them.
+_UNSAFE = re.compile(
+    r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]'
+)
+_RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)\d)?(\..*)?", re.IGNORECASE)
+
+
+def _safe(name: str) -> str:
+    """A name that a file can have on Linux, macOS and Windows; the end of a long one."""
+    safe = _UNSAFE.sub("_", name)[-60:].strip(" .")
+    return f"_{safe}" if _RESERVED.fullmatch(safe) else safe
