@@ -105,6 +105,7 @@ def test_each_photo_is_spoilt_and_keeps_its_pixels_where_it_is_turned():
     made = spoil(photos)
     assert (photos == before).all()
     assert all((a != b).mean() > 0.5 for a, b in zip(made, photos, strict=True))
+    assert (made[2] == made[2][..., :1]).all()  # grey
     assert sorted(made[3].reshape(-1, 3).tolist()) == sorted(photos[3].reshape(-1, 3).tolist())
 
 
