@@ -15,6 +15,7 @@ RUN useradd --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin -
 WORKDIR /plumage
 COPY --from=build /venv /venv
 COPY .streamlit .streamlit
+COPY plumage plumage
 COPY streamlit_app streamlit_app
 COPY checkpoints checkpoints
 

@@ -42,7 +42,6 @@ def answer_folder(
     """
     if not names:
         return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     environment = {"PYTHONPATH": f"{CODE}{os.pathsep}${{PYTHONPATH}}"}
     try:
         ray.init(address, runtime_env={"env_vars": environment}, logging_level=logging.WARNING)

@@ -131,7 +131,6 @@ def files(monkeypatch: pytest.MonkeyPatch) -> MediaFileManager:
 def machines() -> Iterator[str]:
     """The address of a Ray cluster of two machines, both this one, with a core each."""
     os.environ |= {
-        "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_AUTH_MODE": "disabled",  # no token in the home of whoever runs the tests
         "RAY_worker_register_timeout_seconds": "300",  # a busy machine starts workers slowly
     }

@@ -60,7 +60,11 @@ def test_the_app_imports_only_what_its_requirements_name() -> None:
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     required = {line.split(">")[0].strip() for line in lines if line and line[0] != "#"}
     known = {"PIL": "pillow", "pillow_heif": "pillow-heif"}
-    others = set().union(*map(packages, APP)) - sys.stdlib_module_names - {"streamlit_app", "ray"}
+    others = (
+        set().union(*map(packages, APP))
+        - sys.stdlib_module_names
+        - {"plumage", "streamlit_app", "ray"}
+    )
     assert {known.get(package, package) for package in others} <= required
 
 

@@ -36,7 +36,6 @@ def joined(address: str) -> Iterator[Make]:
         to start one of this machine alone, which ends with the block.
     Raises: TrainingError where there is no such cluster.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     environment = {
         "PYTHONPATH": f"{CODE}{os.pathsep}${{PYTHONPATH}}",
         "TQDM_DISABLE": "1",  # bars of several runs would run into each other

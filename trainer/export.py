@@ -8,9 +8,6 @@ import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
-from pytorch_grad_cam import GradCAM
-from pytorch_grad_cam.utils.image import scale_cam_image
-from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 
 from trainer.ending import UserError
@@ -154,7 +151,7 @@ def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def compare(module: Exported, path: Path, photos: NDArray[np.uint8]) -> dict[str, float]:
-    """Largest differences of an ONNX file from torch, and of its maps from pytorch-grad-cam.
+    """Largest differences of an ONNX file from torch.
 
     Heatmaps' differences are in parts of the largest value in any map of the photo, novelty's in
     parts of the largest of any photo, where that is above 1.
@@ -164,28 +161,10 @@ def compare(module: Exported, path: Path, photos: NDArray[np.uint8]) -> dict[str
     with torch.no_grad():
         expected = (t.numpy() for t in module(torch.from_numpy(photos.copy())))
         torch_logits, torch_heatmaps, torch_novelty = expected
-    answers = logits.argmax(axis=1)
-    answered = heatmaps[np.arange(len(photos)), answers]
     peaks = heatmaps.max(axis=(1, 2, 3))
-    # pytorch-grad-cam stretches maps from their least value to 0..1; that is undone here, since it
-    # magnifies rounding wherever a map is nearly even.
-    stretch = np.ptp(answered, axis=(1, 2)) / peaks
-    from_grad_cam = np.abs(scale_cam_image(answered) - grad_cam(module, photos, answers))
     from_torch = np.abs(heatmaps - torch_heatmaps)
     return {
         "logits": float(np.abs(logits - torch_logits).max()),
         "heatmaps": float((from_torch.max(axis=(1, 2, 3)) / peaks).max()),
-        "heatmaps_from_grad_cam": float((from_grad_cam.max(axis=(1, 2)) * stretch).max()),
         "novelty": float(np.abs(novelty - torch_novelty).max() / np.abs(novelty).max().clip(1)),
     }
-
-
-def grad_cam(
-    module: Exported, photos: NDArray[np.uint8], species: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """pytorch-grad-cam's maps (N, h, w), scaled to 0..1, of one species (index) a photo."""
-    network = module.network
-    with GradCAM(network, [network.stages[-1]]) as cam:
-        cam.get_target_width_height = lambda _: None  # keep the feature map's own resolution
-        x = to_input(torch.from_numpy(photos.copy()))
-        return cam(x, [ClassifierOutputTarget(int(s)) for s in species])
