@@ -46,7 +46,7 @@ bench: .venv/all ## Time norms, steps, processes, export, an epoch, a folder, Ra
 	$(BIN)/python -m benchmarks.browser
 
 readme: .venv/all ## Fill the README's tables from checkpoints/ and benchmarks/results/
-	$(BIN)/python -m trainer.readme
+	$(BIN)/python -m trainer.report
 
 screenshots: .venv/all ## Draw the README's pictures of the app (needs Chromium)
 	$(BIN)/python -m docs.screenshots

@@ -28,12 +28,12 @@ import onnxruntime
 from PIL import Image, ImageFilter
 
 from benchmarks.timing import report, speed
-from streamlit_app.answering import AT_ONCE
 from streamlit_app.batch import fill_table, open_variant, photo_files
-from streamlit_app.classifier import checkpoints_folder
-from streamlit_app.decoding import decode
-from streamlit_app.photos import squeezed
-from trainer.timing import alternate
+from streamlit_app.inference.classifier import checkpoints_folder
+from streamlit_app.inference.decoding import decode
+from streamlit_app.inference.photos import squeezed
+from streamlit_app.inference.worker import AT_ONCE
+from trainer.utils.timing import alternate
 
 PHOTOS = 400
 PHONE_PHOTOS = 24

@@ -18,11 +18,11 @@ from tqdm import tqdm
 
 from benchmarks.timing import report, speed
 from trainer.batches import TrainingBatches
-from trainer.memory import keep_memory
-from trainer.photos import PhotoFolder, PhotoSet
+from trainer.data import PhotoFolder, PhotoSet
 from trainer.recipe import Recipe
-from trainer.run import new_run
+from trainer.state import new_run
 from trainer.training import train_epoch, train_step, training_size
+from trainer.utils.memory import keep_memory
 
 REPEATS = 5
 PLAIN_BATCHES = 2

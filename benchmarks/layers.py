@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.timing import kernel_modes, report, running, speed
-from trainer.memory import keep_memory
-from trainer.norms import NORMS
-from trainer.timing import alternate
+from trainer.model.norms import NORMS
+from trainer.utils.memory import keep_memory
+from trainer.utils.timing import alternate
 
 SHAPES = ((32, 16, 128, 128), (32, 32, 64, 64), (32, 64, 32, 32))
 DTYPES = (torch.float32, torch.bfloat16)

@@ -13,10 +13,10 @@ from PIL import Image
 
 from benchmarks.timing import report
 from docs.screenshots import draw_kingfisher
-from streamlit_app.classifier import Classifier, checkpoints_folder, open_variants
-from streamlit_app.heatmaps import overlay
-from streamlit_app.photos import shrunk
-from trainer.timing import alternate
+from streamlit_app.inference.classifier import Classifier, checkpoints_folder, open_variants
+from streamlit_app.inference.photos import shrunk
+from streamlit_app.ui.heatmaps import overlay
+from trainer.utils.timing import alternate
 
 AIM = 100  # milliseconds
 CARD_SIDE = 512  # pixels of the photo as the pages' cards show it

@@ -21,12 +21,12 @@ import onnxruntime
 import torch
 
 from benchmarks.timing import report, speed
-from trainer.evaluation import session_options
-from trainer.export import export
-from trainer.norms import NORMS
-from trainer.novelty import fit_novelty
-from trainer.resnet import ResNet
-from trainer.timing import alternate
+from trainer.checkpoint.classifier_onnx import export
+from trainer.checkpoint.novelty import fit_novelty
+from trainer.metrics import session_options
+from trainer.model.norms import NORMS
+from trainer.model.resnet import ResNet
+from trainer.utils.timing import alternate
 
 SIZES = (128, 256)
 THREADS = 2

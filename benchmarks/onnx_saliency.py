@@ -17,9 +17,9 @@ import safetensors.torch
 
 from benchmarks.onnx_norms import export_random, for_every_norm, open_session, random_network
 from benchmarks.timing import report, speed
-from trainer.gradient import SALIENCY, WEIGHTS, export_saliency
-from trainer.norms import NORMS
-from trainer.timing import alternate
+from trainer.checkpoint.saliency_onnx import SALIENCY, WEIGHTS, export_saliency
+from trainer.model.norms import NORMS
+from trainer.utils.timing import alternate
 
 SIZE = 128
 AIM = 4

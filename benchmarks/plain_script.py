@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from trainer.resnet import ResNet
+from trainer.model.resnet import ResNet
 
 
 def main(folder: str, batches: int) -> None:

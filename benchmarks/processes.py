@@ -17,11 +17,11 @@ from typing import Any
 import torch
 
 from benchmarks.timing import report, speed
-from trainer import processes
-from trainer.memory import keep_memory
 from trainer.recipe import NormKey, Recipe
-from trainer.run import new_run
+from trainer.state import new_run
 from trainer.training import train_step
+from trainer.utils import distributed as processes
+from trainer.utils.memory import keep_memory
 
 NORMS: tuple[NormKey, ...] = ("bn", "bin", "in")
 CORES, SPECIES = 2, 25

@@ -19,16 +19,16 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing import report
-from streamlit_app import cluster
 from streamlit_app.batch import Row, answer_folder, open_variant, photo_files
-from streamlit_app.lanes import start_lanes
+from streamlit_app.inference import ray as cluster
+from streamlit_app.inference.pool import start_lanes
 from trainer.batches import TrainingBatches
-from trainer.memory import keep_memory
-from trainer.norms import Norm
-from trainer.photos import PhotoFolder
+from trainer.data import PhotoFolder
+from trainer.model.norms import Norm
 from trainer.recipe import Recipe
-from trainer.run import new_run
+from trainer.state import new_run
 from trainer.training import train_step
+from trainer.utils.memory import keep_memory
 
 PHOTOS = 1000
 BATCHES = 20

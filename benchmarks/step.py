@@ -15,11 +15,11 @@ from typing import Any, get_args
 import torch
 
 from benchmarks.timing import kernel_modes, report, running, speed
-from trainer.memory import keep_memory
 from trainer.recipe import NormKey, Recipe
-from trainer.run import new_run
-from trainer.timing import alternate
+from trainer.state import new_run
 from trainer.training import train_step
+from trainer.utils.memory import keep_memory
+from trainer.utils.timing import alternate
 
 BATCH, SIZE, SPECIES = 32, 128, 25
 AIMS = {"bn": 1.0, "in": 0.95, "bin": 0.85, "ln": 0.95, "gn": 0.95}

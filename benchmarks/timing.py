@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 import torch
 
-from trainer import kernels
-from trainer.machine import processor
+from trainer.model import kernels
+from trainer.utils.system import processor
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -20,16 +20,16 @@ from typing import IO
 
 from tqdm import tqdm
 
-from streamlit_app.best import best_first
-from streamlit_app.classifier import (
+from streamlit_app.inference.classifier import (
     NO_MODEL,
     CheckpointError,
     Classifier,
     checkpoints_folder,
     variant_folders,
 )
-from streamlit_app.lanes import Read, answered
-from streamlit_app.photos import CORES, MOST_BYTES, SUFFIXES, PhotoError
+from streamlit_app.inference.photos import CORES, MOST_BYTES, SUFFIXES, PhotoError
+from streamlit_app.inference.pool import Read, answered
+from streamlit_app.results.best import best_first
 
 # Files that a process gets at once: it need not wait for the next while it is at the first. Where
 # there are few, each gets fewer, so that none is left to do the last ones alone.
@@ -242,7 +242,7 @@ def fill_table(
 def cluster_at(address: str) -> AnswerFolder:
     """Has photos answered by the Ray cluster at that address; raises ValueError."""
     try:
-        from streamlit_app import cluster  # only who asks for a cluster needs Ray
+        from streamlit_app.inference import ray as cluster  # only who asks for a cluster needs Ray
     except ModuleNotFoundError as error:
         raise ValueError(
             f"--cluster needs {error.name}: pip install --requirement cluster-requirements.txt"

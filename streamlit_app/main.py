@@ -10,7 +10,7 @@ from starlette.formparsers import MultiPartParser
 if (root := str(Path(__file__).parents[1])) not in sys.path:
     sys.path.insert(0, root)
 
-from streamlit_app.visits import begin_visit
+from streamlit_app.ui.session import begin_visit
 
 # Photos stay in memory: else the server writes those over 1 MB to a file while they arrive.
 MultiPartParser.spool_max_size = 0

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from streamlit_app.classifier import readable
+from streamlit_app.inference.classifier import readable
 
 RED_LIST_YEAR = 2023
 # The least calibrated probability for which each is said: at 0.9 and above, at most one answer in

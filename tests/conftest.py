@@ -17,7 +17,7 @@ from PIL import Image
 from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 
-from streamlit_app import visits
+from streamlit_app.ui import session as visits
 
 COLOURS = {
     "Red-Bird": (1, 0, 0),

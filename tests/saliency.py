@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from streamlit_app.explaining import OUTPUTS, STAGES
+from streamlit_app.inference.saliency import OUTPUTS, STAGES
 from tests.conftest import IMAGE_SIZE, SPECIES
 
 

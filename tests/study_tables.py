@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 
-from trainer.conclusions import WAYS
+from trainer.studies.conclusions import WAYS
 
 FACTS = {
     "recipe": {"image_size": 32, "photos_per_species": 192, "epochs": 6, "batch_size": 32},

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
-from streamlit_app.classifier import Classifier
-from trainer.gradient import difference_from, gradients, is_current
+from streamlit_app.inference.classifier import Classifier
+from trainer.checkpoint.saliency import open_network
+from trainer.checkpoint.saliency_onnx import difference_from, gradients, is_current
 from trainer.recipe import Recipe
-from trainer.saliency import open_network
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = sorted(path.parent for path in (ROOT / "checkpoints").glob("*/report.json"))

@@ -16,11 +16,11 @@ from typing import Annotated, Literal
 import torch
 import tyro
 
-from trainer import processes
-from trainer.checkpoint import make_checkpoint
-from trainer.ending import exit_status
-from trainer.memory import keep_memory
+from trainer.checkpoint.write import make_checkpoint
 from trainer.recipe import PRESETS, Recipe
+from trainer.utils import distributed as processes
+from trainer.utils.cli import exit_status
+from trainer.utils.memory import keep_memory
 
 
 @dataclass(frozen=True)

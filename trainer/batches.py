@@ -7,9 +7,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms import InterpolationMode, v2
 
-from trainer import processes
-from trainer.photos import PhotoSet
+from trainer.data import PhotoSet
 from trainer.recipe import Recipe
+from trainer.utils import distributed as processes
 
 
 def augmentation(kind: str, size: int, smallest_crop: float) -> v2.Transform:

@@ -14,15 +14,15 @@ from torch.nn import functional as F
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Subset
 from tqdm import tqdm
 
-from trainer import processes
 from trainer.batches import TrainingBatches
-from trainer.evaluation import scores
-from trainer.machine import machine
-from trainer.norms import BatchInstanceNorm
-from trainer.photos import PhotoSet, spread
+from trainer.data import PhotoSet, spread
+from trainer.metrics import scores
+from trainer.model.norms import BatchInstanceNorm
+from trainer.model.resnet import ResNet, to_input
 from trainer.recipe import Recipe
-from trainer.resnet import ResNet, to_input
-from trainer.run import DivergedError, Run
+from trainer.state import DivergedError, Run
+from trainer.utils import distributed as processes
+from trainer.utils.system import machine
 
 
 def learning_rate(recipe: Recipe, epochs_done: float) -> float:

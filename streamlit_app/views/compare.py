@@ -3,14 +3,16 @@
 import streamlit as st
 from PIL import Image
 
-from streamlit_app import charts, results
-from streamlit_app.charts import percent
-from streamlit_app.classifier import Answer, Classifier, checkpoints_folder, none_of
-from streamlit_app.consensus import agreement, probabilities
-from streamlit_app.heatmaps import LEGEND, overlay, room
-from streamlit_app.photos import SUFFIXES, shrunk
-from streamlit_app.results import CONSENSUS, in_words
-from streamlit_app.serving import (
+from streamlit_app.inference.classifier import Answer, Classifier, checkpoints_folder, none_of
+from streamlit_app.inference.photos import SUFFIXES, shrunk
+from streamlit_app.results import charts
+from streamlit_app.results import scores as results
+from streamlit_app.results.charts import percent
+from streamlit_app.results.consensus import agreement, probabilities
+from streamlit_app.results.scores import CONSENSUS, in_words
+from streamlit_app.species import common_name
+from streamlit_app.ui.heatmaps import LEGEND, overlay, room
+from streamlit_app.ui.state import (
     answer_to,
     choose_in_address,
     described,
@@ -20,7 +22,6 @@ from streamlit_app.serving import (
     show_chart,
     variants_to_serve,
 )
-from streamlit_app.species import common_name
 
 STRENGTH = 0.6  # how opaque the hottest colour is
 CARD_SIDE = 512  # pixels of a photo that is shown a quarter as wide as the page

@@ -8,9 +8,9 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
-from streamlit_app.charts import percent, titled
-from streamlit_app.classifier import Classifier, checkpoints_folder
-from streamlit_app.explaining import (
+from streamlit_app.inference.classifier import Classifier, checkpoints_folder
+from streamlit_app.inference.photos import SUFFIXES, shrunk
+from streamlit_app.inference.saliency import (
     CAMS,
     GRAD_CAM,
     LAST,
@@ -28,10 +28,18 @@ from streamlit_app.explaining import (
     exhibits,
     visible,
 )
-from streamlit_app.heatmaps import LEGEND, overlay, room
-from streamlit_app.photos import SUFFIXES, shrunk
-from streamlit_app.results import ResultsError
-from streamlit_app.serving import (
+from streamlit_app.results.charts import percent, titled
+from streamlit_app.results.saliency import (
+    COMMAND,
+    best_method,
+    outer_chart,
+    outer_shares,
+    read_trust,
+)
+from streamlit_app.results.scores import ResultsError
+from streamlit_app.species import common_name
+from streamlit_app.ui.heatmaps import LEGEND, overlay, room
+from streamlit_app.ui.state import (
     TURNS,
     Stamp,
     answer_to,
@@ -46,8 +54,6 @@ from streamlit_app.serving import (
     variants_at,
     variants_to_serve,
 )
-from streamlit_app.species import common_name
-from streamlit_app.trust import COMMAND, best_method, outer_chart, outer_shares, read_trust
 
 STRENGTH = 0.7  # how opaque the hottest colour is
 CARD_SIDE = 512  # pixels of a photo that is shown half as wide as the page or less

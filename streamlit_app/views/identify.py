@@ -7,13 +7,14 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
-from streamlit_app.charts import percent, probability_bars
-from streamlit_app.classifier import PROMISED, Answer, checkpoints_folder, none_of
-from streamlit_app.cropping import Box, crop_box, marked
-from streamlit_app.heatmaps import LEGEND, overlay, room
-from streamlit_app.photos import SUFFIXES
-from streamlit_app.results import ResultsError, read_comparison
-from streamlit_app.serving import (
+from streamlit_app.inference.classifier import PROMISED, Answer, checkpoints_folder, none_of
+from streamlit_app.inference.photos import SUFFIXES
+from streamlit_app.results.charts import percent, probability_bars
+from streamlit_app.results.scores import ResultsError, read_comparison
+from streamlit_app.species import FACTS, RED_LIST_YEAR, common_name, lookalikes, sureness
+from streamlit_app.ui.cropping import Box, crop_box, marked
+from streamlit_app.ui.heatmaps import LEGEND, overlay, room
+from streamlit_app.ui.state import (
     answer_to,
     choose_in_address,
     choose_variant,
@@ -22,7 +23,6 @@ from streamlit_app.serving import (
     show_chart,
     variants_to_serve,
 )
-from streamlit_app.species import FACTS, RED_LIST_YEAR, common_name, lookalikes, sureness
 
 # The guide has as many columns as fit, one on a phone. The chart is drawn last: what comes below
 # it on a phone keeps its place meanwhile, and so does what comes below the photo.

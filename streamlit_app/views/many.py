@@ -13,19 +13,19 @@ from streamlit_app.batch import (
     cells,
     write_row,
 )
-from streamlit_app.classifier import PROMISED, none_of
-from streamlit_app.lanes import start_lanes
-from streamlit_app.photos import SUFFIXES
-from streamlit_app.serving import (
+from streamlit_app.inference.classifier import PROMISED, none_of
+from streamlit_app.inference.photos import SUFFIXES
+from streamlit_app.inference.pool import start_lanes
+from streamlit_app.species import common_name
+from streamlit_app.ui.session import forget_uploads, kept_for_download
+from streamlit_app.ui.state import (
     TABLES,
     Stamp,
     choose_variant,
     if_not_busy,
     variants_to_serve,
 )
-from streamlit_app.species import common_name
-from streamlit_app.visits import forget_uploads, kept_for_download
-from streamlit_app.zips import write_zip
+from streamlit_app.ui.zips import write_zip
 
 # The server holds the photos in memory, and each run of a page a copy of its own, and a ZIP of them
 # while it is downloaded.

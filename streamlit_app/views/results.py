@@ -8,16 +8,18 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from streamlit_app import result_charts, results, studies, study_charts
-from streamlit_app.best import best_first
-from streamlit_app.classifier import checkpoints_folder
-from streamlit_app.results import CONSENSUS, Comparison, Reports, ResultsError
-from streamlit_app.serving import choose_in_address, described, show_chart, tabs_in_address
+from streamlit_app.inference.classifier import checkpoints_folder
+from streamlit_app.results import score_charts as result_charts
+from streamlit_app.results import scores as results
+from streamlit_app.results import studies, study_charts
+from streamlit_app.results.best import best_first
+from streamlit_app.results.scores import CONSENSUS, Comparison, Reports, ResultsError
 from streamlit_app.species import common_name
-from streamlit_app.tabs.doubt import show_doubt
-from streamlit_app.tabs.shortcut import show_shortcut
+from streamlit_app.ui.state import choose_in_address, described, show_chart, tabs_in_address
+from streamlit_app.views.results_tabs.border import show_shortcut
+from streamlit_app.views.results_tabs.ood import show_doubt
 
-COMMAND = "`python -m trainer.comparison --data PHOTOS`"
+COMMAND = "`python -m trainer.evaluate.comparison --data PHOTOS`"
 STUDY = "`python -m trainer.studies norms --data PHOTOS`"
 NOTES = {
     "optimizers": "A dot is the mean over seeds; one that diverged in any seed is drawn at 0.",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from streamlit_app.classifier import checkpoints_folder, variant_folders
+from streamlit_app.inference.classifier import checkpoints_folder, variant_folders
 from tests.browser.conftest import Open
 from tests.browser.window import choose, give, settle
 

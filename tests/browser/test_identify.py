@@ -8,10 +8,15 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from streamlit_app.charts import percent
-from streamlit_app.classifier import Classifier, checkpoints_folder, none_of, variant_folders
-from streamlit_app.cropping import Box, crop_box
+from streamlit_app.inference.classifier import (
+    Classifier,
+    checkpoints_folder,
+    none_of,
+    variant_folders,
+)
+from streamlit_app.results.charts import percent
 from streamlit_app.species import common_name
+from streamlit_app.ui.cropping import Box, crop_box
 from tests.browser.conftest import Open
 from tests.browser.window import choose, give, tab_to
 

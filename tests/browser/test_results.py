@@ -3,8 +3,8 @@ import re
 
 from playwright.sync_api import expect
 
-from streamlit_app.best import best_first
-from streamlit_app.classifier import checkpoints_folder, variant_folders
+from streamlit_app.inference.classifier import checkpoints_folder, variant_folders
+from streamlit_app.results.best import best_first
 from tests.browser.conftest import Open
 from tests.browser.window import choose, settle
 

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from streamlit_app.photos import Helper, Helpers
+from streamlit_app.inference.photos import Helper, Helpers
 from tests.conftest import draw_bird, encode
 
 # Processes for photos.py and lanes.py that some files break.
 _FRAGILE = [sys.executable, "-m", "tests.streamlit_app.fragile_decoding"]
-FRAGILE_DECODER = [*_FRAGILE, "streamlit_app.decoding"]
-FRAGILE_LANE = [*_FRAGILE, "streamlit_app.answering"]
+FRAGILE_DECODER = [*_FRAGILE, "streamlit_app.inference.decoding"]
+FRAGILE_LANE = [*_FRAGILE, "streamlit_app.inference.worker"]
 RAW = Path(__file__).parents[3] / "shared" / "birds25_raw_sample"
 Kind = TypeVar("Kind", bound=Helper)
 SIGNATURE = b"\x89PNG\r\n\x1a\n"

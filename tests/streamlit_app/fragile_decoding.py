@@ -5,7 +5,7 @@ import sys
 import time
 from importlib import import_module
 
-from streamlit_app import decoding
+from streamlit_app.inference import decoding
 
 opened = decoding._opened
 

@@ -26,8 +26,8 @@ from streamlit_app.batch import (
     photo_files,
     write_row,
 )
-from streamlit_app.classifier import Classifier
-from streamlit_app.photos import read_photo
+from streamlit_app.inference.classifier import Classifier
+from streamlit_app.inference.photos import read_photo
 from tests.conftest import COLOURS, colour_checkpoint, draw_bird, encode
 
 ROOT = Path(__file__).parents[2]

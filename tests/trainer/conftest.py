@@ -6,9 +6,9 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from trainer import study_tables
-from trainer.questions import STUDIES, Study
 from trainer.recipe import Recipe
+from trainer.studies import tables as study_tables
+from trainer.studies.definitions import STUDIES, Study
 
 # Networks this small gain nothing from threads, and lose much where other work keeps cores busy.
 torch.set_num_threads(1)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from trainer import processes
 from trainer.batches import TrainingBatches, augmentation
-from trainer.photos import PhotoFolder, PhotoSet
-from trainer.processes import Place
+from trainer.data import PhotoFolder, PhotoSet
 from trainer.recipe import Recipe
+from trainer.utils import distributed as processes
+from trainer.utils.distributed import Place
 
 
 def load(folder: Path, cache: Path) -> PhotoSet:

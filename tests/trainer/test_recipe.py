@@ -2,7 +2,7 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from trainer.norms import NORMS
+from trainer.model.norms import NORMS
 from trainer.recipe import PRESETS, NormKey, Recipe
 
 

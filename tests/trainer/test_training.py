@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from trainer import training
-from trainer.norms import NORMS, BatchInstanceNorm
-from trainer.photos import PhotoFolder, spread
+from trainer.data import PhotoFolder, spread
+from trainer.model.norms import NORMS, BatchInstanceNorm
 from trainer.recipe import Recipe
-from trainer.run import DivergedError, TrainingError, make_optimizer, new_run
+from trainer.state import DivergedError, TrainingError, make_optimizer, new_run
 from trainer.training import (
     epoch_batches,
     learning_rate,

@@ -21,11 +21,11 @@ from trainer.audit.page import page
 from trainer.audit.repair import MANIFEST, check_target, repair
 from trainer.audit.survey import survey
 from trainer.audit.text import summary
-from trainer.ending import exit_status
-from trainer.files import replacing
-from trainer.photos import PhotoSetError
+from trainer.data import PhotoSetError
 from trainer.recipe import CHECKPOINTS, Recipe
-from trainer.run import TrainingError
+from trainer.state import TrainingError
+from trainer.utils.cli import exit_status
+from trainer.utils.files import replacing
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from scipy import stats
 
 from trainer.audit.answers import Network
 from trainer.audit.survey import Survey
-from trainer.photos import spread
+from trainer.data import spread
 
 LOOKED_AT = 150  # photos of a species that are turned over to see whether it is flipped
 USUAL = 0.15  # share of upright photos that a network likes better upside down, at most

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from trainer.audit.borders import find_border, without_border
 from trainer.audit.findings import Findings
-from trainer.photos import PhotoSetError
+from trainer.data import PhotoSetError
 
 MANIFEST = "manifest.csv"
 

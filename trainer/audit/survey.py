@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from trainer.files import replacing
-from trainer.photos import ENDINGS, PhotoFolder, PhotoSet, PhotoSetError
+from trainer.data import ENDINGS, PhotoFolder, PhotoSet, PhotoSetError
 from trainer.recipe import Recipe
+from trainer.utils.files import replacing
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

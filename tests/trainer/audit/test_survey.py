@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from trainer.audit.survey import AnyFolder, Pixels, in_threads, read_header, survey
-from trainer.photos import PhotoSetError
+from trainer.data import PhotoSetError
 
 
 def test_splits_have_any_names_and_need_not_hold_the_same_species(photo_folder):

@@ -1,0 +1,50 @@
+"""What several variants say about one photo, together."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from streamlit_app.inference.classifier import Answer
+from streamlit_app.results.scores import CONSENSUS, in_words
+from streamlit_app.species import common_name
+
+
+def probabilities(answers: Mapping[str, Answer]) -> pd.DataFrame:
+    """Every variant's probability for each species, and the consensus: their mean.
+
+    answers: by variant, to one photo each. Returns: a row a species, the consensus's likeliest
+        first, and a column a variant and `consensus`; a species that a variant does not know has
+        probability 0 in it.
+    """
+    table = pd.DataFrame({name: dict(answer.ranking(0)) for name, answer in answers.items()})
+    table = table.fillna(0).rename_axis("species")
+    table[CONSENSUS] = table.mean(axis=1)
+    return table.sort_values(CONSENSUS, ascending=False)
+
+
+def agreement(table: pd.DataFrame) -> str:
+    """Who says what, in Markdown, for a table of `probabilities`.
+
+    As in: **5 of 7 say Hoopoe.** `ln` and `nn` say House Crow.
+    """
+    said = table.drop(columns=CONSENSUS).idxmax()
+    votes = said.value_counts()
+    # Where as many say one as another, the consensus's likelier is named first.
+    order = sorted(votes.index, key=lambda species: (-votes[species], table.index.get_loc(species)))
+    first, *others = order
+    if len(said) == 1:
+        return f"**`{said.index[0]}` says {common_name(first)}.**"
+    if not others:
+        number = "Both" if len(said) == 2 else f"All {len(said)}"
+        return f"**{number} say {common_name(first)}.**"
+    if votes[first] == 1:
+        headline = "**No two agree.**"
+        others = order
+    else:
+        headline = f"**{votes[first]} of {len(said)} say {common_name(first)}.**"
+    return f"{headline} {'; '.join(_said(said, species) for species in others)}."
+
+
+def _said(said: pd.Series, species: str) -> str:
+    names = [f"`{name}`" for name in said.index[said == species]]
+    return f"{in_words(names)} {'says' if len(names) == 1 else 'say'} {common_name(species)}"

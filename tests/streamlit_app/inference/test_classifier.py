@@ -1,0 +1,271 @@
+import json
+import threading
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from PIL import Image
+
+from streamlit_app.inference.classifier import (
+    CheckpointError,
+    Classifier,
+    checkpoints_folder,
+    open_variants,
+    readable,
+    stamps,
+)
+from tests.conftest import IMAGE_SIZE, SPECIES, colour_checkpoint, draw_bird
+
+COLOURS = ["red", "lime", "blue", "yellow", "cyan", "magenta"]
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
+    return Classifier(colour_checkpoint(tmp_path_factory.mktemp("checkpoints") / "bn"))
+
+
+def fault(folder: Path) -> str:
+    with pytest.raises(CheckpointError) as caught:
+        Classifier(folder)
+    assert folder.name in str(caught.value)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def changed(folder: Path, change: str) -> Path:
+    """The checkpoint with one thing about its graph done differently."""
+    model = onnx.load(folder / "model.onnx")
+    graph = model.graph
+    if change == "input renamed":
+        graph.input[0].name = graph.node[0].input[0] = "images"
+    elif change == "heatmaps not an output":
+        del graph.output[1]
+    elif change == "one photo at a time":
+        graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    elif change == "no novelty":
+        del graph.output[2], graph.node[-1]
+    elif change == "one novelty for all photos":
+        graph.initializer[-1].CopyFrom(
+            onnx.numpy_helper.from_array(np.array([0, 1, 2, 3]), graph.initializer[-1].name)
+        )
+        graph.output[2].type.tensor_type.ClearField("shape")
+    elif change == "logits of four dimensions":
+        next(iter(graph.node[-2].attribute)).i = 1
+        del graph.output[0].type.tensor_type.shape.dim[:]
+        graph.output[0].type.tensor_type.ClearField("shape")
+    onnx.save(model, folder / "model.onnx")
+    return folder
+
+
+def test_it_says_what_the_checkpoint_holds(classifier: Classifier) -> None:
+    assert classifier.norm == "bn"
+    assert classifier.image_size == IMAGE_SIZE
+    assert classifier.species == SPECIES
+
+
+def test_photos_of_any_shape_are_answered_in_one_batch(classifier: Classifier) -> None:
+    photos = [draw_bird(colour, (40 + 30 * i, 200)) for i, colour in enumerate(COLOURS)]
+    answer = classifier.answer(photos)
+    assert answer.probabilities.shape == (6, 6)
+    assert answer.heatmaps.shape == (6, 6, 8, 8)
+    assert [answer.ranking(i)[0][0] for i in range(6)] == list(SPECIES)
+
+
+def test_a_photo_is_answered_alike_alone_and_in_a_batch(classifier: Classifier) -> None:
+    photos = [draw_bird(colour) for colour in COLOURS]
+    batch = classifier.answer(photos)
+    for index, photo in enumerate(photos):
+        alone = classifier.answer([photo])
+        np.testing.assert_allclose(alone.probabilities[0], batch.probabilities[index], atol=1e-6)
+        np.testing.assert_allclose(alone.heatmaps[0], batch.heatmaps[index], atol=1e-6)
+
+
+def test_probabilities_sum_to_one_and_the_ranking_falls(classifier: Classifier) -> None:
+    answer = classifier.answer([draw_bird()])
+    np.testing.assert_allclose(answer.probabilities.sum(axis=1), 1, rtol=1e-6)
+    values = [probability for _, probability in answer.ranking(0)]
+    assert values == sorted(values, reverse=True)
+    assert len(values) == len(SPECIES)
+
+
+def test_photos_are_squeezed_with_pillows_bicubic_filter(classifier: Classifier) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (90, 70, 3), np.uint8)
+    photo = Image.fromarray(noise)
+    squeezed = photo.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC)
+    expected = classifier.answer([squeezed]).probabilities
+    np.testing.assert_array_equal(classifier.answer([photo]).probabilities, expected)
+
+
+def test_the_heatmap_of_a_species_is_hot_where_its_bird_is(classifier: Classifier) -> None:
+    heatmap = classifier.answer([draw_bird("blue")]).heatmap(0, "Blue-Bird")
+    assert heatmap.min() >= 0
+    assert heatmap[4, 2] > 0
+    assert heatmap[:, 5:].max() < 0.1 * heatmap[4, 2]
+
+
+def test_a_temperature_softens_the_probabilities(tmp_path: Path) -> None:
+    sure = Classifier(colour_checkpoint(tmp_path / "bn")).answer([draw_bird()])
+    calm = Classifier(colour_checkpoint(tmp_path / "gn", temperature="2.0")).answer([draw_bird()])
+    expected = np.sqrt(sure.probabilities)
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(calm.probabilities, expected, rtol=1e-5)
+
+
+def test_a_photo_above_the_novelty_threshold_is_novel_and_no_other(classifier: Classifier) -> None:
+    bright = Image.new("RGB", (50, 50), "white")
+    assert classifier.answer([draw_bird(), bright, draw_bird("blue")]).novel.tolist() == [
+        False, True, False,
+    ]  # fmt: skip
+
+
+def test_a_set_holds_the_species_that_reach_its_threshold_likeliest_first(tmp_path: Path) -> None:
+    photo = [draw_bird("red")]
+    raw = Classifier(colour_checkpoint(tmp_path / "bn")).answer(photo)
+    ranking = raw.ranking(0)
+    between = (ranking[2][1] + ranking[3][1]) / 2
+    thresholds = json.dumps({"0.9": 1.0, "0.95": between})
+    # The sets are of the raw probabilities, whatever the temperature.
+    folder = colour_checkpoint(tmp_path / "gn", set_thresholds=thresholds, temperature="3.0")
+    answer = Classifier(folder).answer(photo)
+    assert answer.among(0, 0.95) == answer.among(0) == [species for species, _ in ranking[:3]]
+    assert answer.among(0, 0.9) == [ranking[0][0]]  # never empty
+
+
+def test_threads_share_one_classifier(classifier: Classifier) -> None:
+    wrong = []
+
+    def ask(index: int) -> None:
+        for _ in range(20):
+            if classifier.answer([draw_bird(COLOURS[index])]).ranking(0)[0][0] != SPECIES[index]:
+                wrong.append(index)
+
+    threads = [threading.Thread(target=ask, args=(index,)) for index in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bn").mkdir()
+    assert "no model.onnx" in fault(tmp_path / "bn")
+
+
+@pytest.mark.parametrize("part", [0, 0.5, 0.99])
+def test_a_truncated_model_is_named(tmp_path: Path, part: float) -> None:
+    file = colour_checkpoint(tmp_path / "bn") / "model.onnx"
+    data = file.read_bytes()
+    file.write_bytes(data[: int(part * len(data))])
+    fault(tmp_path / "bn")
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["norm", "image_size", "species", "temperature", "novelty_threshold", "set_thresholds"],
+)
+def test_missing_metadata_is_named(tmp_path: Path, key: str) -> None:
+    assert key in fault(colour_checkpoint(tmp_path / "bn", **{key: None}))
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"image_size": "large"},
+        {"image_size": "64"},
+        {"image_size": "-1"},
+        {"image_size": "1025"},
+        {"image_size": "9" * 5000},
+        {"temperature": "0"},
+        {"temperature": "nan"},
+        {"temperature": "warm"},
+        {"novelty_threshold": "inf"},
+        {"novelty_threshold": "high"},
+        {"set_thresholds": "[0.1, 0.05]"},
+        {"set_thresholds": json.dumps({"0.9": 0.1})},
+        {"set_thresholds": json.dumps({"0.9": 0.1, "0.95": -0.1})},
+        {"species": "Hoopoe, House-Crow"},
+        {"species": "7"},
+        {"species": '"abcdef"'},
+        {"species": '{"a": 1, "b": 2, "c": 3, "d": 4, "e": 5, "f": 6}'},
+        {"species": "[" * 100_000},
+        {"species": json.dumps([*SPECIES[:5], "[a bird](http://example.org)"])},
+        {"species": json.dumps([*SPECIES[:5], "<b>bird</b>"])},
+        {"species": json.dumps([*SPECIES[:5], "bird\u202e"])},
+        {"species": json.dumps([*SPECIES[:5], "b" * 101])},
+        {"species": json.dumps([1, 2, 3, 4, 5, 6])},
+        {"species": json.dumps(SPECIES[:5])},
+        {"species": json.dumps([*SPECIES, "Hoopoe"])},
+        {"species": json.dumps(["Hoopoe"] * 6)},
+    ],
+    ids=lambda metadata: str(metadata)[:60],
+)
+def test_metadata_that_the_graph_contradicts_is_named(
+    tmp_path: Path, metadata: dict[str, str]
+) -> None:
+    fault(colour_checkpoint(tmp_path / "bn", **metadata))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "input renamed",
+        "heatmaps not an output",
+        "one photo at a time",
+        "no novelty",
+        "one novelty for all photos",
+        "logits of four dimensions",
+    ],
+)
+def test_a_graph_that_breaks_the_contract_is_named(tmp_path: Path, change: str) -> None:
+    fault(changed(colour_checkpoint(tmp_path / "bn"), change))
+
+
+def test_variants_come_in_the_studys_order_and_new_ones_after(tmp_path: Path) -> None:
+    for name in ("zebra", "torch-bn", "gn", "alpha", "bn", "bin"):
+        colour_checkpoint(tmp_path / name)
+    variants, faults = open_variants(tmp_path)
+    assert list(variants) == ["bn", "bin", "gn", "torch-bn", "alpha", "zebra"]
+    assert faults == []
+
+
+def test_a_broken_checkpoint_is_named_and_the_others_serve(tmp_path: Path) -> None:
+    colour_checkpoint(tmp_path / "bn")
+    (tmp_path / "gn").mkdir()
+    (tmp_path / "gn" / "model.onnx").write_bytes(b"not a model")
+    colour_checkpoint(tmp_path / "in", species="[" * 100_000)
+    (tmp_path / "README.md").write_text("not a variant")
+    variants, faults = open_variants(tmp_path)
+    assert list(variants) == ["bn"]
+    assert [fault.split()[2] for fault in faults] == ["in", "gn"]
+
+
+def test_a_missing_checkpoints_folder_holds_no_variants(tmp_path: Path) -> None:
+    assert open_variants(tmp_path / "nowhere") == ({}, [])
+
+
+def test_stamps_change_when_a_variant_appears_changes_or_goes(tmp_path: Path) -> None:
+    seen = {stamps(tmp_path)}
+    model = colour_checkpoint(tmp_path / "bn") / "model.onnx"
+    seen.add(stamps(tmp_path))
+    (tmp_path / "gn").mkdir()
+    seen.add(stamps(tmp_path))
+    model.touch()
+    seen.add(stamps(tmp_path))
+    model.unlink()
+    seen.add(stamps(tmp_path))
+    assert len(seen) == 5
+
+
+def test_the_checkpoints_folder_is_beside_the_package_unless_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("PLUMAGE_CHECKPOINTS", raising=False)
+    assert checkpoints_folder() == Path(__file__).parents[3] / "checkpoints"
+    monkeypatch.setenv("PLUMAGE_CHECKPOINTS", str(tmp_path))
+    assert checkpoints_folder() == tmp_path
+
+
+def test_species_are_written_as_people_write_them() -> None:
+    assert readable("Asian-Green-Bee-Eater") == "Asian Green Bee Eater"

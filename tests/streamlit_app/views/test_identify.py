@@ -1,0 +1,319 @@
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from streamlit_app.inference.classifier import Classifier
+from streamlit_app.species import FACTS
+from tests.conftest import SPECIES, colour_checkpoint, draw_bird, encode
+
+ROOT = Path(__file__).parents[3]
+SHARED = ROOT.parent / "shared" / "birds25" / "test"
+
+
+@pytest.fixture
+def app(checkpoints: Path) -> AppTest:
+    return AppTest.from_file(str(ROOT / "streamlit_app" / "main.py"), default_timeout=20)
+
+
+@pytest.fixture
+def known_birds(checkpoints: Path) -> Path:
+    """The checkpoints folder, its colours under the names of birds that have facts."""
+    colour_checkpoint(checkpoints / "bn", species=json.dumps(list(FACTS)[:6]))
+    return checkpoints
+
+
+def upload(app: AppTest, data: bytes, name: str = "bird.jpg") -> AppTest:
+    app.file_uploader(key="photo").set_value((name, data, "image/jpeg"))
+    return run(app)
+
+
+def run(app: AppTest) -> AppTest:
+    app.run()
+    assert not app.exception
+    return app
+
+
+def shown(app: AppTest) -> str:
+    return " ".join(element.value for element in app.markdown)
+
+
+def legend(app: AppTest) -> str:
+    return app.get("html")[0].proto.body
+
+
+def picture(app: AppTest) -> str:
+    """The address of the photo shown, which changes with its pixels."""
+    (image,) = app.get("image")
+    return image.proto.imgs[0].url
+
+
+def test_without_a_photo_the_page_says_what_it_does_and_which_birds_it_knows(app: AppTest) -> None:
+    run(app)
+    assert "names the bird" in shown(app)
+    assert all(species.replace("-", " ") in legend(app) for species in SPECIES)
+    assert not app.error
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "AVIF"])
+def test_a_photo_is_answered_with_its_species_and_probability(app: AppTest, format: str) -> None:
+    upload(run(app), encode(draw_bird("blue"), format))
+    assert app.header[0].value == "Blue Bird, 85%"
+    assert "Blue Bird" in legend(app)
+    assert app.get("vega_lite_chart")
+
+
+def test_another_species_heatmap_can_be_seen(app: AppTest) -> None:
+    upload(run(app), encode(draw_bird("blue")))
+    before = picture(app)
+    app.selectbox(key="species").set_value("Cyan-Bird")
+    run(app)
+    assert "Cyan Bird" in legend(app)
+    assert picture(app) != before
+    assert app.header[0].value.startswith("Blue Bird")
+
+
+def test_a_species_that_nothing_speaks_for_is_said_to_have_no_heatmap(app: AppTest) -> None:
+    upload(run(app), encode(draw_bird("blue"), "PNG"))
+    app.selectbox(key="species").set_value("Yellow-Bird")
+    run(app)
+    assert any("Nothing on this photo speaks for" in text.value for text in app.markdown)
+
+
+def test_the_slider_changes_the_picture_and_asks_the_model_nothing(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(run(app), encode(draw_bird("red")))
+    before = picture(app)
+    monkeypatch.setattr(Classifier, "answer", lambda *_: pytest.fail("the model was run again"))
+    app.slider(key="strength").set_value(20)
+    run(app)
+    assert picture(app) != before
+
+
+def test_a_new_photo_keeps_the_strength_and_drops_the_other_species(app: AppTest) -> None:
+    upload(run(app), encode(draw_bird("blue")))
+    app.slider(key="strength").set_value(20)
+    app.selectbox(key="species").set_value("Cyan-Bird")
+    run(app)
+    upload(app, encode(draw_bird("red")))
+    assert app.slider(key="strength").value == 20
+    assert app.selectbox(key="species").value is None
+    assert "Red Bird" in legend(app)
+
+
+@pytest.mark.parametrize("data", [b"", b"not a photo", encode(draw_bird())[:-200]])
+def test_what_cannot_be_read_gets_one_sentence(app: AppTest, data: bytes) -> None:
+    upload(run(app), data)
+    (error,) = app.error
+    assert error.value.endswith(".")
+    assert not app.header
+
+
+def test_a_removed_photo_brings_the_first_page_back(app: AppTest) -> None:
+    upload(run(app), encode(draw_bird()))
+    app.file_uploader(key="photo").set_value(None)
+    run(app)
+    assert not app.header
+    assert "birds it knows" in app.subheader[0].value
+
+
+def test_the_guide_lists_names_families_and_threats(app: AppTest, known_birds: Path) -> None:
+    run(app)
+    for facts in list(FACTS.values())[:6]:
+        assert facts.common_name in legend(app)
+        assert f"<i>{facts.scientific_name}</i>" in legend(app)
+        assert facts.family in legend(app)
+    assert "Vulnerable" not in legend(app)  # none of these six is
+
+
+def test_a_bird_is_looked_up_with_the_two_it_is_mistaken_for(
+    app: AppTest, known_birds: Path
+) -> None:
+    run(app)
+    app.selectbox(key="species").set_value("Common-Kingfisher")
+    run(app)
+    assert "Alcedo atthis" in shown(app)
+    assert len(app.expander[0].markdown) == 2
+    assert "Common-Kingfisher" in app.query_params["species"]
+
+
+def test_an_answer_comes_with_the_facts_of_its_species(app: AppTest, known_birds: Path) -> None:
+    upload(run(app), encode(draw_bird("blue")))
+    assert app.header[0].value == "Cattle Egret, 85%"
+    assert "Bubulcus ibis" in shown(app)
+    assert "Least Concern" in shown(app)
+    assert len(app.expander[0].markdown) == 2
+
+
+def test_the_measured_confusion_chooses_who_it_is_told_apart_from(
+    app: AppTest, known_birds: Path
+) -> None:
+    birds = ["Cattle-Egret", "White-Breasted-Waterhen", "Jungle-Babbler"]
+    confusion = [[9, 1, 3], [1, 9, 0], [3, 0, 9]]
+    comparison = {"species": birds, "variants": {"bn": {"confusion": confusion}}, "pairs": []}
+    (known_birds / "comparison.json").write_text(json.dumps(comparison))
+    upload(run(app), encode(draw_bird("blue")))
+    first, second = app.expander[0].markdown
+    assert "Jungle Babbler" in first.value
+    assert "White-breasted Waterhen" in second.value
+
+
+def test_a_damaged_comparison_does_not_keep_an_answer_back(app: AppTest, known_birds: Path) -> None:
+    (known_birds / "comparison.json").write_text("{")
+    upload(run(app), encode(draw_bird("blue")))
+    assert app.header[0].value == "Cattle Egret, 85%"
+
+
+def test_an_unsure_answer_says_so_and_names_the_runner_up(app: AppTest, checkpoints: Path) -> None:
+    upload(run(app), encode(draw_bird("blue")))
+    assert "**Probably.** If not, then" in shown(app)
+    colour_checkpoint(checkpoints / "bn", temperature="4")
+    run(app)
+    assert "**A guess.** It may as well be" in shown(app)
+    colour_checkpoint(checkpoints / "bn", temperature="0.3")
+    run(app)
+    assert "**Very likely.**" in shown(app)
+
+
+def test_species_that_are_as_likely_are_named_together_with_how_often_they_hold_the_bird(
+    app: AppTest, checkpoints: Path
+) -> None:
+    thresholds = json.dumps({"0.9": 0.5, "0.95": 0.1})
+    colour_checkpoint(checkpoints / "bn", set_thresholds=thresholds)
+    both = Image.new("RGB", (80, 80), (128, 128, 128))
+    both.paste((160, 128, 128), (0, 0, 39, 80))
+    both.paste((128, 128, 160), (40, 0, 80, 80))
+    upload(run(app), encode(both, "PNG"))
+    among = Classifier(checkpoints / "bn").answer([both]).among(0)
+    assert len(among) > 1
+    names = ", ".join(name.replace("-", " ") for name in among)
+    assert f"One of: {names} (95 times in 100 the bird is among these)" in shown(app)
+
+
+def test_a_photo_of_no_bird_is_told_so_without_a_species_in_large_letters(app: AppTest) -> None:
+    upload(run(app), encode(Image.new("RGB", (60, 60), "white")))
+    assert [header.value for header in app.header] == ["No bird of these 6"]
+    assert "comes nearest" in shown(app)
+    upload(run(app), encode(draw_bird("blue")))
+    assert app.header[0].value.startswith("Blue Bird")
+
+
+def crop(app: AppTest, zoom: float, across: int, down: int) -> None:
+    app.slider(key="zoom").set_value(zoom)
+    run(app)  # the other two can be moved only then
+    app.slider(key="across").set_value(across)
+    app.slider(key="down").set_value(down)
+    run(app)
+
+
+def two_birds() -> bytes:
+    """A large red bird on the left, a small blue one in the bottom right corner."""
+    photo = Image.new("RGB", (120, 80), (128, 128, 128))
+    photo.paste("red", (0, 0, 60, 80))
+    photo.paste("blue", (100, 60, 120, 80))
+    return encode(photo, "PNG")
+
+
+def test_the_answer_follows_the_crop(app: AppTest) -> None:
+    upload(run(app), two_birds())
+    assert app.header[0].value.startswith("Red Bird")
+    before = picture(app)
+    crop(app, 4.0, 100, 100)
+    assert app.header[0].value.startswith("Blue Bird")
+    assert picture(app) != before
+
+
+def test_the_crop_can_be_moved_only_once_it_is_smaller_than_the_photo(app: AppTest) -> None:
+    upload(run(app), two_birds())
+    assert app.slider(key="across").disabled
+    assert app.slider(key="down").disabled
+    app.slider(key="zoom").set_value(2.0)
+    run(app)
+    assert not app.slider(key="across").disabled
+
+
+def test_a_new_photo_starts_whole(app: AppTest) -> None:
+    upload(run(app), two_birds())
+    crop(app, 4.0, 100, 100)
+    upload(app, encode(draw_bird("blue")))
+    assert (app.slider(key="zoom").value, app.slider(key="across").value) == (1.0, 50)
+
+
+def test_the_camera_is_shown_only_to_who_asks_for_it(app: AppTest) -> None:
+    run(app)
+    assert not app.get("camera_input")
+    app.toggle(key="camera").set_value(True)
+    run(app)
+    assert app.get("camera_input")
+    assert not app.get("file_uploader")
+
+
+def test_a_link_opens_its_variant_and_species(app: AppTest, checkpoints: Path) -> None:
+    colour_checkpoint(checkpoints / "gn", temperature="4")
+    app.query_params["variant"] = "gn"
+    app.query_params["species"] = "Cyan-Bird"
+    run(app)
+    assert app.selectbox(key="variant").value == "gn"
+    assert app.selectbox(key="species").value == "Cyan-Bird"
+
+
+def test_a_link_to_what_is_not_there_opens_the_first_variant(
+    app: AppTest, checkpoints: Path
+) -> None:
+    colour_checkpoint(checkpoints / "gn")
+    app.query_params["variant"] = "gone"
+    app.query_params["species"] = "Dodo"
+    run(app)
+    assert app.selectbox(key="variant").value == "bn"
+    assert app.selectbox(key="species").value is None
+
+
+def test_one_variant_leaves_no_model_to_choose(app: AppTest) -> None:
+    run(app)
+    assert [box.key for box in app.selectbox] == ["species"]
+
+
+def test_a_new_folder_is_a_new_variant_without_a_restart(app: AppTest, checkpoints: Path) -> None:
+    upload(run(app), encode(draw_bird("red")))
+    colour_checkpoint(checkpoints / "gn", temperature="4")
+    run(app)
+    assert app.selectbox(key="variant").options == ["bn: batch norm", "gn: group norm"]
+    sure = app.header[0].value
+    app.selectbox(key="variant").set_value("gn")
+    run(app)
+    assert app.header[0].value.startswith("Red Bird")
+    assert app.header[0].value != sure
+
+
+def test_a_changed_checkpoint_answers_anew(app: AppTest, checkpoints: Path) -> None:
+    upload(run(app), encode(draw_bird("red")))
+    before = app.header[0].value
+    colour_checkpoint(checkpoints / "bn", temperature="4")
+    run(app)
+    assert app.header[0].value != before
+
+
+def test_a_broken_variant_is_named_and_the_others_answer(app: AppTest, checkpoints: Path) -> None:
+    (checkpoints / "gn").mkdir()
+    upload(run(app), encode(draw_bird("red")))
+    assert "gn" in app.warning[0].value
+    assert app.header[0].value.startswith("Red Bird")
+
+
+def test_no_checkpoint_is_explained_with_the_command_that_makes_one(
+    app: AppTest, checkpoints: Path
+) -> None:
+    (checkpoints / "bn" / "model.onnx").unlink()
+    run(app)
+    (error,) = app.error
+    assert "python -m trainer --norm bn --data PHOTOS" in error.value
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared photos are not here")
+def test_a_real_photo_is_answered(app: AppTest) -> None:
+    photo = next(SHARED.rglob("*.jpg"))
+    upload(run(app), photo.read_bytes(), photo.name)
+    assert app.header[0].value.endswith("%")

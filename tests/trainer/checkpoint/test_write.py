@@ -1,0 +1,122 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from safetensors.torch import load_file
+
+from trainer.checkpoint import __main__ as export_again
+from trainer.checkpoint import saliency
+from trainer.checkpoint import write as checkpoint
+from trainer.checkpoint.saliency_onnx import is_current
+from trainer.checkpoint.write import make_checkpoint
+from trainer.data import PhotoFolder
+from trainer.evaluate import comparison, robustness
+from trainer.evaluate import leakage as relatives
+from trainer.evaluate import ood as strangers
+from trainer.explain import __main__ as explain
+from trainer.metrics import onnx_outputs, scores
+from trainer.recipe import Recipe
+from trainer.state import TrainingError
+
+
+@pytest.fixture(scope="module")
+def recipe(tiny_recipe, drawn_photos, tmp_path_factory) -> Recipe:
+    """A run of seconds with batch-instance norm on drawn photos."""
+    runs = tmp_path_factory.mktemp("runs")
+    return replace(
+        tiny_recipe,
+        norm="bin",
+        data=str(drawn_photos),
+        output=str(runs),
+        augmentation="none",
+        photos_per_species=20,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(recipe) -> Path:
+    """That run, finished."""
+    folder = Path(recipe.output) / "bin"
+    make_checkpoint(recipe, folder, resume=False)
+    return folder
+
+
+def test_a_run_ends_with_a_whole_checkpoint(finished):
+    names = {path.name for path in finished.iterdir()}
+    assert names == {
+        "model.onnx",
+        "saliency.onnx",
+        "weights.safetensors",
+        "report.json",
+        "history.csv",
+    }
+    assert is_current(finished)
+    assert set(pd.read_csv(finished / "history.csv").epoch) == {1, 2}
+    assert "conv.weight" in load_file(finished / "weights.safetensors")
+
+
+def test_the_report_holds_recipe_counts_versions_and_scores_with_intervals(finished):
+    report = json.loads((finished / "report.json").read_text())
+    assert report["recipe"]["norm"] == "bin"
+    assert report["photos"]["train"]["count"] == 72
+    assert report["species"] == ["Blue-Disc", "Green-Bar", "Red-Ring"]
+    assert report["versions"]["torch"]
+    assert report["export_differences"]["saliency"] <= 1e-4
+    for split in ("train", "val", "test"):
+        for score in ("accuracy", "micro_f1", "macro_f1"):
+            value = report["metrics"][split][score]
+            assert 0 <= value["low"] <= value["value"] <= value["high"] <= 1
+
+
+def test_the_reported_speed_is_of_the_photos_that_were_trained_on(finished):
+    report = json.loads((finished / "report.json").read_text())
+    history = pd.read_csv(finished / "history.csv")
+    seconds = history[history.split == "train"].seconds.sum()
+    assert report["photos_per_second"] == pytest.approx(3 * 20 * 2 / seconds, rel=0.01)
+
+
+def test_the_reported_accuracy_is_that_of_the_exported_file(finished, drawn_photos, tmp_path):
+    report = json.loads((finished / "report.json").read_text())
+    test = PhotoFolder(drawn_photos).load("test", 32, tmp_path)
+    answers = onnx_outputs(finished / "model.onnx", test.pixels, "logits")[0].argmax(axis=1)
+    expected = scores(test.labels, answers)
+    assert {name: s["value"] for name, s in report["metrics"]["test"].items()} == expected
+
+
+def test_what_a_run_asked_its_model_is_not_asked_again(recipe, finished, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("the model was asked")
+
+    monkeypatch.setattr(checkpoint, "onnx_outputs", refuse)
+    test = PhotoFolder(Path(recipe.data)).load("test", 32, Path(recipe.output) / "cache")
+    assert len(checkpoint.answers_of(finished / "model.onnx", test).logits) == len(test.labels)
+
+
+def test_a_finished_run_is_not_overwritten(recipe, finished):
+    before = (finished / "report.json").read_bytes()
+    with pytest.raises(TrainingError, match="already holds a run: --resume"):
+        make_checkpoint(recipe, finished, resume=False)
+    with pytest.raises(TrainingError, match="another --seed"):
+        make_checkpoint(replace(recipe, seed=4), finished, resume=True)
+    make_checkpoint(recipe, finished, resume=True)
+    assert (finished / "report.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [comparison, explain, export_again, relatives, robustness, saliency, strangers],
+    ids=lambda command: command.__name__,
+)
+def test_a_command_on_checkpoints_refuses_none_and_those_of_other_species(
+    command, drawn_photos, tmp_path, capsys
+):
+    given = ["--data", str(drawn_photos), "--checkpoints", str(tmp_path)]
+    assert command.main(given) == 2
+    assert "--checkpoints names the folder" in capsys.readouterr().err
+    (tmp_path / "bn").mkdir()
+    (tmp_path / "bn" / "report.json").write_text('{"species": ["Dodo", "Kiwi"]}')
+    assert command.main(given) == 2
+    assert "holds other species than the checkpoint bn" in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {"bn"}

@@ -1,0 +1,44 @@
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tests.conftest import SPECIES, colour_checkpoint
+from tests.trainer.audit.faulty import draw
+from trainer.data import PhotoFolder
+from trainer.evaluate.leakage import main, measure
+
+
+def draw_set(root: Path) -> Path:
+    """Six species, two photos each in train and one in val and test; red's test photo is a flipped
+    one of train."""
+    colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (0, 255, 255), (255, 0, 255)]
+    seed = 0
+    for split, count in {"train": 2, "val": 1, "test": 1}.items():
+        for species, colour in zip(SPECIES, colours, strict=True):
+            (root / split / species).mkdir(parents=True)
+            for number in range(count):
+                draw(seed, colour).save(root / split / species / f"{number}.png")
+                seed += 1
+    first = Image.open(root / "train" / "Red-Bird" / "0.png")
+    first.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(root / "test" / "Red-Bird" / "0.png")
+    return root
+
+
+def test_a_test_photo_whose_flipped_copy_is_in_train_is_scored_apart(tmp_path: Path):
+    folder = colour_checkpoint(tmp_path / "checkpoints" / "bn")
+    report = '{"species": %s, "recipe": {"image_size": 32}}'
+    (folder / "report.json").write_text(report % str(sorted(SPECIES)).replace("'", '"'))
+    found = measure(folder.parent, PhotoFolder(draw_set(tmp_path / "photos")), tmp_path / "cache")
+    assert found["photos"] == {"test": 6, "train": 12, "val": 6}
+    assert found["with_relative"] == {"val": 0, "test": 1}
+    assert len(found["without_relative"]) == 6
+    assert found["without_relative"][0] == f"val/{min(SPECIES)}/0.png"
+    assert found["pairs"] == {"copy": 1}
+    assert set(found["variants"]["bn"]) == {"with", "without"}
+    assert np.isfinite(found["variants"]["bn"]["without"]["value"])
+
+
+def test_a_folder_without_splits_is_refused(tmp_path: Path, capsys):
+    assert main(["--data", str(tmp_path), "--checkpoints", str(tmp_path)]) == 2
+    assert "has no folder train" in capsys.readouterr().err

@@ -1,0 +1,72 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from trainer.checkpoint.write import make_checkpoint
+from trainer.evaluate.ood import CHOOSING, COUNTING, auroc, auroc_with_interval, kinds, main
+from trainer.evaluate.ood_baselines import SCORES
+from trainer.recipe import Recipe
+
+
+def test_every_second_photo_of_each_kind_counts_and_the_others_are_to_choose_with(tmp_path: Path):
+    for kind, count in {"no_bird": 5, "other_birds": 4, "empty": 1}.items():
+        (tmp_path / kind).mkdir()
+        for i in range(count):
+            Image.new("RGB", (8, 8)).save(tmp_path / kind / f"{i}.png")
+    found = kinds(tmp_path)
+    assert [p.name for p in found["no bird"][CHOOSING]] == ["0.png", "2.png", "4.png"]
+    assert [p.name for p in found["no bird"][COUNTING]] == ["1.png", "3.png"]
+    assert list(found) == ["no bird", "other birds"]
+
+
+def test_the_area_is_the_share_of_pairs_in_the_right_order_and_lies_in_its_interval():
+    own, theirs = np.float32([0, 1, 2, 3]), np.float32([2.5, 4, 5, 6, 7])
+    score = auroc_with_interval(own, theirs)
+    assert score["value"] == pytest.approx(19 / 20)
+    assert score["low"] <= score["value"] <= score["high"]
+    assert auroc(own, own) == 0.5
+
+
+@pytest.fixture(scope="module")
+def checkpoints(
+    tiny_recipe: Recipe, drawn_photos: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    home = tmp_path_factory.mktemp("checkpoints")
+    recipe = replace(tiny_recipe, data=str(drawn_photos), output=str(home.parent / "runs"))
+    make_checkpoint(recipe, home / "bn", resume=False)
+    return home
+
+
+def arguments(checkpoints: Path, photos: Path, tmp_path: Path) -> list[str]:
+    return [
+        *("--data", str(photos), "--output", str(tmp_path)),
+        *("--checkpoints", str(checkpoints)),
+    ]
+
+
+def test_photos_like_the_models_own_are_accepted_as_often(
+    checkpoints: Path, drawn_photos: Path, tmp_path: Path
+):
+    given = arguments(checkpoints, drawn_photos, tmp_path)
+    assert main([*given, "--strangers", str(drawn_photos / "train")]) == 0
+    found = json.loads((checkpoints / "strangers.json").read_text())
+    assert found["photos"] == dict.fromkeys(("Blue-Disc", "Green-Bar", "Red-Ring"), 12)
+    for score in found["variants"]["bn"].values():
+        assert 0 <= score["falsely_accepted"] <= 1
+        assert score["auroc"]["low"] <= score["auroc"]["value"] <= score["auroc"]["high"]
+    assert found["chosen_with"] == found["photos"]
+    for areas in found["scores"]["bn"].values():
+        assert set(areas) == {*SCORES, "novelty"}
+        assert all(0 <= area <= 1 for area in areas.values())
+
+
+def test_a_folder_without_photos_is_refused_with_advice(
+    checkpoints: Path, drawn_photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    given = arguments(checkpoints, drawn_photos, tmp_path)
+    assert main([*given, "--strangers", str(tmp_path / "nothing")]) == 2
+    assert "--strangers names one" in capsys.readouterr().err

@@ -1,0 +1,49 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trainer.checkpoint.write import make_checkpoint
+from trainer.evaluate.robustness import QUALITIES, SIDES, main, poorer
+from trainer.recipe import Recipe
+
+
+@pytest.fixture
+def photo() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+
+
+def test_a_photo_that_is_not_made_poorer_is_only_squeezed(photo: np.ndarray) -> None:
+    assert (poorer(photo, "none", 0, 64) == photo).all()
+    assert (poorer(photo, "side", 64, 64) == photo).all()
+    assert poorer(photo, "none", 0, 32).shape == (32, 32, 3)
+
+
+@pytest.mark.parametrize(("change", "degrees"), [("JPEG quality", QUALITIES), ("side", SIDES)])
+def test_the_further_down_the_less_is_left_of_a_photo(
+    photo: np.ndarray, change: str, degrees: tuple[int, ...]
+) -> None:
+    smaller = [d for d in degrees if change != "side" or d < 64]
+    away = [np.abs(poorer(photo, change, d, 64).astype(int) - photo).mean() for d in smaller]
+    assert away[0] > 0
+    assert away == sorted(away)
+
+
+def test_every_variant_is_measured_with_every_change(
+    tiny_recipe: Recipe, drawn_photos: Path, tmp_path: Path
+) -> None:
+    recipe = replace(tiny_recipe, data=str(drawn_photos), output=str(tmp_path / "runs"))
+    folder = tmp_path / "checkpoints"
+    make_checkpoint(recipe, folder / "bn", resume=False)
+    given = ["--data", str(drawn_photos), "--output", recipe.output, "--checkpoints", str(folder)]
+    assert main(given) == 0
+    found = json.loads((folder / "robustness.json").read_text())
+    rows = found["variants"]["bn"]
+    assert [(row["change"], row["degree"]) for row in rows] == [
+        ("none", 0),
+        *(("JPEG quality", quality) for quality in QUALITIES),
+        *(("side", side) for side in SIDES),
+    ]
+    assert all(0 <= row[share] <= 1 for row in rows for share in ("accuracy", "accepted"))

@@ -1,0 +1,155 @@
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trainer.model import kernels
+from trainer.model.normalize import EPS, Average, Terms, plain, plain_backward
+
+needs_compiler = pytest.mark.skipif(
+    kernels.library() is None, reason="nothing can be compiled here"
+)
+
+
+def photos(*size, dtype=torch.float32):
+    return torch.randn(size).to(dtype).to(memory_format=torch.channels_last)
+
+
+def compiled_forward_backward(x, dy, terms, exchange=None):
+    averages, scale, shift, weights = terms.averages, terms.scale, terms.shift, terms.weights
+    y, moments = kernels.forward(x, averages, scale, shift, weights, EPS, exchange)
+    gradients = kernels.backward(dy, x, averages, scale, weights, moments, EPS, exchange)
+    return y, moments, *gradients
+
+
+def flat(y, dx, dscale, dshift, dweights):
+    return [t for t in (y, dx, dscale, dshift, *dweights) if t is not None]
+
+
+def plain_forward_backward(x, dy, terms, exchange=None):
+    y, moments = plain(x, terms, exchange)
+    gradients = plain_backward(dy, x, terms.averages, terms.scale, terms.weights, moments, exchange)
+    return y, moments, *gradients
+
+
+@needs_compiler
+@settings(deadline=None, max_examples=100)
+@given(
+    size=st.tuples(
+        st.integers(1, 3),
+        st.sampled_from([1, 3, 16, 17, 32, 48, 64, 115]),
+        st.integers(1, 30),
+        st.integers(1, 30),
+    ),
+    dtype=st.sampled_from([torch.float64, torch.float32, torch.bfloat16]),
+    mean=st.floats(-100, 100),
+    averages=st.lists(st.tuples(st.booleans(), st.sampled_from([1, 2, 4, 99])), max_size=3),
+    scaled=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_compiled_kernels_compute_what_plain_torch_does(size, dtype, mean, averages, scaled, seed):
+    torch.manual_seed(seed)
+    channels = size[1]
+    x, dy = (mean + photos(*size)).to(dtype), photos(*size, dtype=dtype)
+    scale, shift, *weights = torch.randn(2 + len(averages), channels, dtype=kernels.table_dtype(x))
+    sets = [Average(every, n if channels % n == 0 else channels) for every, n in averages]
+    terms = Terms(scale if scaled or not sets else None, shift, tuple(sets), tuple(weights))
+    assert kernels.native(x)
+    y, moments, *gradients = compiled_forward_backward(x, dy, terms)
+    plain_y, plain_moments, *plain_gradients = plain_forward_backward(x, dy, terms)
+    tolerance = {torch.float64: 1e-9, torch.float32: 1e-3, torch.bfloat16: 1e-2}[dtype]
+    torch.testing.assert_close(moments, plain_moments, rtol=tolerance, atol=tolerance)
+    got, expected = flat(y, *gradients), flat(plain_y, *plain_gradients)
+    assert len(got) == len(expected)
+    for mine, theirs in zip(got, expected, strict=True):
+        # Neither way has more digits than the terms that cancel, which grow with the mean.
+        largest = theirs.abs().max().item()
+        bound = tolerance * (1 + largest) * (1 + abs(mean) / 10)
+        torch.testing.assert_close(mine, theirs, rtol=tolerance, atol=bound)
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_infinity_and_not_a_number_pass_through(dtype):
+    x = photos(1, 3, 2, 1, dtype=dtype)
+    x[0, :, 0, 0] = torch.tensor([float("inf"), float("-inf"), float("nan")])
+    y, _, dx, *_ = compiled_forward_backward(x, x, Terms(torch.ones(3), torch.zeros(3)))
+    torch.testing.assert_close(y, x, equal_nan=True)
+    torch.testing.assert_close(dx, x, equal_nan=True)
+    for average in Average(), Average(all_photos=True), Average(channels=3):
+        ones = torch.ones(3)
+        y, *_ = compiled_forward_backward(x, x, Terms(None, ones, (average,), (ones,)))
+        assert not y.isfinite().any()
+
+
+@needs_compiler
+@pytest.mark.parametrize("all_photos", [False, True])
+def test_results_do_not_depend_on_the_number_of_threads(all_photos):
+    x, dy = photos(5, 16, 40, 40), photos(5, 16, 40, 40)
+    scale, shift, *weights = torch.randn(4, 16)
+    averages = (Average(all_photos, channels=4), Average())
+    threads = torch.get_num_threads()
+    results = []
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        results.append(
+            compiled_forward_backward(x, dy, Terms(scale, shift, averages, tuple(weights)))
+        )
+    torch.set_num_threads(threads)
+    torch.testing.assert_close(*results, rtol=0, atol=0)
+
+
+@needs_compiler
+def test_what_is_averaged_over_all_photos_and_nothing_else_is_exchanged():
+    x, dy = photos(5, 16, 4, 4), photos(5, 16, 4, 4)
+    shift, *weights = torch.randn(4, 16)
+    averages = (Average(), Average(all_photos=True), Average(True, channels=4))
+    terms = Terms(None, shift, averages, tuple(weights))
+    seen = []
+
+    def exchange(table):
+        seen.append(table.clone())
+        return table + torch.arange(32).view(2, 1, 16)
+
+    got = [flat(y, *rest) for y, _, *rest in (compiled_forward_backward(x, dy, terms, exchange),)]
+    expected = [flat(y, *rest) for y, _, *rest in (plain_forward_backward(x, dy, terms, exchange),)]
+    assert len(seen) == 2 * 4
+    torch.testing.assert_close(seen[:4], seen[4:], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
+
+
+@needs_compiler
+@pytest.mark.parametrize("error", [ValueError("lost"), KeyboardInterrupt()], ids=repr)
+def test_an_exchange_that_fails_fails_the_kernel(error):
+    def exchange(_):
+        raise error
+
+    ones = torch.ones(16)
+    terms = Terms(None, ones, (Average(all_photos=True),), (ones,))
+    with pytest.raises(type(error)) as raised:
+        compiled_forward_backward(photos(5, 16, 4, 4), photos(5, 16, 4, 4), terms, exchange)
+    assert raised.value is error
+
+
+@pytest.mark.parametrize("compiler", ["/no/such/compiler", "false"])
+def test_without_a_working_compiler_the_layers_run_plain_and_say_nothing(compiler):
+    program = (
+        "import torch; from trainer.model import kernels\n"
+        "from trainer.model.norms import BatchNorm\n"
+        "x = torch.randn(2, 4, 8, 8).to(memory_format=torch.channels_last).requires_grad_()\n"
+        "y = BatchNorm(4)(x); y.sum().backward()\n"
+        "torch.testing.assert_close(y, torch.nn.BatchNorm2d(4)(x))\n"
+        "assert kernels.library() is None"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "CXX": compiler},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -1,0 +1,145 @@
+import errno
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from torchvision.datasets.folder import IMG_EXTENSIONS
+
+from trainer import data as module
+from trainer.data import ENDINGS, PhotoFolder, PhotoSetError, spread
+
+
+def load(folder: Path, cache: Path, split: str = "train", size: int = 16):
+    source = PhotoFolder(folder)
+    source.check()
+    return source.load(split, size, cache)
+
+
+def test_photos_are_squeezed_with_pillows_bicubic_filter(photo_folder, tmp_path):
+    photos = load(photo_folder, tmp_path / "cache")
+    assert photos.pixels.shape == (18, 16, 16, 3)
+    assert photos.labels.tolist() == [0] * 6 + [1] * 6 + [2] * 6
+    assert photos.species == ("Blue-Disc", "Green-Bar", "Red-Ring")
+    with Image.open(photo_folder / "train" / "Green-Bar" / "001.png") as first:
+        squeezed = first.convert("RGB").resize((16, 16), Image.Resampling.BICUBIC)
+    assert np.array_equal(photos.pixels[7], np.asarray(squeezed))
+
+
+def test_a_missing_split_is_refused_with_the_layout(tmp_path):
+    with pytest.raises(PhotoSetError, match=r"train, val and test inside.*Kaggle"):
+        PhotoFolder(tmp_path / "nowhere").check()
+
+
+def test_a_species_without_photos_in_a_split_is_refused(photo_folder):
+    shutil.rmtree(photo_folder / "val" / "Red-Ring")
+    (photo_folder / "val" / "Red-Ring").mkdir()
+    with pytest.raises(PhotoSetError, match="val has no photo of Red-Ring"):
+        PhotoFolder(photo_folder).check()
+
+
+def test_different_species_between_splits_are_refused(photo_folder):
+    shutil.copytree(photo_folder / "test" / "Red-Ring", photo_folder / "test" / "Dodo")
+    with pytest.raises(PhotoSetError, match="has Dodo, which"):
+        PhotoFolder(photo_folder).check()
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    for split in ("train", "val", "test"):
+        (tmp_path / split).mkdir()
+    with pytest.raises(PhotoSetError, match="0 species"):
+        PhotoFolder(tmp_path).check()
+
+
+def test_an_unreadable_photo_is_named_and_skipped(photo_folder, tmp_path):
+    bad = photo_folder / "train" / "Blue-Disc" / "000.png"
+    bad.write_bytes(b"no photo")
+    photos = load(photo_folder, tmp_path / "cache")
+    assert photos.skipped == (str(Path("train") / "Blue-Disc" / "000.png"),)
+    assert len(photos.pixels) == len(photos.labels) == 17
+    whole = PhotoFolder(photo_folder)
+    good = [f for f in whole.files["train"] if str(f) not in photos.skipped]
+    with Image.open(photo_folder / good[0]) as first:
+        squeezed = np.asarray(first.resize((16, 16), Image.Resampling.BICUBIC))
+    assert np.array_equal(photos.pixels[0], squeezed)
+
+
+def test_a_split_of_unreadable_photos_is_refused(photo_folder, tmp_path):
+    for file in (photo_folder / "val").rglob("*.png"):
+        file.write_bytes(b"no photo")
+    with pytest.raises(PhotoSetError, match="None of the photos"):
+        load(photo_folder, tmp_path / "cache", split="val")
+
+
+def test_kept_photos_are_not_decoded_again(photo_folder, tmp_path, monkeypatch):
+    load(photo_folder, tmp_path / "cache")
+    monkeypatch.setattr(PhotoFolder, "_decode", lambda *_: pytest.fail("decoded again"))
+    load(photo_folder, tmp_path / "cache")
+
+
+def test_kept_photos_are_made_anew_when_a_file_changes(photo_folder, tmp_path):
+    before = load(photo_folder, tmp_path / "cache")
+    file = photo_folder / "train" / "Blue-Disc" / "000.png"
+    Image.new("RGB", (40, 40), "white").save(file)
+    os.utime(file, (time.time() + 5, time.time() + 5))
+    after = load(photo_folder, tmp_path / "cache")
+    assert (after.pixels[0] == 255).all()
+    assert after.fingerprint != before.fingerprint
+    assert len(list((tmp_path / "cache").rglob("*.npy"))) == 1
+
+
+def test_a_half_built_cache_is_built_again(photo_folder, tmp_path):
+    cache = tmp_path / "cache"
+    source = PhotoFolder(photo_folder)
+    allocate = module._allocate
+
+    def killed(path, shape):
+        allocate(path, shape)[:3] = 7
+        os._exit(9)
+
+    child = os.fork()
+    if child == 0:
+        module._allocate = killed
+        source.load("train", 16, cache)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 9
+    assert not list(cache.rglob("train*.npy"))
+    assert load(photo_folder, cache).pixels.max() > 7
+    assert not [p for p in cache.rglob(".*") if p.suffix == ".part"]
+
+
+def test_two_processes_may_build_at_once(photo_folder, tmp_path):
+    code = (
+        "import sys, pathlib; from trainer.data import PhotoFolder;"
+        "print(PhotoFolder(pathlib.Path(sys.argv[1])).load("
+        "'train', 16, pathlib.Path(sys.argv[2])).pixels.sum())"
+    )
+    command = [sys.executable, "-c", code, str(photo_folder), str(tmp_path / "cache")]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]
+    sums = [p.communicate()[0] for p in processes]
+    assert [p.returncode for p in processes] == [0, 0]
+    assert sums[0] == sums[1] != b""
+
+
+def test_a_full_disk_is_an_error_that_leaves_nothing(photo_folder, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module.os, "posix_fallocate", full)
+    with pytest.raises(PhotoSetError, match="No space left on device.*make room"):
+        load(photo_folder, tmp_path / "cache")
+    assert not list((tmp_path / "cache").rglob("*.npy*"))
+
+
+def test_a_subset_has_as_many_photos_of_each_species_spread_over_its_own():
+    labels = np.array([0] * 9 + [2] * 2 + [1] * 5)
+    assert spread(labels, 3) == [0, 4, 8, 11, 13, 15, 9, 10]
+
+
+def test_photos_end_as_in_torchvisions_image_folder():
+    assert ENDINGS == IMG_EXTENSIONS

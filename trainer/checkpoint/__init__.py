@@ -1,0 +1,1 @@
+"""All that makes a checkpoint of a trained network."""

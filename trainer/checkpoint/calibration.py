@@ -1,0 +1,70 @@
+"""Prediction sets that hold the bird as often as they promise: split conformal prediction.
+
+A set is every species whose softmax probability reaches a threshold, and always the likeliest. The
+threshold is an order statistic of the probabilities that the calibration photos' own species got
+(Sadinle, Lei and Wasserman 2019, arXiv:1609.00451; Angelopoulos and Bates 2021, arXiv:2107.07511).
+Where new photos are exchangeable with those, it holds the species at least as often as promised,
+whatever the network, and no rule that promises as much gives smaller sets where the probabilities
+are right (the former paper).
+
+The probabilities are those of temperature 1: the temperature was fitted on the same photos, and
+with it they would not be exchangeable with new ones.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from trainer.metrics import Labels, Logits
+
+LEVELS = (0.9, 0.95)
+
+
+def set_thresholds(logits: Logits, labels: Labels) -> dict[str, float]:
+    """The least probability in a set, for each level.
+
+    Args:
+        logits: (N, species) of calibration photos.
+        labels: (N,) their species.
+
+    Returns:
+        By level, as in "0.95". Where there are too few photos to promise so much it is 0: the set
+        of all species.
+    """
+    own = np.sort(special.softmax(logits, axis=1)[np.arange(len(labels)), labels])
+    # One photo more than were seen: the new one may stand anywhere among them.
+    places = {level: math.floor((len(labels) + 1) * (1 - level) + 1e-9) for level in LEVELS}
+    return {str(level): float(own[k - 1]) if k else 0.0 for level, k in places.items()}
+
+
+def sets(logits: Logits, threshold: float) -> NDArray[np.bool_]:
+    """(N, species): whether a photo's set holds a species."""
+    probabilities = special.softmax(logits, axis=1)
+    return (probabilities >= threshold) | (
+        np.arange(logits.shape[1]) == probabilities.argmax(axis=1, keepdims=True)
+    )
+
+
+def measured(logits: Logits, labels: Labels, thresholds: dict[str, float]) -> dict[str, Any]:
+    """How often the sets of test photos hold the species, and how large they are.
+
+    Returns:
+        For each level coverage, mean size, and the share of sets of one; and lists of coverage
+        and mean size of each species' photos.
+    """
+    result = {}
+    for level, threshold in thresholds.items():
+        found = sets(logits, threshold)
+        holds, size = found[np.arange(len(labels)), labels], found.sum(axis=1)
+        species = [labels == s for s in range(logits.shape[1])]
+        result[level] = {
+            "coverage": float(holds.mean()),
+            "size": float(size.mean()),
+            "single": float((size == 1).mean()),
+            "species_coverage": [float(holds[of_it].mean()) for of_it in species],
+            "species_size": [float(size[of_it].mean()) for of_it in species],
+        }
+    return result

@@ -1,0 +1,170 @@
+"""Network -> one self-contained model.onnx, checked against torch before it is kept."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from trainer.checkpoint.novelty import Novelty, statistics
+from trainer.model.resnet import ResNet, to_input
+from trainer.utils.cli import UserError
+from trainer.utils.files import replacing
+
+TOLERANCE = 1e-4
+# Distances divide by small deviations, which magnifies the rounding of what they are taken of.
+NOVELTY_TOLERANCE = 1e-3
+OUTPUTS = ("logits", "heatmaps", "novelty")
+
+
+class ExportError(UserError):
+    """The exported graph does not compute what the network does."""
+
+
+class Exported(nn.Module):
+    """What model.onnx computes: logits, the Grad-CAM map of every species at once, and novelty.
+
+    Grad-CAM (Selvaraju et al. 2017) weighs the last feature map's channels with the mean gradient
+    of a species' logit. Behind mean pooling and one linear layer that gradient is the layer's
+    weight over the number of positions, so every species' map is one matrix product.
+    """
+
+    def __init__(self, network: ResNet, novelty: Novelty) -> None:
+        super().__init__()
+        self.network = network
+        self.novelty = novelty
+
+    def forward(self, photos: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """photos: (N, S, S, 3) uint8 -> logits (N, species), heatmaps (N, species, S/4, S/4),
+        novelty (N,)."""
+        maps = self.network.maps(to_input(photos))
+        features = maps[-1]
+        logits = self.network.linear(features.mean(dim=(2, 3)))
+        positions = features.shape[2] * features.shape[3]
+        weights = self.network.linear.weight / positions
+        heatmaps = torch.relu(nn.functional.conv2d(features, weights[:, :, None, None]))
+        return logits, heatmaps, self.novelty(statistics(maps), logits)
+
+
+def export(
+    network: ResNet,
+    novelty: Novelty,
+    path: Path,
+    *,
+    norm: str,
+    image_size: int,
+    species: tuple[str, ...],
+    photos: NDArray[np.uint8],
+) -> dict[str, float]:
+    """Write model.onnx and return its largest differences from torch.
+
+    What is fitted on its answers is missing from its metadata: `calibrate` adds it.
+
+    Args:
+        network: changed to eval mode, float32, on the CPU.
+        novelty: fitted on this network.
+        path: where model.onnx goes; nothing is kept there if a check fails.
+        norm: key in `trainer.model.norms.NORMS`.
+        image_size: S, the side that photos are squeezed to.
+        species: names in logit order.
+        photos: (N, S, S, 3) uint8, real ones, to check with.
+
+    Raises:
+        ExportError: logits or heatmaps differ by more than 1e-4, or novelty by more than 1e-3.
+    """
+    module = Exported(network.float().cpu(), novelty).eval()
+    batch = torch.export.Dim("photos", min=1)
+    program = torch.onnx.export(
+        module,
+        (torch.from_numpy(photos[:2].copy()),),
+        dynamo=True,
+        dynamic_shapes=({0: batch},),
+        input_names=["photos"],
+        output_names=list(OUTPUTS),
+        external_data=False,
+        verbose=False,
+    )
+    metadata = {
+        "norm": norm,
+        "image_size": str(image_size),
+        "species": json.dumps(species),
+    }
+    assert program is not None  # it is None only where torch writes the file itself
+    with replacing(path) as temporary:
+        onnx.save(_with_metadata(program.model_proto, metadata), temporary)
+        differences = compare(module, temporary, photos)
+        limits = dict.fromkeys(differences, TOLERANCE) | {"novelty": NOVELTY_TOLERANCE}
+        if not all(differences[name] <= limit for name, limit in limits.items()):
+            raise ExportError(
+                f"The exported graph differs from the network ({differences}): {path} was not "
+                "written; please report this with the versions of torch, onnx and onnxruntime."
+            )
+    return differences
+
+
+def calibrate(
+    path: Path, *, temperature: float, novelty_threshold: float, set_thresholds: dict[str, float]
+) -> None:
+    """Store in the metadata of a model.onnx what was fitted on its answers to val photos.
+
+    Args:
+        path: of model.onnx.
+        temperature: of the softmax.
+        novelty_threshold: above it, a photo probably shows none of the species.
+        set_thresholds: the least probability at temperature 1 of a species in a set, by how often
+            the set holds the bird's.
+    """
+    model = onnx.load(path)
+    metadata = {entry.key: entry.value for entry in model.metadata_props} | {
+        "temperature": str(temperature),
+        "novelty_threshold": str(novelty_threshold),
+        "set_thresholds": json.dumps(set_thresholds),
+    }
+    with replacing(path) as temporary:
+        onnx.save(_with_metadata(model, metadata), temporary)
+
+
+def _with_metadata(model: onnx.ModelProto, metadata: dict[str, str]) -> onnx.ModelProto:
+    """The model with exactly this metadata."""
+    model = without_traces(model)
+    onnx.helper.set_model_props(model, metadata)
+    return model
+
+
+def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model without metadata, without the names of source files in its nodes, and without the
+    shapes between them, which runtimes find by themselves."""
+    del model.metadata_props[:]
+    del model.graph.value_info[:]
+    for part in (*model.graph.node, *model.graph.initializer):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    for node in model.graph.node:
+        node.name = ""
+    for end in (model.graph, *model.graph.input, *model.graph.output):
+        del end.metadata_props[:]
+    return model
+
+
+def compare(module: Exported, path: Path, photos: NDArray[np.uint8]) -> dict[str, float]:
+    """Largest differences of an ONNX file from torch.
+
+    Heatmaps' differences are in parts of the largest value in any map of the photo, novelty's in
+    parts of the largest of any photo, where that is above 1.
+    """
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    logits, heatmaps, novelty = session.run(list(OUTPUTS), {"photos": photos})
+    with torch.no_grad():
+        expected = (t.numpy() for t in module(torch.from_numpy(photos.copy())))
+        torch_logits, torch_heatmaps, torch_novelty = expected
+    peaks = heatmaps.max(axis=(1, 2, 3))
+    from_torch = np.abs(heatmaps - torch_heatmaps)
+    return {
+        "logits": float(np.abs(logits - torch_logits).max()),
+        "heatmaps": float((from_torch.max(axis=(1, 2, 3)) / peaks).max()),
+        "novelty": float(np.abs(novelty - torch_novelty).max() / np.abs(novelty).max().clip(1)),
+    }

@@ -1,0 +1,256 @@
+"""A run from its photos to the five files of a checkpoint that the app serves, and back."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnx
+import safetensors.numpy
+import safetensors.torch
+from numpy.typing import NDArray
+
+from trainer.checkpoint import calibration as conformal
+from trainer.checkpoint.classifier_onnx import calibrate, export, without_traces
+from trainer.checkpoint.novelty import ACCEPTED, fit_novelty
+from trainer.checkpoint.saliency_onnx import WEIGHTS, export_saliency
+from trainer.data import SPLITS, PhotoFolder, PhotoSet, PhotoSetError
+from trainer.metrics import fit_temperature, onnx_outputs, scores_with_intervals
+from trainer.model.resnet import ResNet, layer_count
+from trainer.recipe import CHECKPOINTS, Recipe
+from trainer.state import Run, TrainingError, check_same, has_state, open_run, remove_state
+from trainer.training import epoch_photos, train
+from trainer.utils import distributed as processes
+from trainer.utils.files import replacing, write_json
+
+
+@dataclass(frozen=True)
+class OnCheckpoints:
+    """What commands take that work on every checkpoint."""
+
+    data: str = Recipe.data
+    """Folder with train/, val/ and test/ inside, each with one folder of photos a species."""
+    output: str = Recipe.output
+    """Folder in which decoded photos are kept."""
+    checkpoints: Path = CHECKPOINTS
+    """Folder of the checkpoints."""
+
+
+class Answers(NamedTuple):
+    """What a model says about N photos: logits (N, species) and novelty (N,), both float32."""
+
+    logits: NDArray[np.float32]
+    novelty: NDArray[np.float32]
+
+
+def read_reports(checkpoints: Path) -> dict[str, dict[str, Any]]:
+    """Every checkpoint's report.json, by the name of its folder."""
+    paths = sorted(checkpoints.glob("*/report.json"))
+    return {path.parent.name: json.loads(path.read_text()) for path in paths}
+
+
+def checkpoints_for(
+    source: PhotoFolder, checkpoints: Path, variant: str = "all"
+) -> dict[str, dict[str, Any]]:
+    """The reports of the checkpoints that are to answer photos, or of one, by name.
+
+    Raises:
+        PhotoSetError: the photos cannot be read, or are of other species than a checkpoint's.
+        TrainingError: there is no such checkpoint.
+    """
+    source.check()
+    found = read_reports(checkpoints)
+    reports = {name: report for name, report in found.items() if variant in ("all", name)}
+    if not reports:
+        raise TrainingError(
+            f"{checkpoints} holds no checkpoint{'' if variant == 'all' else f' {variant}'}: "
+            "--checkpoints names the folder that they are in, and python -m trainer makes one."
+        )
+    for name, report in reports.items():
+        if report["species"] != list(source.species):
+            raise PhotoSetError(
+                f"{source.root} holds other species than the checkpoint {name}: --data names a "
+                "folder of the same species."
+            )
+    return reports
+
+
+def make_checkpoint(recipe: Recipe, folder: Path, resume: bool) -> None:
+    """Train as the recipe says and write the five files of a checkpoint into `folder`.
+
+    Where several processes train, the first writes all of them.
+
+    Args:
+        recipe: how, on which photos, and where decoded photos are kept.
+        folder: of the run; what is finished there already stays as it is.
+        resume: go on with the run that `folder` holds.
+
+    Raises:
+        TrainingError: the folder holds another run, or training fails.
+        PhotoSetError: the photos cannot be trained on.
+        ExportError: the exported graph does not compute what the network does.
+        ProcessError: another process has ended.
+    """
+    place = processes.place()
+    if place.size > 1 and recipe.norm == "torch-bn":
+        # torch.nn.SyncBatchNorm runs on GPUs only, and without it this would be another network.
+        raise TrainingError(
+            "torch-bn is trained by one process: torch's layer knows the photos of its own process "
+            "only. --norm bn computes the same over those of all."
+        )
+    if folder.exists() and any(folder.iterdir()) and not resume:
+        raise TrainingError(
+            f"{folder} already holds a run: --resume goes on with it, or name another --output."
+        )
+    finished = folder / "report.json"
+    if finished.exists() and not has_state(folder):
+        check_same(recipe, json.loads(finished.read_text())["recipe"], folder)
+        return
+    source = PhotoFolder(Path(recipe.data))
+    source.check()
+    cache = Path(recipe.output) / "cache"
+    photos = {split: source.load(split, recipe.image_size, cache) for split in SPLITS}
+    to_train = source.load("train", recipe.stored_size, cache)
+    if place.rank == 0:
+        report_skipped(source, (*photos.values(), to_train))
+
+    run = open_run(recipe, len(source.species), folder)
+    if not processes.agree(run.epoch, int(to_train.fingerprint[:15], 16), device=recipe.device):
+        raise TrainingError(
+            f"Not all processes find the same photos and the same state of {folder}: --data and "
+            "--output must name folders that all machines share."
+        )
+    train(run, recipe, {"train": to_train, "val": photos["val"]}, folder)
+    processes.leave()
+    if place.rank > 0:
+        return
+    run.network.cpu().load_state_dict(run.best)
+    write_checkpoint(run, recipe, photos, folder)
+    remove_state(folder)
+
+
+def report_skipped(source: PhotoFolder, sets: Iterable[PhotoSet]) -> None:
+    """Say which files could not be read, and how many there are in all."""
+    files = {file for photos in sets for file in photos.skipped}
+    for file in sorted(files):
+        print(f"skipped: {source.root / file} cannot be read as a photo", file=sys.stderr)
+    if files:
+        print(f"{len(files)} photos were skipped", file=sys.stderr)
+
+
+def write_checkpoint(
+    run: Run, recipe: Recipe, photos: dict[str, PhotoSet], folder: Path
+) -> dict[str, Any]:
+    """Export the best weights, measure the exported file on every split and write the report."""
+    network, model = run.network, folder / "model.onnx"
+    differences = write_model(network, recipe, photos, model)
+    # The file that is shipped is the one that is measured.
+    answers = {split: answers_of(model, photos[split]) for split in SPLITS}
+    temperature = fit_temperature(answers["val"].logits, photos["val"].labels)
+    calibrated = calibrate_model(model, temperature, photos, answers)
+    with replacing(folder / WEIGHTS) as temporary:
+        weights = {name: value.contiguous() for name, value in network.state_dict().items()}
+        temporary.write_bytes(safetensors.torch.save(weights))
+    differences["saliency"] = export_saliency(network, folder, to_check_with(photos))
+    trained = [row for row in run.history if row["split"] == "train"]
+    seconds, each = sum(row["seconds"] for row in trained), epoch_photos(photos["train"], recipe)
+    report = {
+        **run.trained,
+        "species": photos["val"].species,
+        "layers": layer_count(network),
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "best_epoch": run.best_epoch,
+        "temperature": temperature,
+        "seconds": round(seconds, 1),
+        "photos_per_second": round(each * len(trained) / seconds, 1),
+        "metrics": {split: scored(photos[split], answers[split]) for split in SPLITS},
+        **calibrated,
+        "export_differences": differences,
+        "photos": {
+            split: {
+                "count": len(photos[split].labels),
+                "skipped": len(photos[split].skipped),
+                "sha256": photos[split].fingerprint,
+            }
+            for split in SPLITS
+        },
+        "versions": {name: version(name) for name in ("torch", "torchvision", "onnx", "pillow")},
+    }
+    write_json(folder / "report.json", report)
+    for split in SPLITS:
+        values = {name: f"{score['value']:.3f}" for name, score in report["metrics"][split].items()}
+        print(f"{split:5}", *(f"{name} {value}" for name, value in values.items()), sep="  ")
+    return report
+
+
+def write_model(
+    network: ResNet, recipe: Recipe, photos: dict[str, PhotoSet], path: Path
+) -> dict[str, float]:
+    """Export the network with its novelty, fitted on training photos; returns the differences."""
+    return export(
+        network,
+        fit_novelty(network, photos["train"].pixels, photos["train"].labels),
+        path,
+        norm=recipe.norm,
+        image_size=recipe.image_size,
+        species=photos["val"].species,
+        photos=to_check_with(photos),
+    )
+
+
+def to_check_with(photos: dict[str, PhotoSet]) -> NDArray[np.uint8]:
+    """Some val photos, (N, S, S, 3), on which an export is held against torch."""
+    return photos["val"].pixels[:: max(1, len(photos["val"].labels) // 16)]
+
+
+def answers_of(model: Path, photos: PhotoSet) -> Answers:
+    """What an exported model says about photos, kept beside them for the next command."""
+    # Without its metadata, to which `calibrate_model` adds what follows from these answers.
+    graph = without_traces(onnx.load(model)).SerializeToString(deterministic=True)
+    digest = hashlib.sha256(graph).hexdigest()[:16]
+    kept = photos.array.with_name(f"{photos.array.stem}-{digest}.safetensors")
+    if not kept.exists():
+        outputs = onnx_outputs(model, photos.pixels, *Answers._fields)
+        with replacing(kept) as temporary:
+            found = dict(zip(Answers._fields, outputs, strict=True))
+            safetensors.numpy.save_file(found, temporary)
+    return Answers(**safetensors.numpy.load_file(kept))
+
+
+def scored(photos: PhotoSet, answers: Answers) -> dict[str, Any]:
+    """The scores of answers to photos, with intervals."""
+    return scores_with_intervals(photos.labels, answers.logits.argmax(axis=1))
+
+
+def calibrate_model(
+    model: Path, temperature: float, photos: dict[str, PhotoSet], answers: dict[str, Answers]
+) -> dict[str, Any]:
+    """Give a model.onnx the thresholds that its answers to val photos call for.
+
+    Returns:
+        For report.json: the thresholds, and how they do on test photos.
+    """
+    val, test = answers["val"], answers["test"]
+    novelty_threshold = float(np.quantile(val.novelty, ACCEPTED, method="higher"))
+    thresholds = conformal.set_thresholds(val.logits, photos["val"].labels)
+    calibrate(
+        model,
+        temperature=temperature,
+        novelty_threshold=novelty_threshold,
+        set_thresholds=thresholds,
+    )
+    return {
+        "novelty": {
+            "threshold": novelty_threshold,
+            "accepted": {
+                split: float((answers[split].novelty <= novelty_threshold).mean())
+                for split in ("val", "test")
+            },
+        },
+        "prediction_sets": conformal.measured(test.logits, photos["test"].labels, thresholds),
+    }

@@ -1,0 +1,106 @@
+"""Measure what poorer photos cost: `python -m trainer.evaluate.robustness`.
+
+    python -m trainer.evaluate.robustness --data PHOTOS
+
+Test photos are compressed again as JPEG, or shrunk, before they are squeezed to the network's size.
+How many are still accepted as photos of a known bird, and answered rightly, goes to
+checkpoints/robustness.json for each variant.
+"""
+
+import io
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+from numpy.typing import NDArray
+from PIL import Image
+
+from trainer.checkpoint.write import Answers, OnCheckpoints, checkpoints_for
+from trainer.data import PhotoFolder
+from trainer.metrics import onnx_outputs
+from trainer.utils.cli import exit_status
+from trainer.utils.files import write_json
+
+QUALITIES = (95, 75, 50, 30, 10)
+SIDES = (128, 96, 64, 48, 32)  # px
+EVERY = 3  # one test photo in so many: 20 of each species say enough
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Command(OnCheckpoints):
+    """Answer compressed and shrunk test photos; write checkpoints/robustness.json."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; returns the exit status: 0, 2 for what the user can mend, 130 if stopped."""
+    command = tyro.cli(Command, prog="python -m trainer.evaluate.robustness", args=arguments)
+    return exit_status(partial(write_robustness, command))
+
+
+def write_robustness(command: Command) -> None:
+    """Write robustness.json; raises as `measure` does."""
+    source, cache = PhotoFolder(Path(command.data)), Path(command.output) / "cache"
+    found = measure(command.checkpoints, source, cache)
+    write_json(command.checkpoints / "robustness.json", found)
+
+
+def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, Any]:
+    """What robustness.json holds.
+
+    Returns:
+        photos: how many. variants: for each a list of the changes, first none, with `change`, its
+        `degree` (JPEG quality, or side in px) and the shares `accuracy` and `accepted`.
+
+    Raises:
+        PhotoSetError: photos are missing or of other species than a checkpoint's.
+        TrainingError: there is no checkpoint.
+    """
+    reports = checkpoints_for(source, checkpoints)
+    result: dict[str, Any] = {"variants": {}}
+    for name, report in reports.items():
+        recipe = report["recipe"]
+        test = source.load("test", recipe["stored_size"], cache)
+        photos, labels = test.pixels[::EVERY], test.labels[::EVERY]
+        result["photos"] = len(labels)
+        changes = [("none", 0)]
+        changes += [("JPEG quality", quality) for quality in QUALITIES]
+        changes += [("side", side) for side in SIDES]
+        rows = result["variants"][name] = []
+        for change, degree in changes:
+            changed = np.stack(
+                [poorer(photo, change, degree, recipe["image_size"]) for photo in photos]
+            )
+            answers = Answers(
+                *onnx_outputs(checkpoints / name / "model.onnx", changed, *Answers._fields)
+            )
+            row = {
+                "change": change,
+                "degree": degree,
+                "accuracy": float((answers.logits.argmax(axis=1) == labels).mean()),
+                "accepted": float((answers.novelty <= report["novelty"]["threshold"]).mean()),
+            }
+            rows.append(row)
+        print(f"{name:10}", *(f"{row['accepted']:.3f}" for row in rows), flush=True)
+    return result
+
+
+def poorer(photo: Pixels, change: str, degree: int, size: int) -> Pixels:
+    """A photo (S, S, 3) compressed or shrunk, then squeezed to (size, size, 3)."""
+    image = Image.fromarray(photo)
+    if change == "JPEG quality":
+        file = io.BytesIO()
+        image.save(file, "JPEG", quality=degree)
+        image = Image.open(file)
+    elif change == "side":
+        image = image.resize((degree, degree), Image.Resampling.BICUBIC)
+    return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,109 @@
+"""The gallery: the most telling test photos of some species, each with two heatmaps.
+
+    gallery/<variant>/gallery.json       one entry a photo
+    gallery/<variant>/<species>-<kind>-<n>.jpg, -answered.jpg, -true.jpg
+
+The folder holds photos, so git ignores it.
+"""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from pytorch_grad_cam.utils.image import scale_cam_image, show_cam_on_image
+
+from trainer.data import PhotoFolder, PhotoSet
+
+EACH = 3  # photos of a kind
+KINDS = ("right", "wrong", "doubtful")
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a variant's model.onnx says about every test photo.
+
+    Attributes:
+        probabilities: (photos, species) float32.
+        maps: (photos, h, w), Grad-CAM of the species that is answered.
+        true_maps: (photos, h, w), of the species that is there.
+    """
+
+    probabilities: NDArray[np.float32]
+    maps: NDArray[np.float32]
+    true_maps: NDArray[np.float32]
+
+    @property
+    def species(self) -> NDArray[np.int64]:
+        """(photos,) the species answered."""
+        return self.probabilities.argmax(axis=1)
+
+
+def most_telling(
+    probabilities: NDArray[np.float32], labels: NDArray[np.int64], species: int
+) -> dict[str, list[int]]:
+    """The photos of a species that are most surely right, most surely wrong, and least sure.
+
+    probabilities: (photos, species). labels: (photos,). Returns indices of photos by kind.
+    """
+    surest = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    of_it = labels == species
+    first, last = np.argsort(-surest, kind="stable"), np.argsort(surest, kind="stable")
+    return {
+        "right": [int(i) for i in first if of_it[i] and right[i]][:EACH],
+        "wrong": [int(i) for i in first if of_it[i] and not right[i]][:EACH],
+        "doubtful": [int(i) for i in last if of_it[i]][:EACH],
+    }
+
+
+def write_gallery(
+    gallery: Path,
+    variant: str,
+    source: PhotoFolder,
+    test: PhotoSet,
+    answers: Answers,
+    wanted: Sequence[str],
+) -> None:
+    """Write one variant's part anew."""
+    skipped = set(test.skipped)
+    files = [file for file in source.files["test"] if str(file) not in skipped]
+    home, entries = gallery / variant, []
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    for name in wanted:
+        chosen = most_telling(answers.probabilities, test.labels, test.species.index(name))
+        for kind in KINDS:
+            for n, index in enumerate(chosen[kind], start=1):
+                stem = f"{name}-{kind}-{n}"
+                with Image.open(source.root / files[index]) as opened:
+                    photo = ImageOps.exif_transpose(opened).convert("RGB")
+                photo.save(home / f"{stem}.jpg", quality=95)
+                both = {"answered": answers.maps[index], "true": answers.true_maps[index]}
+                for which, heatmap in both.items():
+                    painted(photo, heatmap).save(home / f"{stem}-{which}.jpg", quality=90)
+                best = int(answers.probabilities[index].argmax())
+                entries.append(
+                    {
+                        "photo": f"{stem}.jpg",
+                        "species": name,
+                        "kind": kind,
+                        "answered": test.species[best],
+                        "probability": round(float(answers.probabilities[index, best]), 4),
+                    }
+                )
+    (home / "gallery.json").write_text(json.dumps(entries, indent=1) + "\n")
+
+
+def painted(photo: Image.Image, heatmap: NDArray[np.float32]) -> Image.Image:
+    """The photo under its heatmap, in colours that colour-blind eyes tell apart."""
+    scaled = scale_cam_image(heatmap[None], photo.size)[0]
+    pixels = np.asarray(photo, np.float32) / 255
+    return Image.fromarray(
+        show_cam_on_image(pixels, scaled, use_rgb=True, colormap=cv2.COLORMAP_INFERNO)
+    )

@@ -1,0 +1,1 @@
+"""The norms and the network that they are compared in."""

@@ -1,0 +1,227 @@
+"""Compiled normalisation: a whole `normalize.normalize` in one call forward, one backward.
+
+kernels.cpp takes maps (N, C, H, W) on the CPU with their channels last, reads them as few times as
+can be, and keeps what it finds in tables: a number for each channel of each photo, in float32
+(float64 for float64 maps). It is compiled when first needed, in a few seconds, where there is a
+C++ compiler with OpenMP (g++ or what CXX names). On a GPU torch compiles the formulas of
+`trainer.model.normalize` themselves (`on_gpu`); everything else runs them as they are.
+"""
+
+import ctypes
+import functools
+import logging
+import os
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+SOURCE = Path(__file__).with_name("kernels.cpp")
+FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
+DTYPES = {torch.float64: "float64", torch.float32: "float32", torch.bfloat16: "bfloat16"}
+
+enabled = True  # False does without the compiled kernels, for comparison
+
+# From averages over the photos of this process, (2, 1, C), to those over all processes' photos.
+Exchange = Callable[[Tensor], Tensor]
+
+
+def forward(
+    x: Tensor,
+    averages: Sequence[tuple[bool, int]],
+    scale: Tensor | None,
+    shift: Tensor,
+    weights: Sequence[Tensor],
+    eps: float,
+    exchange: Exchange | None = None,
+) -> tuple[Tensor, list[Tensor]]:
+    """Apply `trainer.model.normalize.Terms` to a map that is `native`.
+
+    Returns:
+        y: (N, C, H, W), in the data type and memory layout of x.
+        moments: (2, N or 1, C), mean and biased variance, of each average in turn.
+    """
+    y, dtype = torch.empty_like(x), table_dtype(x)
+    rows = [1 if all_photos else x.shape[0] for all_photos, _ in averages]
+    moments = [x.new_empty((2, n, x.shape[1]), dtype=dtype) for n in rows]
+    tables = (scale, shift, None, None)
+    call("forward", (x, y), averages, tables, weights, moments, eps, [None] * len(rows), exchange)
+    return y, moments
+
+
+def backward(
+    dy: Tensor,
+    x: Tensor,
+    averages: Sequence[tuple[bool, int]],
+    scale: Tensor | None,
+    weights: Sequence[Tensor],
+    moments: Sequence[Tensor],
+    eps: float,
+    exchange: Exchange | None = None,
+) -> tuple[Tensor, Tensor | None, Tensor, list[Tensor]]:
+    """Return the gradients of the map, scale, shift and weights; dy is laid out as x."""
+    dx = torch.empty_like(x)
+    dscale, dshift, *dweights = x.new_zeros((2 + len(weights), x.shape[1]), dtype=table_dtype(x))
+    tables = (scale, None, dscale, dshift)
+    call("backward", (dy, x, dx), averages, tables, weights, moments, eps, dweights, exchange)
+    return dx, None if scale is None else dscale, dshift, dweights
+
+
+def on_gpu(
+    formulas: Callable[..., Any], x: Tensor, exchange: Exchange | None
+) -> Callable[..., Any]:
+    """What to call for these formulas with maps like x: on a GPU, what torch makes of them."""
+    # An exchange goes on in another process, where no compiler can follow it.
+    return _compiled(formulas) if enabled and x.is_cuda and exchange is None else formulas
+
+
+@functools.cache
+def _compiled(formulas: Callable[..., Any]) -> Callable[..., Any]:
+    """Compiled when called, once for all sizes of map; as they are where torch cannot."""
+    return torch.compile(formulas, dynamic=True) if find_spec("triton") else formulas
+
+
+def table_dtype(x: Tensor) -> torch.dtype:
+    """float32 for half-precision maps: statistics are never accumulated in fewer bits."""
+    return torch.promote_types(x.dtype, torch.float32)
+
+
+def recorded() -> bool:
+    """Whether operations are being recorded for later and not just run."""
+    return (
+        torch.compiler.is_compiling()
+        or torch.jit.is_tracing()
+        or torch._C._len_torch_dispatch_stack() > 0  # make_fx
+        or torch._C._functorch.peek_interpreter_stack() is not None  # torch.func
+    )
+
+
+def layout(x: Tensor) -> torch.memory_format:
+    """The memory format to put x, or what belongs to it, into before a kernel is called."""
+    last = x.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last else torch.contiguous_format
+
+
+def native(x: Tensor) -> bool:
+    """Whether the compiled kernels take maps like x."""
+    return (
+        enabled
+        and not recorded()
+        and x.device.type == "cpu"
+        and x.dtype in DTYPES
+        and x.numel() > 0
+        and x.is_contiguous(memory_format=torch.channels_last)
+        and library() is not None
+    )
+
+
+def address(table: Tensor | None) -> int | None:
+    """Where a table's numbers are, for ctypes."""
+    return None if table is None else table.data_ptr()
+
+
+class Average(ctypes.Structure):
+    """An average as kernels.cpp takes it."""
+
+    _fields_ = (
+        ("all_photos", ctypes.c_int64),
+        ("channels", ctypes.c_int64),
+        *[(name, ctypes.c_void_p) for name in ("weight", "moments", "dweight")],
+    )
+
+
+EXCHANGE = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+
+
+class Terms(ctypes.Structure):
+    """Terms as kernels.cpp takes them, and the size of the map."""
+
+    _fields_ = (
+        *[(name, ctypes.c_void_p) for name in ("scale", "shift", "dscale", "dshift", "averages")],
+        ("count", ctypes.c_int64),
+        ("eps", ctypes.c_double),
+        *[(name, ctypes.c_int64) for name in ("photos", "pixels", "channels")],
+        ("exchange", EXCHANGE),
+    )
+
+
+def call(
+    name: str,
+    maps: Sequence[Tensor],
+    averages: Sequence[tuple[bool, int]],
+    tables: Sequence[Tensor | None],
+    weights: Sequence[Tensor],
+    moments: Sequence[Tensor],
+    eps: float,
+    dweights: Sequence[Tensor | None],
+    exchange: Exchange | None,
+) -> None:
+    """Call a compiled kernel for the data type and size of the maps.
+
+    Args:
+        tables: scale, shift and where their gradients go, each (C,) or None.
+        dweights: where the gradients of weights go.
+    """
+    photos, channels, height, width = maps[0].shape
+    dtype = table_dtype(maps[0])
+    tables = [table if table is None else table.to(dtype).contiguous() for table in tables]
+    weights = [weight.to(dtype).contiguous() for weight in weights]
+    pointers = [address(table) for table in tables]
+    sets = [
+        Average(*average, weight.data_ptr(), found.data_ptr(), address(dweight))
+        for average, weight, found, dweight in zip(
+            averages, weights, moments, dweights, strict=True
+        )
+    ]
+    array = (Average * len(sets))(*sets)
+    size = (photos, height * width, channels)
+    failures: list[BaseException] = []
+    callback = in_place(exchange, channels, dtype, failures) if exchange else EXCHANGE()
+    terms = Terms(*pointers, ctypes.addressof(array), len(sets), eps, *size, callback)
+    kernel = getattr(library(), f"{name}_{DTYPES[maps[0].dtype]}")
+    kernel(*[m.data_ptr() for m in maps], ctypes.byref(terms))
+    if failures:
+        raise failures[0]
+
+
+def in_place(
+    exchange: Exchange, channels: int, dtype: torch.dtype, failures: list[BaseException]
+) -> Any:
+    """An exchange as kernels.cpp calls it, which cannot pass an exception on: it is put aside."""
+
+    def exchanged(address: int) -> None:
+        memory = (ctypes.c_byte * (2 * channels * dtype.itemsize)).from_address(address)
+        table = torch.frombuffer(memory, dtype=dtype).view(2, 1, channels)
+        try:
+            table.copy_(exchange(table))
+        except BaseException as error:
+            failures.append(error)
+
+    return EXCHANGE(exchanged)
+
+
+@functools.cache
+def library() -> ctypes.CDLL | None:
+    """kernels.cpp compiled for this machine, once a process; None where that does not work."""
+    compiler = os.environ.get("CXX", "g++")
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "kernels.so"
+            command = [*shlex.split(compiler), *FLAGS, str(SOURCE), "-o", str(path)]
+            subprocess.run(command, check=True, capture_output=True, timeout=120)
+            loaded = ctypes.CDLL(str(path))
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        logging.getLogger(__name__).info("The norms run uncompiled: %s", error)
+        return None
+    for name, maps in (("forward", 2), ("backward", 3)):
+        for dtype in DTYPES.values():
+            kernel = getattr(loaded, f"{name}_{dtype}")
+            kernel.argtypes = [*[ctypes.c_void_p] * maps, ctypes.POINTER(Terms)]
+            kernel.restype = None
+    return loaded

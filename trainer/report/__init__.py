@@ -1,0 +1,1 @@
+"""Fill README.md and RESULTS.md from what was measured."""

@@ -1,0 +1,1 @@
+"""Families of runs that answer one question each."""

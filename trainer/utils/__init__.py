@@ -1,0 +1,1 @@
+"""Files, processes, clocks and the command line."""
