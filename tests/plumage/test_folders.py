@@ -1,0 +1,203 @@
+import os
+import unicodedata
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from plumage.folders import ALL, Listing, in_words, list_photo_set, list_photos, printable
+from tests.conftest import draw_bird, encode
+
+JPEG = encode(draw_bird())
+
+
+def put(root: Path, *names: str, data: bytes = JPEG) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(data)
+
+
+def names(listing: Listing) -> list[str]:
+    return [photo.as_posix() for photo in listing.photos]
+
+
+@pytest.mark.parametrize(
+    ("name", "format"),
+    [
+        ("DSC00001.HIF", "HEIF"),
+        ("download.jfif", "JPEG"),
+        ("scan.jpe", "JPEG"),
+        ("photo.jpg_large", "JPEG"),
+        ("photo.jpg.1", "JPEG"),
+        ("1000012345", "JPEG"),
+        ("picture", "PNG"),
+        ("picture.orig", "WEBP"),
+        ("whatsapp", "AVIF"),
+        ("phone", "HEIF"),
+        ("scan", "TIFF"),
+        ("moving", "GIF"),
+        ("old", "BMP"),
+    ],
+)
+def test_a_photo_is_listed_whatever_it_is_called(name, format, tmp_path):
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    put(tmp_path, name, data=encode(draw_bird(), format))
+    assert names(list_photos(tmp_path)) == [name]
+
+
+def test_other_files_are_counted_by_kind(tmp_path):
+    put(tmp_path, "a.jpg", "b/c.JPG")
+    put(tmp_path, "DSC1.NEF", "DSC2.CR3", data=b"II*\0raw")
+    put(tmp_path, "clip.MP4", "clip2.mov", "b/clip.avi", data=b"\0\0\0\x18ftypmp42")
+    put(tmp_path, "note", data=b"BM is a note, II too")
+    listing = list_photos(tmp_path)
+    assert names(listing) == ["a.jpg", "b/c.JPG"]
+    assert listing.left_out_in_words() == "3 videos, 2 raw files, 1 file of another kind"
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        ".Trash-1000/files",
+        "$RECYCLE.BIN",
+        "__MACOSX",
+        "@eaDir",
+        "day/@eaDir",
+        ".ipynb_checkpoints",
+        ".thumbnails",
+        "System Volume Information",
+        "#recycle",
+        "LOST.DIR",
+    ],
+)
+def test_hidden_and_system_folders_are_counted_not_entered(folder, tmp_path):
+    put(tmp_path, "a.jpg", f"{folder}/b.jpg", f"{folder}/c/d.jpg")
+    listing = list_photos(tmp_path)
+    assert names(listing) == ["a.jpg"]
+    assert listing.left_out_in_words() == "1 hidden or system folder"
+
+
+@pytest.mark.parametrize(
+    "name", ["._a.jpg", ".hidden.jpg", "Thumbs.db", "desktop.ini", ".DS_Store"]
+)
+def test_hidden_and_system_files_are_left_out(name, tmp_path):
+    put(tmp_path, "a.jpg", name)
+    listing = list_photos(tmp_path)
+    assert names(listing) == ["a.jpg"]
+    assert listing.left_out_in_words() == "1 hidden or system file"
+
+
+def test_a_linked_folder_is_followed_once(tmp_path):
+    put(tmp_path, "disk/b.jpg", "photos/day1/a.jpg")
+    photos = tmp_path / "photos"
+    (photos / "day2").symlink_to(tmp_path / "disk")
+    (photos / "day3").symlink_to(tmp_path / "disk")
+    (photos / "day1" / "up").symlink_to(photos)
+    assert names(list_photos(photos)) == ["day1/a.jpg", "day2/b.jpg"]
+
+
+def test_a_photo_that_cannot_be_opened_is_listed_and_a_pipe_is_not(tmp_path):
+    put(tmp_path, "x.jpg/a.jpg")
+    (tmp_path / "gone.jpg").symlink_to("/nowhere/x.jpg")
+    (tmp_path / "gone").symlink_to("/nowhere/x")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    listing = list_photos(tmp_path)
+    assert names(listing) == ["gone.jpg", "x.jpg/a.jpg"]
+    assert listing.left_out == Counter({"link to nowhere": 1, "device or pipe": 1})
+
+
+def test_a_forbidden_folder_is_counted(tmp_path, monkeypatch):
+    put(tmp_path, "a.jpg", "day/b.jpg", "night/c.jpg")
+    real = os.scandir
+
+    def scandir(path):
+        if Path(path).name == "night":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    listing = list_photos(tmp_path)
+    assert names(listing) == ["a.jpg", "day/b.jpg"]
+    assert listing.left_out_in_words() == "1 folder that may not be read"
+
+
+def test_a_name_that_is_no_utf_8_is_listed_and_can_be_printed(tmp_path):
+    (tmp_path / os.fsdecode(b"hupp\xe9.jpg")).write_bytes(JPEG)
+    (photo,) = list_photos(tmp_path).photos
+    assert (tmp_path / photo).read_bytes() == JPEG
+    assert printable(photo) == r"hupp\xe9.jpg"
+
+
+def test_names_that_differ_in_their_unicode_form_alone_are_one(tmp_path):
+    forms = [unicodedata.normalize(form, "é") for form in ("NFC", "NFD")]
+    put(tmp_path, *(f"train/{form}/{number}.jpg" for number, form in enumerate(forms)))
+    put(tmp_path, *(f"photos/{form}.jpg" for form in forms))
+    assert list(list_photo_set(tmp_path / "train").photos[ALL]) == [forms[0]]
+    assert len(list_photo_set(tmp_path / "train").photos[ALL][forms[0]]) == 2
+    listing = list_photos(tmp_path / "photos")
+    assert len(listing.photos) == 1
+    assert "1 file named as another one" in listing.left_out_in_words()
+
+
+def test_numbers_are_in_words():
+    assert in_words(Counter()) == ""
+    assert in_words(Counter({"video": 1234, "folder that may not be read": 2})) == (
+        "1,234 videos, 2 folders that may not be read"
+    )
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "test"),
+    [
+        ("train", "val", "test"),
+        ("Train", "Validation", "Test"),
+        ("training", "valid", "TEST"),
+        ("archive/train", "archive/valid", "archive/test"),
+        ("a/b/train", "a/b/dev", "a/b/testing"),
+    ],
+)
+def test_splits_are_found_under_the_names_that_people_give_them(train, val, test, tmp_path):
+    for split in (train, val, test):
+        put(tmp_path, f"{split}/Crow/1.jpg", f"{split}/Kite/males/2.jpg")
+    found = list_photo_set(tmp_path)
+    assert sorted(found.photos) == ["test", "train", "val"]
+    assert all(sorted(classes) == ["Crow", "Kite"] for classes in found.photos.values())
+    for classes in found.photos.values():
+        for files in classes.values():
+            assert all((found.root / file).is_file() for file in files)
+
+
+def test_class_folders_alone_are_one_split(tmp_path):
+    put(tmp_path, "Crow/1.jpg", "Kite/nest/2.jpg", "readme.jpg")
+    found = list_photo_set(tmp_path)
+    assert found.photos == {ALL: {"Crow": [Path("Crow/1.jpg")], "Kite": [Path("Kite/nest/2.jpg")]}}
+    assert in_words(found.left_out) == "1 photo outside a class folder"
+
+
+def test_a_class_may_have_a_splits_name(tmp_path):
+    put(tmp_path, "train/1.jpg", "plane/1.jpg", "car/1.jpg")
+    assert sorted(list_photo_set(tmp_path).photos[ALL]) == ["car", "plane", "train"]
+
+
+def test_what_lies_beside_the_splits_is_counted(tmp_path):
+    put(tmp_path, "train/Crow/1.jpg", "test/Crow/2.jpg", "images to test/3.jpg", "x/y/4.jpg")
+    put(tmp_path, ".Trash-1000/files/5.jpg")
+    found = list_photo_set(tmp_path)
+    assert sorted(found.photos) == ["test", "train"]
+    assert in_words(found.left_out) == "2 photos outside the splits, 1 hidden or system folder"
+
+
+def test_an_empty_folder_holds_nothing(tmp_path):
+    assert list_photos(tmp_path).photos == ()
+    assert list_photo_set(tmp_path).photos == {}
+    with pytest.raises(FileNotFoundError):
+        list_photos(tmp_path / "missing")
+
+
+def test_photos_of_a_training_set_keep_their_order(tmp_path):
+    for name in ("b", "a", "c"):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{name}.png")
+    assert names(list_photos(tmp_path)) == ["a.png", "b.png", "c.png"]
