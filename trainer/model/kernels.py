@@ -1,26 +1,35 @@
-"""Compiled normalisation: a whole `normalize.normalize` in one call forward, one backward.
+"""Compiled normalisation: a whole `trainer.model.normalize.normalize` in one call forward, one backward.
 
 kernels.cpp takes maps (N, C, H, W) on the CPU with their channels last, reads them as few times as
 can be, and keeps what it finds in tables: a number for each channel of each photo, in float32
-(float64 for float64 maps). It is compiled when first needed, in a few seconds, where there is a
-C++ compiler with OpenMP (g++ or what CXX names). On a GPU torch compiles the formulas of
-`trainer.model.normalize` themselves (`on_gpu`); everything else runs them as they are.
+(float64 for float64 maps). It is compiled once for a machine, in a few seconds, where there is a
+C++ compiler with OpenMP (g++ or what CXX names), and kept beside Python's own compiled files. On a
+GPU torch compiles the formulas of `trainer.model.normalize` themselves (`on_gpu`); everything else runs them
+as they are.
 """
 
 import ctypes
 import functools
+import getpass
+import hashlib
+import importlib.util
 import logging
 import os
 import shlex
+import stat
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock
 from torch import Tensor
+
+from trainer.utils import distributed
+from trainer.utils.files import replacing
+from trainer.utils.system import processor
 
 SOURCE = Path(__file__).with_name("kernels.cpp")
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
@@ -84,7 +93,7 @@ def on_gpu(
 @functools.cache
 def _compiled(formulas: Callable[..., Any]) -> Callable[..., Any]:
     """Compiled when called, once for all sizes of map; as they are where torch cannot."""
-    return torch.compile(formulas, dynamic=True) if find_spec("triton") else formulas
+    return torch.compile(formulas, dynamic=True) if importlib.util.find_spec("triton") else formulas
 
 
 def table_dtype(x: Tensor) -> torch.dtype:
@@ -208,16 +217,18 @@ def in_place(
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """kernels.cpp compiled for this machine, once a process; None where that does not work."""
-    compiler = os.environ.get("CXX", "g++")
+    """Load kernels.cpp, compiled for this machine once and for all; None where that fails."""
+    compiler = shlex.split(os.environ.get("CXX", "g++"))
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "kernels.so"
-            command = [*shlex.split(compiler), *FLAGS, str(SOURCE), "-o", str(path)]
-            subprocess.run(command, check=True, capture_output=True, timeout=120)
-            loaded = ctypes.CDLL(str(path))
+        loaded = _load(compiler)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        logging.getLogger(__name__).info("The norms run uncompiled: %s", error)
+        if distributed.place().rank == 0:
+            reason = getattr(error, "stderr", None) or error
+            logging.getLogger(__name__).warning(
+                "The norms run uncompiled, and a training step takes about twice as long: "
+                "install g++, or name another C++ compiler in the variable CXX. (%s)",
+                str(reason).strip().split("\n")[0],
+            )
         return None
     for name, maps in (("forward", 2), ("backward", 3)):
         for dtype in DTYPES.values():
@@ -225,3 +236,60 @@ def library() -> ctypes.CDLL | None:
             kernel.argtypes = [*[ctypes.c_void_p] * maps, ctypes.POINTER(Terms)]
             kernel.restype = None
     return loaded
+
+
+def _load(compiler: list[str]) -> ctypes.CDLL:
+    """Load the library from the first folder that can keep it, and compile it if it is missing.
+
+    Raises:
+        OSError, subprocess.SubprocessError: no compiler works, or no folder can keep the library.
+    """
+    name = f"kernels-{_key(compiler)}.so"
+    failure: Exception | None = None
+    for folder in (_beside_the_source, _of_this_user):
+        try:
+            path = folder() / name
+            if not path.exists():
+                with FileLock(path.with_suffix(".lock")):  # one process compiles, others wait
+                    if not path.exists():
+                        with replacing(path) as temporary:
+                            _run(*compiler, *FLAGS, str(SOURCE), "-o", str(temporary))
+            return ctypes.CDLL(str(path))
+        except (OSError, NotImplementedError) as error:  # not writable, not executable, no locks
+            failure = error
+    raise OSError(str(failure))
+
+
+def _key(compiler: list[str]) -> str:
+    """Hash of the source, the flags, the compiler and the processor.
+
+    What the compiler predefines tells its version and each instruction set of -march=native.
+    """
+    predefined = _run(*compiler, *FLAGS, "-dM", "-E", "-x", "c++", os.devnull)
+    words = [SOURCE.read_text(), *compiler, *FLAGS, predefined, processor()]
+    return hashlib.sha256("\0".join(words).encode()).hexdigest()[:16]
+
+
+def _run(*command: str) -> str:
+    """Run a compiler and return what it prints."""
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    return done.stdout
+
+
+def _beside_the_source() -> Path:
+    """Python's own folder of compiled files: __pycache__, or what PYTHONPYCACHEPREFIX names."""
+    folder = Path(importlib.util.cache_from_source(str(SOURCE))).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _of_this_user() -> Path:
+    """A folder below the temporary one that nobody else may write; raises OSError otherwise."""
+    user = os.getuid() if hasattr(os, "getuid") else getpass.getuser()
+    folder = Path(tempfile.gettempdir()) / f"plumage-{user}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    state = folder.lstat()
+    private = stat.S_ISDIR(state.st_mode) and not state.st_mode & 0o022
+    if hasattr(os, "getuid") and not (private and state.st_uid == os.getuid()):
+        raise PermissionError(f"{folder} belongs to somebody else or can be written by others")
+    return folder

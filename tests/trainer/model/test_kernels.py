@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -135,21 +136,106 @@ def test_an_exchange_that_fails_fails_the_kernel(error):
     assert raised.value is error
 
 
-@pytest.mark.parametrize("compiler", ["/no/such/compiler", "false"])
-def test_without_a_working_compiler_the_layers_run_plain_and_say_nothing(compiler):
-    program = (
-        "import torch; from trainer.model import kernels\n"
-        "from trainer.model.norms import BatchNorm\n"
-        "x = torch.randn(2, 4, 8, 8).to(memory_format=torch.channels_last).requires_grad_()\n"
-        "y = BatchNorm(4)(x); y.sum().backward()\n"
-        "torch.testing.assert_close(y, torch.nn.BatchNorm2d(4)(x))\n"
-        "assert kernels.library() is None"
-    )
-    done = subprocess.run(
+RUN_A_LAYER = (
+    "import torch; from trainer.model import kernels; from trainer.model.norms import BatchNorm\n"
+    "x = torch.randn(2, 4, 8, 8).to(memory_format=torch.channels_last).requires_grad_()\n"
+    "for _ in range(2): y = BatchNorm(4)(x); y.sum().backward()\n"
+    "torch.testing.assert_close(y, torch.nn.BatchNorm2d(4)(x))\n"
+    "print(kernels.library()._name if kernels.library() else None)"
+)
+
+
+def started(program, **environment):
+    """A Python process under way."""
+    return subprocess.Popen(
         [sys.executable, "-c", program],
-        env={**os.environ, "CXX": compiler},
-        capture_output=True,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.fixture
+def counted(tmp_path):
+    """The notes of a compiler about what it has written, and the variables that choose it."""
+    notes, compiler = tmp_path / "notes", tmp_path / "compiler"
+    compiler.write_text(
+        "#!/bin/sh\n"
+        f'case "$*" in *" -o "*) echo "$*" >>{notes};; esac\n'
+        f'exec {os.environ.get("CXX", "g++")} "$@"\n'
+    )
+    compiler.chmod(0o755)
+    return notes, {"CXX": str(compiler), "PYTHONPYCACHEPREFIX": str(tmp_path / "kept")}
+
+
+@pytest.mark.parametrize("compiler", ["/no/such/compiler", "false"])
+def test_without_a_working_compiler_the_layers_run_plain_and_say_so_once(compiler):
+    process = started(RUN_A_LAYER, CXX=compiler)
+    printed, told = process.communicate()
+    assert (process.returncode, printed) == (0, "None\n")
+    assert told.startswith("The norms run uncompiled, and a training step takes")
+    assert compiler in told
+    assert len(told.splitlines()) == 1
+
+
+@needs_compiler
+def test_processes_that_start_at_once_and_later_ones_share_one_compilation(counted, tmp_path):
+    notes, environment = counted
+    together = [started(RUN_A_LAYER, **environment) for _ in range(2)]
+    found = [process.communicate() for process in together]
+    found.append(started(RUN_A_LAYER, **environment).communicate())
+    assert len(notes.read_text().splitlines()) == 1
+    ((path, told),) = set(found)
+    assert told == ""
+    library = Path(path.strip())
+    assert library.is_relative_to(tmp_path / "kept")
+    assert not list(library.parent.glob("*.part"))
+
+
+@needs_compiler
+def test_where_pythons_folder_cannot_be_written_the_library_is_kept_for_this_user_alone(
+    counted, tmp_path
+):
+    notes, environment = counted
+    (tmp_path / "kept").write_text("no folder")
+    (tmp_path / "temporary").mkdir()
+    environment["TMPDIR"] = str(tmp_path / "temporary")
+    for _ in range(2):
+        path, told = started(RUN_A_LAYER, **environment).communicate()
+        assert told == ""
+    assert len(notes.read_text().splitlines()) == 1
+    folder = Path(path.strip()).parent
+    assert folder.parent == tmp_path / "temporary"
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+@needs_compiler
+def test_a_folder_that_others_may_write_is_not_trusted(tmp_path, monkeypatch):
+    monkeypatch.setattr(kernels.tempfile, "gettempdir", lambda: str(tmp_path))
+    folder = kernels._of_this_user()
+    folder.chmod(0o777)
+    with pytest.raises(PermissionError, match="by others"):
+        kernels._of_this_user()
+    folder.rmdir()
+    (tmp_path / "elsewhere").mkdir()
+    folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PermissionError, match="somebody else"):
+        kernels._of_this_user()
+
+
+@needs_compiler
+def test_another_source_flag_compiler_or_processor_is_another_library(tmp_path, monkeypatch):
+    compiler = os.environ.get("CXX", "g++").split()
+    keys = [kernels._key(compiler), kernels._key(compiler)]
+    assert keys[0] == keys[1]
+    keys.append(kernels._key([*compiler, "-DNDEBUG"]))
+    monkeypatch.setattr(kernels, "FLAGS", (*kernels.FLAGS, "-O1"))
+    keys.append(kernels._key(compiler))
+    monkeypatch.setattr(kernels, "processor", lambda: "another")
+    keys.append(kernels._key(compiler))
+    source = tmp_path / "kernels.cpp"
+    source.write_text(kernels.SOURCE.read_text() + "\n")
+    monkeypatch.setattr(kernels, "SOURCE", source)
+    keys.append(kernels._key(compiler))
+    assert len(set(keys)) == 5
