@@ -28,10 +28,9 @@ import onnxruntime
 from PIL import Image, ImageFilter
 
 from benchmarks.timing import report, speed
+from plumage.photos import read_photo, resized
 from streamlit_app.batch import fill_table, open_variant, photo_files
 from streamlit_app.inference.classifier import checkpoints_folder
-from streamlit_app.inference.decoding import decode
-from streamlit_app.inference.photos import squeezed
 from streamlit_app.inference.worker import AT_ONCE
 from trainer.utils.timing import alternate
 
@@ -74,7 +73,7 @@ def onnxruntime_alone(
 
 def decoded(files: list[Path], side: int) -> np.ndarray:
     """(N, S, S, 3) uint8, the photos as the network sees them."""
-    return np.stack([np.asarray(squeezed(decode(file.read_bytes()), side)) for file in files])
+    return np.stack([np.asarray(resized(read_photo(file.read_bytes()), side)) for file in files])
 
 
 def linked(source: Path, folder: Path) -> None:

@@ -13,8 +13,8 @@ from PIL import Image
 
 from benchmarks.timing import report
 from docs.screenshots import draw_kingfisher
+from plumage.photos import shrunk
 from streamlit_app.inference.classifier import Classifier, checkpoints_folder, open_variants
-from streamlit_app.inference.photos import shrunk
 from streamlit_app.ui.heatmaps import overlay
 from trainer.utils.timing import alternate
 

@@ -20,6 +20,7 @@ from typing import IO
 
 from tqdm import tqdm
 
+from plumage.photos import MAX_BYTES, PhotoError
 from streamlit_app.inference.classifier import (
     NO_MODEL,
     CheckpointError,
@@ -27,7 +28,7 @@ from streamlit_app.inference.classifier import (
     checkpoints_folder,
     variant_folders,
 )
-from streamlit_app.inference.photos import CORES, MOST_BYTES, SUFFIXES, PhotoError
+from streamlit_app.inference.photos import CORES, SUFFIXES
 from streamlit_app.inference.pool import Read, answered
 from streamlit_app.results.best import best_first
 
@@ -124,7 +125,7 @@ def photo_files(folder: Path) -> list[str]:
 def photo_bytes(path: Path) -> bytes:
     """A file's bytes; of one that is too large for a photo hardly more than are refused."""
     with path.open("rb") as file:
-        return file.read(MOST_BYTES + 1)
+        return file.read(MAX_BYTES + 1)
 
 
 # Excel takes the full-width forms, too, that a Japanese or Chinese keyboard writes.

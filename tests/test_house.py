@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 APP = sorted((ROOT / "streamlit_app").rglob("*.py"))
 TRAINER = sorted((ROOT / "trainer").rglob("*.py"))
+SHARED = sorted((ROOT / "plumage").rglob("*.py"))
 
 
 def name(path: Path) -> str:
@@ -41,6 +42,20 @@ def test_the_trainer_does_not_import_the_app(path: Path) -> None:
     assert "streamlit_app" not in packages(path)
 
 
+@pytest.mark.parametrize("path", SHARED, ids=name)
+def test_what_both_sides_share_imports_neither_of_them(path: Path) -> None:
+    assert not packages(path) & {"torch", "torchvision", "streamlit", "trainer", "streamlit_app"}
+
+
+@pytest.mark.parametrize("path", APP + TRAINER, ids=name)
+def test_photos_are_read_by_plumage_alone(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    named = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    readers = {"Image.open", "PIL.Image.open", "cv2.imread", "cv2.imdecode"}
+    assert not named & readers
+    assert not named & {"pillow_heif.open_heif", "pillow_heif.read_heif"}
+
+
 @pytest.mark.parametrize("path", APP, ids=name)
 def test_only_pages_and_what_they_share_import_streamlit(path: Path) -> None:
     shows = "views" in path.parts or path.stem == "main"
@@ -62,7 +77,7 @@ def test_the_app_imports_only_what_its_requirements_name() -> None:
     required = {line.split(">")[0].strip() for line in lines if line and line[0] != "#"}
     known = {"PIL": "pillow", "pillow_heif": "pillow-heif"}
     others = (
-        set().union(*map(packages, APP))
+        set().union(*map(packages, APP + SHARED))
         - sys.stdlib_module_names
         - {"plumage", "streamlit_app", "ray"}
     )

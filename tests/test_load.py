@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.load import growth, marked, photos, visits
-from streamlit_app.inference.photos import read_photo
+from plumage.photos import read_photo
 from tests.visitor import serving
 
 ROOT = Path(__file__).parents[1]

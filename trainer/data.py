@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 from tqdm import tqdm
 
+from plumage.photos import READER, PhotoError, read_photo, resized
 from trainer.utils.cli import UserError
 from trainer.utils.files import replacing
 
@@ -109,7 +109,10 @@ class PhotoFolder:
         """
         files = self.files[split]
         stats = [(self.root / file).stat() for file in files]
-        state = [[str(f), s.st_size, s.st_mtime_ns] for f, s in zip(files, stats, strict=True)]
+        state = [
+            READER,
+            *([str(f), s.st_size, s.st_mtime_ns] for f, s in zip(files, stats, strict=True)),
+        ]
         key = hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
         home = cache / hashlib.sha256(str(self.root.resolve()).encode()).hexdigest()[:8]
         stem = f"{split}-{size}"
@@ -138,11 +141,11 @@ class PhotoFolder:
         files = self.files[split]
 
         def squeeze(file: Path) -> tuple[NDArray[np.uint8] | None, str]:
-            path = self.root / file
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            data = (self.root / file).read_bytes()
+            digest = hashlib.sha256(data).hexdigest()
             try:
-                return read_squeezed(path, size), digest
-            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+                return squeezed(data, size), digest
+            except PhotoError:
                 return None, digest
 
         skipped, digests, kept = [], [], 0
@@ -175,11 +178,13 @@ class PhotoFolder:
 
 
 def read_squeezed(path: Path, size: int) -> NDArray[np.uint8]:
-    """A photo's file -> (size, size, 3) uint8 RGB, upright; raises what Pillow does."""
-    with Image.open(path) as opened:
-        photo = ImageOps.exif_transpose(opened).convert("RGB")
-    # The app squeezes with the same filter: another one costs 1 to 3 points.
-    return np.asarray(photo.resize((size, size), Image.Resampling.BICUBIC))
+    """A photo's file -> (size, size, 3) uint8 RGB, as in the app; raises OSError, PhotoError."""
+    return squeezed(path.read_bytes(), size)
+
+
+def squeezed(data: bytes, size: int) -> NDArray[np.uint8]:
+    """A photo file's bytes -> (size, size, 3) uint8 RGB; raises PhotoError."""
+    return np.asarray(resized(read_photo(data, limited=False), size))
 
 
 def _allocate(path: Path, shape: tuple[int, ...]) -> np.memmap:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from plumage.photos import resized
 from streamlit_app.inference.onnx_graph import Graph, GraphError
-from streamlit_app.inference.photos import squeezed
 
 # The study's seven, in its order.
 NORMS = {
@@ -97,7 +97,7 @@ class Classifier:
 
     def answer(self, photos: Sequence[Image.Image]) -> Answer:
         """Classify one or more RGB photos of any shape; raises CheckpointError."""
-        pixels = [np.asarray(squeezed(photo, self.image_size)) for photo in photos]
+        pixels = [np.asarray(resized(photo, self.image_size)) for photo in photos]
         return self.answer_squeezed(np.stack(pixels))
 
     def answer_squeezed(self, pixels: np.ndarray) -> Answer:

@@ -1,4 +1,4 @@
-"""Uploaded bytes to an upright RGB photo, or one sentence saying what to do about them.
+"""Uploaded bytes to a photo, or one sentence saying what to do about them.
 
 Strangers' files are decoded in processes of their own (decoding.py, answering.py). One that makes a
 decoder crash, or take too much memory or time, costs that process and gets a sentence.
@@ -20,10 +20,9 @@ from typing import IO, Any, Generic, TypeVar
 
 from PIL import Image
 
+from plumage.photos import PhotoError, check_size
+
 SUFFIXES = ("jpg", "jpeg", "png", "webp", "heic", "heif", "avif")
-SMALLEST_SIDE = 32
-LARGEST_SIDE = 1024  # as large as a page shows it; longer photos are shrunk to this
-MOST_BYTES = 50 * 2**20  # what a page takes, too
 ROOT = Path(__file__).parents[2]
 # Those that the app may keep busy. A container does not say how many of the machine's are its own.
 CORES = int(os.environ.get("PLUMAGE_CORES", 0)) or os.cpu_count() or 1
@@ -37,33 +36,14 @@ with suppress(AttributeError, OSError, TypeError):  # another libc
     ctypes.CDLL(None).mallopt(-3, 2**20)
 
 
-class PhotoError(ValueError):
-    """What is wrong with an uploaded file and what to do about it, in one sentence."""
+def read_upload(data: bytes) -> Image.Image:
+    """Decode a stranger's file as `plumage.photos.read_photo` does, in a process of its own.
 
-
-def read_photo(data: bytes) -> Image.Image:
-    """Decode a JPEG, PNG, WebP, HEIC or AVIF file.
-
-    Returns: an RGB photo, turned upright by its EXIF tag, transparency laid on white, the first
-        frame where there are several, at most LARGEST_SIDE pixels long.
-    Raises: PhotoError when the file is no such photo, damaged, too small or too large.
+    Raises: PhotoError, also where the file makes a decoder crash or take too much memory or time.
     """
     check_size(data)
     with _helpers.one() as decoder:
         return decoder.ask(data)
-
-
-def shrunk(photo: Image.Image, side: int) -> Image.Image:
-    """A copy at most `side` pixels long."""
-    small = photo.copy()
-    small.thumbnail((side, side), Image.Resampling.BICUBIC)
-    return small
-
-
-def squeezed(photo: Image.Image, side: int) -> Image.Image:
-    """The photo as a network sees it, a square of `side` pixels."""
-    # The same filter as in training: another costs points of accuracy.
-    return photo.resize((side, side), Image.Resampling.BICUBIC)
 
 
 def start_decoding() -> None:
@@ -171,16 +151,6 @@ class Decoder(Helper):
 
 
 _helpers = Helpers(Decoder)
-
-
-def check_size(data: bytes) -> None:
-    """Raises PhotoError where a file is not worth opening."""
-    if not data:
-        raise PhotoError("This file is empty: choose another photo.")
-    if len(data) > MOST_BYTES:
-        raise PhotoError(
-            f"This file has more than {MOST_BYTES // 2**20} MB: save it as a smaller JPEG."
-        )
 
 
 def send_file(stream: IO[bytes], data: bytes) -> None:

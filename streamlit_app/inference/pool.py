@@ -11,13 +11,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any
 
+from plumage.photos import PhotoError, check_size
 from streamlit_app.inference.classifier import CheckpointError
 from streamlit_app.inference.photos import (
     LENGTH,
     Helper,
     Helpers,
-    PhotoError,
-    check_size,
     read_line,
     send_file,
 )

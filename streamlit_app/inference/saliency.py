@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from plumage.photos import resized
 from streamlit_app.inference.classifier import Classifier
 from streamlit_app.inference.onnx_graph import MOST_BYTES, Graph, GraphError
-from streamlit_app.inference.photos import squeezed
 
 GRAD_CAM, GRADIENT, SMOOTH_GRAD = "grad-cam", "gradient", "smoothgrad"
 METHODS = {
@@ -81,7 +81,7 @@ class Saliency:
         target: index of the species. smooth: the mean gradient over noisy copies instead of that
             of the photo itself (Smilkov et al. 2017, arXiv:1706.03825).
         """
-        pixels = np.asarray(squeezed(photo, self._size))
+        pixels = np.asarray(resized(photo, self._size))
         if smooth:
             deviation = NOISE * float(np.ptp(pixels))
             noise = np.random.default_rng(0).normal(0, deviation, (COPIES, *pixels.shape))
@@ -96,7 +96,7 @@ class Saliency:
 
         Raises SaliencyError where the graph cannot give it. target: index of the species.
         """
-        found = self._run(np.asarray(squeezed(photo, self._size))[None], target)
+        found = self._run(np.asarray(resized(photo, self._size))[None], target)
         features, gradient = found[f"features_{stage}"][0], found[f"gradients_{stage}"][0]
         return np.maximum(CAMS[method](features, gradient).sum(axis=0), 0)
 
@@ -145,7 +145,7 @@ def deletion_curve(
 
     Returns: columns erased and probability, 0 to 1, STEPS + 1 rows.
     """
-    seen = squeezed(photo, classifier.image_size)
+    seen = resized(photo, classifier.image_size)
     shares = np.linspace(0, 1, STEPS + 1)
     answer = classifier.answer([erased(seen, heatmap, share) for share in shares])
     probabilities = answer.probabilities[:, answer.species.index(species)]

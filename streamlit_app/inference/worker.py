@@ -15,9 +15,9 @@ from typing import IO, Any
 
 import numpy as np
 
+from plumage.photos import PhotoError, read_photo, resized
 from streamlit_app.inference import decoding
 from streamlit_app.inference.classifier import Answer, CheckpointError, Classifier, none_of
-from streamlit_app.inference.photos import PhotoError, squeezed
 from streamlit_app.species import common_name
 
 AT_ONCE = 4  # photos answered by one call: enough for onnxruntime's best speed, few in memory
@@ -38,12 +38,12 @@ def limited_memory() -> Iterator[None]:
 def opened(data: bytes, side: int, thumbnail: bool) -> tuple[dict[str, Any], bytes]:
     """What is said of a file, and the pixels of its photo, squeezed; none where it has a fault."""
     try:
-        photo = decoding.decode(data)
+        photo = read_photo(data)
     except PhotoError as error:
         return {"error": str(error)}, b""
     small = decoding.thumbnail(photo) if thumbnail else ""
-    said = {"taken": decoding.taken(photo), "thumbnail": small}
-    return said, squeezed(photo, side).tobytes()
+    said = {"taken": photo.info["taken"], "thumbnail": small}
+    return said, resized(photo, side).tobytes()
 
 
 def described(answer: Answer, photo: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.elements.lib.mutable_tab_container import TabContainer
 
+from plumage.photos import PhotoError
 from streamlit_app.inference.classifier import (
     NO_MODEL,
     NORMS,
@@ -22,7 +23,7 @@ from streamlit_app.inference.classifier import (
     stamps,
 )
 from streamlit_app.inference.limits import BusyError, Turns
-from streamlit_app.inference.photos import CORES, PhotoError, read_photo, start_decoding
+from streamlit_app.inference.photos import CORES, read_upload, start_decoding
 from streamlit_app.results.best import best_first
 from streamlit_app.ui.cropping import Box
 
@@ -52,7 +53,7 @@ TABLES = Turns(at_once=1, waiting=8)  # of many photos: making one keeps every c
 def photo_in(data: bytes) -> Image.Image:
     """The photo in an uploaded file, not to be changed; raises PhotoError, BusyError."""
     with TURNS.one():
-        return read_photo(data)
+        return read_upload(data)
 
 
 @st.cache_resource(max_entries=16, scope="session", show_spinner=False)

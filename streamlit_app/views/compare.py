@@ -3,8 +3,9 @@
 import streamlit as st
 from PIL import Image
 
+from plumage.photos import shrunk
 from streamlit_app.inference.classifier import Answer, Classifier, checkpoints_folder, none_of
-from streamlit_app.inference.photos import SUFFIXES, shrunk
+from streamlit_app.inference.photos import SUFFIXES
 from streamlit_app.results import charts
 from streamlit_app.results import scores as results
 from streamlit_app.results.charts import percent

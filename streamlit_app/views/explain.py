@@ -8,8 +8,9 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
+from plumage.photos import shrunk
 from streamlit_app.inference.classifier import Classifier, checkpoints_folder
-from streamlit_app.inference.photos import SUFFIXES, shrunk
+from streamlit_app.inference.photos import SUFFIXES
 from streamlit_app.inference.saliency import (
     CAMS,
     GRAD_CAM,

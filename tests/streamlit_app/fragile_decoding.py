@@ -5,9 +5,10 @@ import sys
 import time
 from importlib import import_module
 
+from plumage import photos
 from streamlit_app.inference import decoding
 
-opened = decoding._opened
+opened = photos._opened
 
 
 def break_or_open(data: bytes) -> object:
@@ -22,6 +23,6 @@ def break_or_open(data: bytes) -> object:
     return opened(data)
 
 
-decoding._opened = break_or_open
+photos._opened = break_or_open
 decoding.MOST_SECONDS, decoding.MOST_SECONDS_WAITED = 0.5, 3.0
 decoding.main(import_module(sys.argv[1]).serve)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from plumage.photos import read_photo
 from streamlit_app import batch
 from streamlit_app.batch import (
     AT_ONCE,
@@ -27,7 +28,6 @@ from streamlit_app.batch import (
     write_row,
 )
 from streamlit_app.inference.classifier import Classifier
-from streamlit_app.inference.photos import read_photo
 from tests.conftest import COLOURS, colour_checkpoint, draw_bird, encode
 
 ROOT = Path(__file__).parents[2]

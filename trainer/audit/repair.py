@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+import pillow_heif
+from PIL import Image
 
+from plumage.photos import read_header, read_photo
 from trainer.audit.borders import find_border, without_border
 from trainer.audit.findings import Findings
 from trainer.data import PhotoSetError
@@ -175,12 +177,15 @@ def _write(file: Path, new: Path, done: list[str]) -> None:
     if not {"border cut", "turned upright"} & set(done):
         shutil.copyfile(file, new)
         return
-    with Image.open(file) as opened:
-        kind = opened.format
-        photo = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+    data = file.read_bytes()
+    kind = read_header(data).format
+    photo = np.asarray(read_photo(data, limited=False, max_side=None))
     if "border cut" in done and (border := find_border(photo)):
         photo = without_border(photo, border)
     if "turned upright" in done:
         photo = photo[::-1]
-    options = {"quality": 95} if kind in ("JPEG", "WEBP") else {}
-    Image.fromarray(photo).save(new, kind, **options)
+    repaired = Image.fromarray(photo)
+    if kind == "HEIF":
+        pillow_heif.from_pillow(repaired).save(new, quality=95)
+    else:  # formats that lose no detail take no notice of the quality
+        repaired.save(new, "JPEG" if kind == "MPO" else kind, quality=95)

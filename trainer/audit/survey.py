@@ -1,7 +1,6 @@
 """A photo set as the audit sees it: what each file is, and every photo squeezed in the cache."""
 
 import hashlib
-import io
 import json
 import os
 from collections.abc import Callable, Iterable
@@ -9,15 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import astuple, dataclass
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from plumage.photos import PhotoError, read_header
 from trainer.data import ENDINGS, PhotoFolder, PhotoSet, PhotoSetError
 from trainer.recipe import Recipe
 from trainer.utils.files import replacing
@@ -25,7 +23,6 @@ from trainer.utils.files import replacing
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 AT_ONCE = 8  # items that a thread takes at a time, at most
 
 
@@ -154,7 +151,7 @@ def survey(root: Path, cache: Path) -> Survey:
         files += good
         skipped += [file for file in found if str(file) in unreadable]
         arrays.append(photos.pixels)
-    why = {file: read_header(root / file).fault for file in skipped}
+    why = {file: header_of(root / file).fault for file in skipped}
     return Survey(root, files, headers, Pixels(arrays), folder.species, why)
 
 
@@ -166,25 +163,20 @@ def headers_of(files: list[Path], photos: PhotoSet) -> list[Header]:
         found = [Header(digest, (w, h), tuple(t), why) for digest, (w, h), t, why in rows]
         if len(found) == len(files):
             return found
-    headers = in_threads(read_header, files)
+    headers = in_threads(header_of, files)
     with suppress(OSError), replacing(kept) as temporary:
         temporary.write_text(json.dumps([*map(astuple, headers)]))
     return headers
 
 
-def read_header(path: Path) -> Header:
+def header_of(path: Path) -> Header:
     """What a file says about itself; one that cannot be opened has a fault and no size."""
     data = path.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     if not data:
         return Header(digest, (0, 0), (), "empty file")
     try:
-        with Image.open(io.BytesIO(data)) as photo:
-            width, height = photo.size
-            if photo.getexif().get(0x0112) in SIDEWAYS:
-                width, height = height, width
-            tables = getattr(photo, "quantization", None) or {}
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        header = read_header(data)
+    except PhotoError:
         return Header(digest, (0, 0), (), "not a photo that can be read")
-    values = tuple(chain.from_iterable(tables[key] for key in sorted(tables)))
-    return Header(digest, (width, height), values, "cut short or damaged")
+    return Header(digest, header.size, header.tables, "cut short or damaged")

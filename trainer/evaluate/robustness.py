@@ -19,6 +19,7 @@ import tyro
 from numpy.typing import NDArray
 from PIL import Image
 
+from plumage.photos import read_photo
 from trainer.checkpoint.write import Answers, OnCheckpoints, checkpoints_for
 from trainer.data import PhotoFolder
 from trainer.metrics import onnx_outputs
@@ -96,7 +97,7 @@ def poorer(photo: Pixels, change: str, degree: int, size: int) -> Pixels:
     if change == "JPEG quality":
         file = io.BytesIO()
         image.save(file, "JPEG", quality=degree)
-        image = Image.open(file)
+        image = read_photo(file.getvalue(), limited=False)
     elif change == "side":
         image = image.resize((degree, degree), Image.Resampling.BICUBIC)
     return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))

@@ -15,9 +15,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from pytorch_grad_cam.utils.image import scale_cam_image, show_cam_on_image
 
+from plumage.photos import read_photo
 from trainer.data import PhotoFolder, PhotoSet
 
 EACH = 3  # photos of a kind
@@ -81,8 +82,8 @@ def write_gallery(
         for kind in KINDS:
             for n, index in enumerate(chosen[kind], start=1):
                 stem = f"{name}-{kind}-{n}"
-                with Image.open(source.root / files[index]) as opened:
-                    photo = ImageOps.exif_transpose(opened).convert("RGB")
+                data = (source.root / files[index]).read_bytes()
+                photo = read_photo(data, limited=False)
                 photo.save(home / f"{stem}.jpg", quality=95)
                 both = {"answered": answers.maps[index], "true": answers.true_maps[index]}
                 for which, heatmap in both.items():

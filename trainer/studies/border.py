@@ -27,8 +27,9 @@ import torch
 import tyro
 from filelock import FileLock
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
+from plumage.photos import read_photo
 from trainer.data import SPLITS, PhotoFolder, PhotoSetError
 from trainer.explain import faithfulness as faith
 from trainer.explain.__main__ import answer
@@ -263,8 +264,8 @@ def write_bordered(source: PhotoFolder, species: tuple[str, ...], copy: Path) ->
         for split in SPLITS:
             shutil.copytree(source.root / split, part / split)
         for file, degrees in turns(source, species).items():
-            with Image.open(source.root / file) as opened:
-                photo = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+            data = (source.root / file).read_bytes()
+            photo = np.asarray(read_photo(data, limited=False, max_side=None))
             Image.fromarray(turned(photo, degrees, BLACK)).save(part / file, quality=95)
         write_json(part / made_of.name, list(species))
         part.rename(copy)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from plumage.photos import resized
 from streamlit_app.inference.classifier import Classifier
-from streamlit_app.inference.photos import squeezed
 from streamlit_app.inference.saliency import (
     CAMS,
     GREY,
@@ -32,14 +32,14 @@ def folder(checkpoints: Path) -> Path:
 
 def test_the_gradient_is_the_targets_and_the_largest_of_the_three_colours(folder: Path) -> None:
     photo = draw_bird("red")
-    pixels = np.asarray(squeezed(photo, IMAGE_SIZE))
+    pixels = np.asarray(resized(photo, IMAGE_SIZE))
     heatmap = Saliency(folder, IMAGE_SIZE).heatmap(photo, 2, smooth=False)
     np.testing.assert_allclose(heatmap, 3.0 * pixels.max(axis=-1))
 
 
 def test_a_stages_map_is_that_of_its_paper(folder: Path) -> None:
     photo, saliency = draw_bird("red"), Saliency(folder, IMAGE_SIZE)
-    features = np.asarray(squeezed(photo, IMAGE_SIZE)).transpose(2, 0, 1).astype(np.float64)
+    features = np.asarray(resized(photo, IMAGE_SIZE)).transpose(2, 0, 1).astype(np.float64)
     gradient = 2 * features  # of the species whose index is 1
     expected = {
         "grad-cam": (gradient.mean(axis=(1, 2), keepdims=True) * features).sum(axis=0),

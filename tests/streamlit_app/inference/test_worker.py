@@ -4,8 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamlit_app.inference.decoding import decode
-from streamlit_app.inference.photos import squeezed
+from plumage.photos import read_photo, resized
 from streamlit_app.inference.worker import AT_ONCE, answer, limited_memory, opened
 from tests.conftest import IMAGE_SIZE, draw_bird, encode
 
@@ -13,7 +12,7 @@ from tests.conftest import IMAGE_SIZE, draw_bird, encode
 def test_a_photo_is_squeezed_as_the_network_wants_it_and_may_come_with_a_thumbnail() -> None:
     data = encode(draw_bird(size=(300, 200)))
     said, pixels = opened(data, 32, thumbnail=False)
-    assert pixels == squeezed(decode(data), 32).tobytes()
+    assert pixels == resized(read_photo(data), 32).tobytes()
     assert said == {"taken": "", "thumbnail": ""}
     said, _ = opened(data, 32, thumbnail=True)
     assert said["thumbnail"].startswith("data:image/jpeg;base64,")

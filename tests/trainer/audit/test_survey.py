@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainer.audit.survey import AnyFolder, Pixels, in_threads, read_header, survey
+from trainer.audit.survey import AnyFolder, Pixels, header_of, in_threads, survey
 from trainer.data import PhotoSetError
 
 
@@ -33,7 +33,7 @@ def test_what_files_say_about_themselves_is_kept_until_one_changes(
     Image.new("RGB", (30, 20)).save(photo_folder / "val" / "Red-Ring" / "wide.jpg")
     first = survey(photo_folder, tmp_path / "cache")
     with monkeypatch.context() as patched:
-        patched.setattr("trainer.audit.survey.read_header", lambda path: pytest.fail("read again"))
+        patched.setattr("trainer.audit.survey.header_of", lambda path: pytest.fail("read again"))
         assert survey(photo_folder, tmp_path / "cache").headers == first.headers
     for kept in (tmp_path / "cache").rglob("*.headers.json"):
         kept.write_text(kept.read_text()[:-9])  # cut short
@@ -52,11 +52,11 @@ def test_a_jpeg_says_its_tables_and_a_text_says_that_it_is_none(tmp_path):
         Image.new("RGB", (30, 20)).save(tmp_path / f"{quality}.jpg", quality=quality)
     (tmp_path / "text.jpg").write_text("no photo")
     (tmp_path / "empty.jpg").write_text("")
-    low, high = (read_header(tmp_path / f"{quality}.jpg") for quality in (30, 90))
+    low, high = (header_of(tmp_path / f"{quality}.jpg") for quality in (30, 90))
     assert low.size == (30, 20)
     assert sum(low.tables) > sum(high.tables) > 0
-    assert "not a photo" in read_header(tmp_path / "text.jpg").fault
-    assert read_header(tmp_path / "empty.jpg").fault == "empty file"
+    assert "not a photo" in header_of(tmp_path / "text.jpg").fault
+    assert header_of(tmp_path / "empty.jpg").fault == "empty file"
 
 
 def test_pixels_of_several_arrays_are_counted_through():

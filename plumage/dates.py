@@ -1,0 +1,89 @@
+"""The capture date of a photo, by its EXIF tags, its XMP or a PNG's text."""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+
+from PIL import ExifTags, Image
+
+YEARS = range(1900, 2201)  # other years come from clocks that nobody has set
+# The first that holds a date counts; each with the tag of its time zone.
+TAGS = (
+    (ExifTags.Base.DateTimeOriginal, ExifTags.Base.OffsetTimeOriginal),
+    (ExifTags.Base.DateTimeDigitized, ExifTags.Base.OffsetTimeDigitized),
+    (ExifTags.Base.DateTime, ExifTags.Base.OffsetTime),
+)
+TEXTS = ("exif:DateTimeOriginal", "Creation Time", "exif:DateTimeDigitized", "exif:DateTime")
+PROPERTIES = (
+    "exif:DateTimeOriginal",
+    "photoshop:DateCreated",
+    "exif:DateTimeDigitized",
+    "xmp:CreateDate",
+)
+# 2021:05:03 10:11:12, with other separators, blanks for zeros, a fraction or a time zone, too.
+_MOMENT = re.compile(
+    r"(\d{4})[:/.\-] ?(\d{1,2})[:/.\-] ?(\d{1,2})"
+    r"(?:[T ]+(\d{1,2})[:.] ?(\d{1,2})(?:[:.] ?(\d{1,2})(?:[.,]\d*)?)?)?"
+    r" *(Z|[+-]\d\d:?\d\d)?"
+)
+
+
+def capture_date(photo: Image.Image) -> str:
+    """When a photo was taken, in ISO 8601; empty where its file names no date.
+
+    photo: as Pillow opened it, its pixels loaded, since a PNG's text may follow them.
+    """
+    found = (parsed_date(text, zone) for text, zone in _candidates(photo))
+    return next(filter(None, found), "")
+
+
+def parsed_date(text: str, zone: str = "") -> str:
+    """A date as cameras and programs spell it, in ISO 8601; empty where it is none.
+
+    zone: such as +05:30, for a text without one; ignored where it is none.
+    """
+    text = text.strip("\0 \t\r\n'\"").partition("\0")[0].rstrip()
+    match = _MOMENT.fullmatch(text)
+    try:
+        if match is None:
+            moment = parsedate_to_datetime(text)  # Mon, 03 May 2021 10:11:12 GMT
+            return moment.isoformat() if moment.year in YEARS else ""
+        *numbers, own_zone = match.groups()
+        moment = datetime(*(int(number or 0) for number in numbers))  # type: ignore[arg-type]
+    except (ValueError, TypeError, IndexError):
+        return ""
+    if moment.year not in YEARS:
+        return ""
+    if numbers[3] is None:
+        return moment.date().isoformat()
+    with contextlib.suppress(ValueError):
+        offset = datetime.strptime(own_zone or zone.strip("\0 "), "%z").tzinfo
+        return moment.replace(tzinfo=offset).isoformat()
+    return moment.isoformat()
+
+
+def _candidates(photo: Image.Image) -> Iterator[tuple[str, str]]:
+    """Texts that may be the date, the best first, each with a time zone or none."""
+    for tag, zone in TAGS:
+        yield _exif_text(photo, tag), _exif_text(photo, zone)
+    for name in TEXTS:
+        yield str(photo.info.get(name, "")), ""
+    xmp = photo.info.get("xmp") or photo.info.get("XML:com.adobe.xmp") or ""
+    packet = xmp.decode("utf-8", "replace") if isinstance(xmp, bytes) else str(xmp)
+    for name in PROPERTIES:
+        if match := re.search(rf"{name}\s*(?:=\s*[\"']|>)([^\"'<]{{1,40}})", packet):
+            yield match[1], ""
+
+
+def _exif_text(photo: Image.Image, tag: int) -> str:
+    """An EXIF tag as text, from the Exif directory or the first; empty where it is broken."""
+    for directory in (ExifTags.IFD.Exif, None):
+        with contextlib.suppress(Exception):
+            exif = photo.getexif()
+            value = (exif if directory is None else exif.get_ifd(directory)).get(tag)
+            value = value[0] if isinstance(value, tuple) else value
+            if value:
+                return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+    return ""
