@@ -1,11 +1,11 @@
-"""Compiled normalisation: a whole `trainer.model.normalize.normalize` in one call forward, one backward.
+"""Compiled normalisation: a whole `normalize.normalize` in one call forward, one backward.
 
 kernels.cpp takes maps (N, C, H, W) on the CPU with their channels last, reads them as few times as
 can be, and keeps what it finds in tables: a number for each channel of each photo, in float32
 (float64 for float64 maps). It is compiled once for a machine, in a few seconds, where there is a
 C++ compiler with OpenMP (g++ or what CXX names), and kept beside Python's own compiled files. On a
-GPU torch compiles the formulas of `trainer.model.normalize` themselves (`on_gpu`); everything else runs them
-as they are.
+GPU torch compiles the formulas of `trainer.model.normalize` themselves (`on_gpu`); everything else
+runs them as they are.
 """
 
 import ctypes
