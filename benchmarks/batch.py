@@ -28,6 +28,7 @@ import onnxruntime
 from PIL import Image, ImageFilter
 
 from benchmarks.timing import report, speed
+from plumage.contract import MODEL
 from plumage.photos import read_photo, resized
 from streamlit_app.batch import fill_table, open_variant, photo_files
 from streamlit_app.inference.classifier import checkpoints_folder
@@ -86,7 +87,7 @@ def linked(source: Path, folder: Path) -> None:
 def time_folder(title: str, folder: Path, repeats: int) -> list[dict[str, Any]]:
     """One row for each way to run onnxruntime."""
     classifier, cores = open_variant(None), os.cpu_count() or 1
-    model = checkpoints_folder() / classifier.name / "model.onnx"
+    model = checkpoints_folder() / classifier.name / MODEL
     files = [folder / name for name in photo_files(folder)]
     batches = [files[start : start + AT_ONCE] for start in range(0, len(files), AT_ONCE)]
     start = time.thread_time()

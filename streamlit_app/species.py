@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from streamlit_app.inference.classifier import readable
+from plumage.contract import display_name
 
 RED_LIST_YEAR = 2023
 # The least calibrated probability for which each is said: at 0.9 and above, at most one answer in
@@ -51,7 +51,7 @@ TELL_APART = {
 
 def common_name(species: str) -> str:
     """A species' name as people write it, also of one that is not in species.csv."""
-    return FACTS[species].common_name if species in FACTS else readable(species)
+    return FACTS[species].common_name if species in FACTS else display_name(species)
 
 
 def sureness(probability: float) -> str:

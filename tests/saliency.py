@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from streamlit_app.inference.saliency import OUTPUTS, STAGES
+from plumage.contract import SALIENCY_OUTPUTS, STAGES
 from tests.conftest import IMAGE_SIZE, SPECIES
 
 
@@ -32,7 +32,7 @@ def add_saliency(folder: Path) -> Path:
                     node
                     for stage in STAGES
                     for node in (
-                        helper.make_node("Mul", ["channels", stage], [f"features_{stage}"]),
+                        helper.make_node("Mul", ["channels", f"{stage}"], [f"features_{stage}"]),
                         helper.make_node("Identity", ["strong"], [f"gradients_{stage}"]),
                     )
                 ),
@@ -46,11 +46,11 @@ def add_saliency(folder: Path) -> Path:
                 helper.make_tensor_value_info(
                     name, TensorProto.FLOAT, shape if name == "saliency" else ["N", 3, *shape[1:3]]
                 )
-                for name in OUTPUTS
+                for name in SALIENCY_OUTPUTS
             ],
             [
                 numpy_helper.from_array(strength, "strength"),
-                *(numpy_helper.from_array(np.float32(stage), stage) for stage in STAGES),
+                *(numpy_helper.from_array(np.float32(stage), f"{stage}") for stage in STAGES),
             ],
         ),
         opset_imports=[helper.make_opsetid("", 18)],

@@ -13,6 +13,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from plumage.contract import SPECIES_RULE, is_species_name
 from plumage.photos import READER, PhotoError, read_photo, resized
 from trainer.utils.cli import UserError
 from trainer.utils.files import replacing
@@ -84,6 +85,11 @@ class PhotoFolder:
         if len(self.species) < 2:
             raise PhotoSetError(
                 f"{self.root / 'train'} has {len(self.species)} species folders: two are needed."
+            )
+        if bad := [name for name in self.species if not is_species_name(name)]:
+            raise PhotoSetError(
+                f"The folder {bad[0]!r} in {self.root / 'train'} does not have the name of a "
+                f"species ({SPECIES_RULE}): rename it in every split."
             )
         for split in SPLITS:
             found = {file.parts[1] for file in self.files[split]}

@@ -14,6 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from plumage.contract import HISTORY
 from trainer.model.norms import NORMS
 from trainer.model.resnet import ResNet
 from trainer.recipe import Recipe
@@ -91,7 +92,7 @@ class Run:
 
     def save_history(self, folder: Path) -> None:
         """Write history.csv, whole or not at all; raises TrainingError where there is no room."""
-        with _room_in(folder), replacing(folder / "history.csv") as temporary:
+        with _room_in(folder), replacing(folder / HISTORY) as temporary:
             pd.DataFrame(self.history).to_csv(temporary, index=False, float_format="%.6g")
 
     def restore(self, folder: Path, recipe: Recipe) -> None:

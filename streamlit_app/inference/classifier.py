@@ -1,4 +1,4 @@
-"""A checkpoint folder to species probabilities and heatmaps; the contract is in design.md."""
+"""A checkpoint folder to species probabilities and heatmaps, by plumage/contract.py."""
 
 import json
 import math
@@ -10,6 +10,24 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from plumage.contract import (
+    COVERAGE,
+    IMAGE_SIZE,
+    MAX_SPECIES,
+    MIN_SPECIES,
+    MODEL,
+    NORM,
+    NOVELTY_THRESHOLD,
+    OUTPUTS,
+    PHOTOS,
+    RESULTS,
+    SET_THRESHOLDS,
+    SPECIES,
+    SPECIES_RULE,
+    STUDIES,
+    TEMPERATURE,
+    is_species_name,
+)
 from plumage.photos import resized
 from streamlit_app.inference.onnx_graph import Graph, GraphError
 
@@ -27,13 +45,7 @@ NO_MODEL = (
     "Plumage can name the bird on a photo once it has a model: make one with "
     "`python -m trainer --norm bn --data PHOTOS`."
 )
-# What a graph takes and gives, by name.
-INPUTS = {"photos": "tensor(uint8)"}
-OUTPUTS = dict.fromkeys(("logits", "heatmaps", "novelty"), "tensor(float)")
 MOST_PIXELS = 1024  # of a photo's side: as many as the app keeps
-MOST_SPECIES = 1000
-PROMISED = 0.95  # how often the sets of species that people are shown hold the bird's
-STUDIES = "studies"  # the one folder among the variants that is none: tables of many short runs
 
 
 class CheckpointError(ValueError):
@@ -47,7 +59,7 @@ class Answer:
     species: in the order of the others. probabilities: (N, species) float32, rows sum to 1.
     heatmaps: (N, species, h, w) float32, each species' Grad-CAM map: non-negative, unscaled.
     novel: (N,) bool, whether the photo probably shows none of the species. sets: for each level
-    that the checkpoint promises, of which PROMISED is one, (N, species) bool, the species among
+    that the checkpoint promises, of which COVERAGE is one, (N, species) bool, the species among
     which the photo's is that often.
     """
 
@@ -62,7 +74,7 @@ class Answer:
         row = self.probabilities[photo]
         return [(self.species[index], float(row[index])) for index in np.argsort(-row)]
 
-    def among(self, photo: int, level: float = PROMISED) -> list[str]:
+    def among(self, photo: int, level: float = COVERAGE) -> list[str]:
         """The species among which the photo's is with that level's frequency, likeliest first."""
         held = self.sets[level][photo]
         return [self.species[i] for i in np.argsort(-self.probabilities[photo]) if held[i]]
@@ -85,11 +97,13 @@ class Classifier:
         self.folder = folder
         self.name = folder.name
         self._name = f"The checkpoint {folder.name}"
-        path = folder / "model.onnx"
+        path = folder / MODEL
         if not path.is_file():
-            raise CheckpointError(f"{self._name} has no model.onnx.")
+            raise CheckpointError(f"{self._name} has no {MODEL}.")
         try:
-            self._graph = Graph(path, INPUTS, OUTPUTS)
+            self._graph = Graph(
+                path, {PHOTOS: "tensor(uint8)"}, dict.fromkeys(OUTPUTS, "tensor(float)")
+            )
         except GraphError as error:
             raise CheckpointError(f"{self._name} {error}") from error
         self._read_metadata(self._graph.metadata)
@@ -116,19 +130,19 @@ class Classifier:
 
     def _run(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         try:
-            logits, heatmaps, novelty = self._graph.run({"photos": pixels})
+            logits, heatmaps, novelty = self._graph.run({PHOTOS: pixels})
         except GraphError as error:
             raise CheckpointError(f"{self._name} {error}") from error
         return logits, heatmaps, novelty
 
     def _read_metadata(self, metadata: Mapping[str, str]) -> None:
         try:
-            self.norm = metadata["norm"]
-            self.image_size = int(metadata["image_size"])
-            self._temperature = float(metadata["temperature"])
-            species = json.loads(metadata["species"])
-            self._novelty_threshold = float(metadata["novelty_threshold"])
-            thresholds = json.loads(metadata["set_thresholds"])
+            self.norm = metadata[NORM]
+            self.image_size = int(metadata[IMAGE_SIZE])
+            self._temperature = float(metadata[TEMPERATURE])
+            species = json.loads(metadata[SPECIES])
+            self._novelty_threshold = float(metadata[NOVELTY_THRESHOLD])
+            thresholds = json.loads(metadata[SET_THRESHOLDS])
             self._set_thresholds = {float(key): float(thresholds[key]) for key in thresholds}
         except KeyError as error:
             raise CheckpointError(f"{self._name} has no {error} in its metadata.") from error
@@ -141,12 +155,13 @@ class Classifier:
             )
         if not (self._temperature > 0 and math.isfinite(self._temperature)):
             raise CheckpointError(f"{self._name} has a temperature of {self._temperature}.")
-        if not isinstance(species, list) or not all(map(_is_name, species)):
-            raise CheckpointError(f"{self._name} names species that are not words.")
-        if not 2 <= len(species) <= MOST_SPECIES or len(set(species)) != len(species):
+        if not isinstance(species, list) or not all(map(is_species_name, species)):
             raise CheckpointError(
-                f"{self._name} names fewer than two species, more than {MOST_SPECIES}, or one "
-                "twice."
+                f"{self._name} has a species without a proper name ({SPECIES_RULE})."
+            )
+        if not MIN_SPECIES <= len(species) <= MAX_SPECIES or len(set(species)) != len(species):
+            raise CheckpointError(
+                f"{self._name} names fewer than two species, more than {MAX_SPECIES}, or one twice."
             )
         self.species = tuple(species)
         if not math.isfinite(self._novelty_threshold):
@@ -154,7 +169,7 @@ class Classifier:
                 f"{self._name} has a novelty threshold of {self._novelty_threshold}."
             )
         least = self._set_thresholds
-        if PROMISED not in least or not all(0 <= share <= 1 for share in least.values()):
+        if COVERAGE not in least or not all(0 <= share <= 1 for share in least.values()):
             raise CheckpointError(f"{self._name} has set thresholds of {thresholds}.")
 
     def _try_out(self) -> None:
@@ -174,16 +189,6 @@ class Classifier:
             raise CheckpointError(f"{self._name} answers with numbers that are not finite.")
 
 
-def _is_name(value: object) -> bool:
-    """Whether a species may be called this: a few words, without what HTML or Markdown act on."""
-    return (
-        isinstance(value, str)
-        and 0 < len(value) <= 100
-        and value.isprintable()
-        and not set(value) & set('<>[]{}*`$:|~#^\\"&')
-    )
-
-
 def _softmax(logits: np.ndarray) -> np.ndarray:
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
@@ -192,11 +197,6 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
 def none_of(species: Sequence[str]) -> str:
     """What is said of a photo that shows none of the species."""
     return f"No bird of these {len(species)}"
-
-
-def readable(species: str) -> str:
-    """A species' folder name as people write it."""
-    return species.replace("-", " ").replace("_", " ")
 
 
 def checkpoints_folder() -> Path:
@@ -210,14 +210,14 @@ def variant_folders(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     found = [path for path in folder.iterdir() if path.is_dir() and path.name[0] != "."]
-    found = [path for path in found if path.name != STUDIES]
+    found = [path for path in found if path.name not in (STUDIES, RESULTS)]
     rank = {norm: place for place, norm in enumerate(NORMS)}
     return sorted(found, key=lambda path: (rank.get(path.name, len(NORMS)), path.name))
 
 
 def stamps(folder: Path) -> tuple[tuple[str, int], ...]:
     """Changes whenever a variant in `folder` appears, changes or goes."""
-    files = [(path.name, path / "model.onnx") for path in variant_folders(folder)]
+    files = [(path.name, path / MODEL) for path in variant_folders(folder)]
     return tuple((name, file.stat().st_mtime_ns if file.is_file() else 0) for name, file in files)
 
 

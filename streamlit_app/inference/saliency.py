@@ -11,35 +11,38 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from plumage.contract import (
+    GRAD_CAM,
+    HIRESCAM,
+    LAYERCAM,
+    PHOTOS,
+    SALIENCY,
+    SALIENCY_OUTPUTS,
+    SMOOTH_GRAD,
+    SMOOTH_GRAD_COPIES,
+    SMOOTH_GRAD_NOISE,
+    TARGET,
+    WEIGHTS,
+    WEIGHTS_DIGEST,
+)
 from plumage.photos import resized
 from streamlit_app.inference.classifier import Classifier
 from streamlit_app.inference.onnx_graph import MOST_BYTES, Graph, GraphError
 
-GRAD_CAM, GRADIENT, SMOOTH_GRAD = "grad-cam", "gradient", "smoothgrad"
-METHODS = {
-    GRAD_CAM: "Grad-CAM",
-    "hirescam": "HiResCAM",
-    "layercam": "LayerCAM",
-    GRADIENT: "Gradient of the pixels",
-    SMOOTH_GRAD: "SmoothGrad of the pixels",
-}
+GRADIENT = "Gradient"
+METHODS = (GRAD_CAM, HIRESCAM, LAYERCAM, GRADIENT, SMOOTH_GRAD)
 # A stage's map by the methods that have one, from its features and the logit's gradient at them,
 # each (C, h, w), before what speaks against the species is cut off.
 CAMS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     # Selvaraju et al. 2017, arXiv:1610.02391
     GRAD_CAM: lambda features, gradient: features * gradient.mean(axis=(1, 2), keepdims=True),
     # Draelos and Carin 2020, arXiv:2011.08891
-    "hirescam": lambda features, gradient: features * gradient,
+    HIRESCAM: lambda features, gradient: features * gradient,
     # Jiang et al. 2021, 10.1109/TIP.2021.3089943
-    "layercam": lambda features, gradient: features * np.maximum(gradient, 0),
+    LAYERCAM: lambda features, gradient: features * np.maximum(gradient, 0),
 }
 STAGES = {"1": "First stage, fine", "2": "Second stage", "3": "Last stage, coarse"}
 LAST = "3"  # the stage whose Grad-CAM model.onnx has
-# What saliency.onnx takes and gives, by name.
-INPUTS = {"photos": "tensor(uint8)", "target": "tensor(int64)"}
-OUTPUTS = ["saliency", *(f"features_{s}" for s in STAGES), *(f"gradients_{s}" for s in STAGES)]
-COPIES = 8  # of the photo that SmoothGrad averages over
-NOISE = 0.15  # their deviation, of the photo's range of pixels
 STEPS = 20  # in which a photo is erased
 GREY = (124, 116, 104)  # the mean pixel of natural photos, which the networks see as zero
 
@@ -59,18 +62,19 @@ class Saliency:
         self._make = (
             f"`python -m trainer.checkpoint.saliency --data PHOTOS` makes one for {folder.name}."
         )
-        path, weights = folder / "saliency.onnx", folder / "weights.safetensors"
+        path, weights = folder / SALIENCY, folder / WEIGHTS
         if not (path.is_file() and weights.is_file()):
-            raise SaliencyError(f"The checkpoint {folder.name} has no saliency.onnx: {self._make}")
-        self._of = f"The saliency.onnx of the checkpoint {folder.name}"
+            raise SaliencyError(f"The checkpoint {folder.name} has no {SALIENCY}: {self._make}")
+        self._of = f"The {SALIENCY} of the checkpoint {folder.name}"
         try:
-            outputs = dict.fromkeys(OUTPUTS, "tensor(float)")
-            self._graph = Graph(path, INPUTS, outputs, beside=folder)
+            inputs = {PHOTOS: "tensor(uint8)", TARGET: "tensor(int64)"}
+            outputs = dict.fromkeys(SALIENCY_OUTPUTS, "tensor(float)")
+            self._graph = Graph(path, inputs, outputs, beside=folder)
         except GraphError as error:
             raise SaliencyError(f"The checkpoint {folder.name} {error} {self._make}") from error
         with weights.open("rb") as file:
             kept = file.read(MOST_BYTES)
-        if self._graph.metadata.get("weights") != hashlib.sha256(kept).hexdigest():
+        if self._graph.metadata.get(WEIGHTS_DIGEST) != hashlib.sha256(kept).hexdigest():
             raise SaliencyError(f"{self._of} is of other weights: {self._make}")
         self._size = image_size
 
@@ -83,8 +87,10 @@ class Saliency:
         """
         pixels = np.asarray(resized(photo, self._size))
         if smooth:
-            deviation = NOISE * float(np.ptp(pixels))
-            noise = np.random.default_rng(0).normal(0, deviation, (COPIES, *pixels.shape))
+            deviation = SMOOTH_GRAD_NOISE * float(np.ptp(pixels))
+            noise = np.random.default_rng(0).normal(
+                0, deviation, (SMOOTH_GRAD_COPIES, *pixels.shape)
+            )
             photos = np.rint(pixels + noise).clip(0, 255).astype(np.uint8)
         else:
             photos = pixels[None]
@@ -101,10 +107,10 @@ class Saliency:
         return np.maximum(CAMS[method](features, gradient).sum(axis=0), 0)
 
     def _run(self, photos: np.ndarray, target: int) -> dict[str, np.ndarray]:
-        """What OUTPUTS names, for photos (N, S, S, 3) uint8 and one species."""
+        """What SALIENCY_OUTPUTS names, for photos (N, S, S, 3) uint8 and one species."""
         targets = np.full(len(photos), target, np.int64)
         try:
-            found = self._graph.run({"photos": photos, "target": targets})
+            found = self._graph.run({PHOTOS: photos, TARGET: targets})
         except GraphError as error:
             raise SaliencyError(f"{self._of} {error} {self._make}") from error
         saliency, *of_stages = found
@@ -119,7 +125,7 @@ class Saliency:
                 f"{self._of} gives gradients of shapes {shapes} for photos of shape "
                 f"{photos.shape}: {self._make}"
             )
-        return dict(zip(OUTPUTS, found, strict=True))
+        return dict(zip(SALIENCY_OUTPUTS, found, strict=True))
 
 
 def visible(heatmap: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from plumage.contract import MODEL
 from plumage.photos import PhotoError, read_photo, resized
 from streamlit_app.inference import decoding
 from streamlit_app.inference.classifier import Answer, CheckpointError, Classifier, none_of
@@ -85,7 +86,7 @@ def answer_some(checkpoint: Path, side: int, some: list[Opened]) -> list[dict[st
     pixels = b"".join(photo for _, photo in some)
     batch = np.frombuffer(pixels, np.uint8).reshape(-1, side, side, 3)
     if len(batch):
-        model = checkpoint / "model.onnx"
+        model = checkpoint / MODEL
         stamp = model.stat().st_mtime_ns if model.exists() else 0
         answer = _classifier(checkpoint, stamp).answer_squeezed(batch)
         numbers = iter(range(len(batch)))

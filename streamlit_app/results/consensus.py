@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from plumage.contract import CONSENSUS
 from streamlit_app.inference.classifier import Answer
-from streamlit_app.results.scores import CONSENSUS, in_words
+from streamlit_app.results.scores import in_words
 from streamlit_app.species import common_name
 
 

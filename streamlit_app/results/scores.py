@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from streamlit_app.inference.classifier import STUDIES, variant_folders
+from plumage.contract import CONSENSUS, HISTORY, REPORT, STUDIES
+from streamlit_app.inference.classifier import variant_folders
 from streamlit_app.species import common_name
 
-CONSENSUS = "consensus"
 MORE_THAN_CHANCE = 0.05  # Holm's p below which two variants are said to differ
 SHORT_COLUMNS = ["norm", "seed", "epoch", "split", "accuracy", "macro_f1", "seconds"]
 NO_SHORT_RUNS = pd.DataFrame(
@@ -36,9 +36,9 @@ def read_reports(folder: Path) -> tuple[dict[str, Any], list[str]]:
     """
     reports, faults = {}, []
     for path in variant_folders(folder):
-        if (path / "report.json").is_file():
+        if (path / REPORT).is_file():
             try:
-                reports[path.name] = _report(path / "report.json")
+                reports[path.name] = _report(path / REPORT)
             except ResultsError as error:
                 faults.append(str(error))
     return reports, faults
@@ -82,7 +82,7 @@ def read_histories(folder: Path, variants: Iterable[str]) -> pd.DataFrame:
     """One row a variant, epoch and split: its loss and scores in that epoch of its training."""
     tables = [pd.DataFrame(columns=["variant", "epoch", "split", "loss", "accuracy", "macro_f1"])]
     for name in variants:
-        file = folder / name / "history.csv"
+        file = folder / name / HISTORY
         if file.is_file():
             advice = f"train {name} again or copy the file from where it was trained"
             tables.append(_table(file, ["epoch", "split", "loss"], advice).assign(variant=name))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from streamlit_app.inference.classifier import STUDIES
+from plumage.contract import STUDIES
 from streamlit_app.results.scores import ResultsError
 
 TITLES = {

@@ -3,6 +3,7 @@
 import streamlit as st
 from PIL import Image
 
+from plumage.contract import CONSENSUS
 from plumage.photos import shrunk
 from streamlit_app.inference.classifier import Answer, Classifier, checkpoints_folder, none_of
 from streamlit_app.inference.photos import SUFFIXES
@@ -10,7 +11,7 @@ from streamlit_app.results import charts
 from streamlit_app.results import scores as results
 from streamlit_app.results.charts import percent
 from streamlit_app.results.consensus import agreement, probabilities
-from streamlit_app.results.scores import CONSENSUS, in_words
+from streamlit_app.results.scores import in_words
 from streamlit_app.species import common_name
 from streamlit_app.ui.heatmaps import LEGEND, overlay, room
 from streamlit_app.ui.state import (

@@ -323,7 +323,7 @@ with left:
     )
     how, where = st.columns(2)
     with how:
-        method = choose_in_address("Method", list(METHODS), "method", GRAD_CAM, METHODS.__getitem__)
+        method = choose_in_address("Method", list(METHODS), "method", GRAD_CAM, str)
     assert species is not None  # there is a default
     assert method is not None
     stage: str | None = LAST

@@ -7,7 +7,8 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
-from streamlit_app.inference.classifier import PROMISED, Answer, checkpoints_folder, none_of
+from plumage.contract import COVERAGE
+from streamlit_app.inference.classifier import Answer, checkpoints_folder, none_of
 from streamlit_app.inference.photos import SUFFIXES
 from streamlit_app.results.charts import percent, probability_bars
 from streamlit_app.results.scores import ResultsError, read_comparison
@@ -148,7 +149,7 @@ def show_answer(answer: Answer) -> None:
     among = answer.among(0)
     if len(among) > 1:
         names = ", ".join(common_name(species) for species in among)
-        often = f"{100 * PROMISED:.0f} times in 100"
+        often = f"{100 * COVERAGE:.0f} times in 100"
         rest["probably"] = f"One of: {names} ({often} the bird is among these)."
         rest["a guess"] = f"{rest['probably']} A crop closer to the bird may help."
     st.markdown(f"**{words.capitalize()}.** {rest[words]}")

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from plumage.contract import COVERAGE
 from streamlit_app.batch import (
     COLUMNS,
     Row,
@@ -13,7 +14,7 @@ from streamlit_app.batch import (
     cells,
     write_row,
 )
-from streamlit_app.inference.classifier import PROMISED, none_of
+from streamlit_app.inference.classifier import none_of
 from streamlit_app.inference.photos import SUFFIXES
 from streamlit_app.inference.pool import start_lanes
 from streamlit_app.species import common_name
@@ -156,7 +157,7 @@ def show_table(rows: Rows, shown: list[str], species: list[str]) -> None:
             "Note": st.column_config.TextColumn(
                 width=310,
                 help="What is wrong with the file, or the species among which the bird is "
-                f"{100 * PROMISED:.0f} times in 100",
+                f"{100 * COVERAGE:.0f} times in 100",
             ),
             "Taken": st.column_config.DatetimeColumn(width=140, format="YYYY-MM-DD HH:mm"),
             "File": st.column_config.TextColumn(width=154),

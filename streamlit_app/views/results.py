@@ -8,12 +8,13 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from plumage.contract import CONSENSUS
 from streamlit_app.inference.classifier import checkpoints_folder
 from streamlit_app.results import score_charts as result_charts
 from streamlit_app.results import scores as results
 from streamlit_app.results import studies, study_charts
 from streamlit_app.results.best import best_first
-from streamlit_app.results.scores import CONSENSUS, Comparison, Reports, ResultsError
+from streamlit_app.results.scores import Comparison, Reports, ResultsError
 from streamlit_app.species import common_name
 from streamlit_app.ui.state import choose_in_address, described, show_chart, tabs_in_address
 from streamlit_app.views.results_tabs.border import show_shortcut

@@ -33,7 +33,7 @@ def test_the_method_stands_in_the_address_and_back_undoes_it(
     picture = page.get_by_alt_text("bright colours mark").first
     before = picture.get_attribute("src") or ""
     choose(page, "Method", "Gradient")
-    expect(page).to_have_url(re.compile("method=gradient"))
+    expect(page).to_have_url(re.compile("method=Gradient"))
     expect(picture).not_to_have_attribute("src", before)
     settle(page)
     page.go_back()
@@ -42,7 +42,7 @@ def test_the_method_stands_in_the_address_and_back_undoes_it(
 
 
 def test_a_link_opens_its_variant_species_and_method(open_page: Open, kingfisher: Path) -> None:
-    page = open_page("explain", "variant=gn&species=Sarus-Crane&method=gradient")
+    page = open_page("explain", "variant=gn&species=Sarus-Crane&method=Gradient")
     give(page, kingfisher)
     for label, value in {
         "Model": "gn: group norm",

@@ -16,6 +16,7 @@ from pathlib import Path
 import pandas as pd
 import tyro
 
+from plumage.contract import MODEL
 from trainer.audit.findings import Findings, examine
 from trainer.audit.page import page
 from trainer.audit.repair import MANIFEST, check_target, repair
@@ -57,7 +58,7 @@ def audit(command: Command) -> None:
         PhotoSetError: the photos cannot be read, or a result cannot be written.
         TrainingError: there is no such checkpoint.
     """
-    model = command.checkpoints / command.variant / "model.onnx"
+    model = command.checkpoints / command.variant / MODEL
     if not model.exists():
         raise TrainingError(f"{model} is missing: name another --variant or --checkpoints.")
     if not command.data.is_dir():

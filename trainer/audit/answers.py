@@ -18,6 +18,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from scipy import special
 from torch.nn import functional as F
 
+from plumage.contract import IMAGE_SIZE, LOGITS, MODEL, PHOTOS, SPECIES, TEMPERATURE
 from trainer.audit.survey import Pixels, in_threads
 
 BATCH = 4  # photos at a time: the layers' maps stay near the core
@@ -41,10 +42,10 @@ class Network:
         """Read a model.onnx; given photos, be quick: small photos, whole numbers of 8 bits."""
         whole = onnx.load(model)
         metadata = {entry.key: entry.value for entry in whole.metadata_props}
-        self.size = int(metadata["image_size"])
-        self.species: tuple[str, ...] = tuple(json.loads(metadata["species"]))
-        self.temperature = float(metadata.get("temperature", 1))
-        graph = onnx.utils.Extractor(whole).extract_model(["photos"], ["logits"])
+        self.size = int(metadata[IMAGE_SIZE])
+        self.species: tuple[str, ...] = tuple(json.loads(metadata[SPECIES]))
+        self.temperature = float(metadata.get(TEMPERATURE, 1))
+        graph = onnx.utils.Extractor(whole).extract_model([PHOTOS], [LOGITS])
         if calibrate_with is not None:
             self.size = round(self.size * QUICK_SCALE)
             for side in graph.graph.input[0].type.tensor_type.shape.dim[1:3]:
@@ -75,7 +76,7 @@ class Network:
         """As `logits`, in this thread."""
         photos = self._squeezed(pixels, which)
         way = np.ascontiguousarray(photos[:, ::-1]) if flipped else photos
-        return self.session.run(["logits"], {"photos": way})[0]
+        return self.session.run([LOGITS], {PHOTOS: way})[0]
 
     def columns(self, species: Sequence[str]) -> NDArray[np.int64]:
         """(species,) where each species stands in the logits, -1 where the network knows none."""
@@ -100,8 +101,8 @@ class Network:
 
 def networks(checkpoints: Path, variant: str, pixels: Photos) -> tuple[Network, Network]:
     """The variant's network, and one for every photo: QUICK in 8 bits, or the same without it."""
-    careful = Network(checkpoints / variant / "model.onnx")
-    model = checkpoints / QUICK / "model.onnx"
+    careful = Network(checkpoints / variant / MODEL)
+    model = checkpoints / QUICK / MODEL
     if not model.exists():
         return careful, careful
     quick = Network(model, calibrate_with=pixels)

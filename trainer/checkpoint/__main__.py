@@ -14,6 +14,7 @@ from pathlib import Path
 
 import tyro
 
+from plumage.contract import MODEL, REPORT
 from trainer.checkpoint.saliency import open_network
 from trainer.checkpoint.write import (
     OnCheckpoints,
@@ -57,17 +58,17 @@ def export_again(folder: Path, source: PhotoFolder, cache: Path) -> None:
         PhotoSetError: the photos cannot be read.
         ExportError: the exported graph does not compute what the network does.
     """
-    report = json.loads((folder / "report.json").read_text())
+    report = json.loads((folder / REPORT).read_text())
     recipe = Recipe(**report["recipe"])
     photos = {split: source.load(split, recipe.image_size, cache) for split in SPLITS}
     network = open_network(folder, recipe, len(source.species))
     # The app may be serving the folder: the new file takes the old one's place with its thresholds.
-    with replacing(folder / "model.onnx") as model:
+    with replacing(folder / MODEL) as model:
         report["export_differences"] |= write_model(network, recipe, photos, model)
         answers = {split: answers_of(model, photos[split]) for split in ("val", "test")}
         report |= calibrate_model(model, report["temperature"], photos, answers)
     report["metrics"] |= {split: scored(photos[split], answers[split]) for split in answers}
-    write_json(folder / "report.json", report)
+    write_json(folder / REPORT, report)
     accepted = report["novelty"]["accepted"]["test"]
     print(f"{folder.name:10} written; takes {accepted:.1%} of test photos for its birds")
 

@@ -18,9 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from plumage.contract import SET_LEVELS
 from trainer.metrics import Labels, Logits
-
-LEVELS = (0.9, 0.95)
 
 
 def set_thresholds(logits: Logits, labels: Labels) -> dict[str, float]:
@@ -36,7 +35,7 @@ def set_thresholds(logits: Logits, labels: Labels) -> dict[str, float]:
     """
     own = np.sort(special.softmax(logits, axis=1)[np.arange(len(labels)), labels])
     # One photo more than were seen: the new one may stand anywhere among them.
-    places = {level: math.floor((len(labels) + 1) * (1 - level) + 1e-9) for level in LEVELS}
+    places = {level: math.floor((len(labels) + 1) * (1 - level) + 1e-9) for level in SET_LEVELS}
     return {str(level): float(own[k - 1]) if k else 0.0 for level, k in places.items()}
 
 

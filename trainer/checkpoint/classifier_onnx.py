@@ -10,6 +10,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from plumage.contract import (
+    IMAGE_SIZE,
+    NORM,
+    NOVELTY,
+    NOVELTY_THRESHOLD,
+    OUTPUTS,
+    PHOTOS,
+    SET_THRESHOLDS,
+    SPECIES,
+    TEMPERATURE,
+)
 from trainer.checkpoint.novelty import Novelty, statistics
 from trainer.model.resnet import ResNet, to_input
 from trainer.utils.cli import UserError
@@ -18,7 +29,6 @@ from trainer.utils.files import replacing
 TOLERANCE = 1e-4
 # Distances divide by small deviations, which magnifies the rounding of what they are taken of.
 NOVELTY_TOLERANCE = 1e-3
-OUTPUTS = ("logits", "heatmaps", "novelty")
 
 
 class ExportError(UserError):
@@ -83,21 +93,21 @@ def export(
         (torch.from_numpy(photos[:2].copy()),),
         dynamo=True,
         dynamic_shapes=({0: batch},),
-        input_names=["photos"],
+        input_names=[PHOTOS],
         output_names=list(OUTPUTS),
         external_data=False,
         verbose=False,
     )
     metadata = {
-        "norm": norm,
-        "image_size": str(image_size),
-        "species": json.dumps(species),
+        NORM: norm,
+        IMAGE_SIZE: str(image_size),
+        SPECIES: json.dumps(species),
     }
     assert program is not None  # it is None only where torch writes the file itself
     with replacing(path) as temporary:
         onnx.save(_with_metadata(program.model_proto, metadata), temporary)
         differences = compare(module, temporary, photos)
-        limits = dict.fromkeys(differences, TOLERANCE) | {"novelty": NOVELTY_TOLERANCE}
+        limits = dict.fromkeys(differences, TOLERANCE) | {NOVELTY: NOVELTY_TOLERANCE}
         if not all(differences[name] <= limit for name, limit in limits.items()):
             raise ExportError(
                 f"The exported graph differs from the network ({differences}): {path} was not "
@@ -120,9 +130,9 @@ def calibrate(
     """
     model = onnx.load(path)
     metadata = {entry.key: entry.value for entry in model.metadata_props} | {
-        "temperature": str(temperature),
-        "novelty_threshold": str(novelty_threshold),
-        "set_thresholds": json.dumps(set_thresholds),
+        TEMPERATURE: str(temperature),
+        NOVELTY_THRESHOLD: str(novelty_threshold),
+        SET_THRESHOLDS: json.dumps(set_thresholds),
     }
     with replacing(path) as temporary:
         onnx.save(_with_metadata(model, metadata), temporary)
@@ -157,7 +167,7 @@ def compare(module: Exported, path: Path, photos: NDArray[np.uint8]) -> dict[str
     parts of the largest of any photo, where that is above 1.
     """
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    logits, heatmaps, novelty = session.run(list(OUTPUTS), {"photos": photos})
+    logits, heatmaps, novelty = session.run(list(OUTPUTS), {PHOTOS: photos})
     with torch.no_grad():
         expected = (t.numpy() for t in module(torch.from_numpy(photos.copy())))
         torch_logits, torch_heatmaps, torch_novelty = expected

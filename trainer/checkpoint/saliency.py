@@ -14,7 +14,8 @@ from pathlib import Path
 import safetensors.torch
 import tyro
 
-from trainer.checkpoint.saliency_onnx import WEIGHTS, export_saliency, is_current
+from plumage.contract import WEIGHTS
+from trainer.checkpoint.saliency_onnx import export_saliency, is_current
 from trainer.checkpoint.write import OnCheckpoints, checkpoints_for
 from trainer.data import PhotoFolder
 from trainer.model.norms import NORMS

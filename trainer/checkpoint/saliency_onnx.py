@@ -22,24 +22,19 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional as F
 
+from plumage.contract import SALIENCY, SALIENCY_OUTPUTS, WEIGHTS, WEIGHTS_DIGEST
 from trainer.checkpoint.classifier_onnx import ExportError, without_traces
 from trainer.model.resnet import ResNet, to_input
 from trainer.utils.files import replacing
 
 TOLERANCE = 1e-4
 SMALL = 1024  # bytes
-WEIGHTS, SALIENCY = "weights.safetensors", "saliency.onnx"
-STAGES = (1, 2, 3)
-OUTPUTS = [
-    "saliency",
-    *(f"{what}_{stage}" for what in ("features", "gradients") for stage in STAGES),
-]
 
 
 def gradients(network: ResNet) -> Callable[[Tensor, Tensor], tuple[Tensor, ...]]:
     """The function that saliency.onnx computes.
 
-    photos: (N, S, S, 3) uint8, target: (N,) int64 -> what OUTPUTS names: first the gradient of each
+    photos: (N, S, S, 3) uint8, target: (N,) int64 -> SALIENCY_OUTPUTS: first the gradient of each
     photo's target logit with respect to its pixels on the scale 0 to 255, (N, S, S, 3) float32;
     then the features (N, C, h, w) that leave each stage, and the logit's gradient at each.
     """
@@ -122,7 +117,7 @@ def export_saliency(network: ResNet, folder: Path, photos: NDArray[np.uint8]) ->
             dynamo=True,
             dynamic_shapes=({0: batch}, {0: batch}),
             input_names=["photos", "target"],
-            output_names=OUTPUTS,
+            output_names=list(SALIENCY_OUTPUTS),
             external_data=False,
             verbose=False,
         )
@@ -175,7 +170,7 @@ def difference_from(
     """
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     target = np.arange(len(photos), dtype=np.int64) % 2
-    ours = session.run(OUTPUTS, {"photos": photos, "target": target})
+    ours = session.run(list(SALIENCY_OUTPUTS), {"photos": photos, "target": target})
     theirs = function(torch.from_numpy(photos.copy()), torch.from_numpy(target))
     return max(
         float(np.quantile(largest(mine - torchs.numpy()) / largest(torchs.numpy()), 0.25))
@@ -194,11 +189,11 @@ def digest(folder: Path) -> str:
 
 
 def is_current(folder: Path) -> bool:
-    """Whether a checkpoint has a saliency.onnx of all OUTPUTS, made of the weights it has now."""
+    """Whether a checkpoint has a saliency.onnx of all outputs, made of the weights it has now."""
     path = folder / SALIENCY
     if not path.exists():
         return False
     model = onnx.load(path, load_external_data=False)
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     names = [output.name for output in model.graph.output]
-    return metadata.get("weights") == digest(folder) and names == OUTPUTS
+    return metadata.get(WEIGHTS_DIGEST) == digest(folder) and names == list(SALIENCY_OUTPUTS)

@@ -15,10 +15,11 @@ import safetensors.numpy
 import safetensors.torch
 from numpy.typing import NDArray
 
+from plumage.contract import MODEL, REPORT, WEIGHTS
 from trainer.checkpoint import calibration as conformal
 from trainer.checkpoint.classifier_onnx import calibrate, export, without_traces
 from trainer.checkpoint.novelty import ACCEPTED, fit_novelty
-from trainer.checkpoint.saliency_onnx import WEIGHTS, export_saliency
+from trainer.checkpoint.saliency_onnx import export_saliency
 from trainer.data import SPLITS, PhotoFolder, PhotoSet, PhotoSetError
 from trainer.metrics import fit_temperature, onnx_outputs, scores_with_intervals
 from trainer.model.resnet import ResNet, layer_count
@@ -107,7 +108,7 @@ def make_checkpoint(recipe: Recipe, folder: Path, resume: bool) -> None:
         raise TrainingError(
             f"{folder} already holds a run: --resume goes on with it, or name another --output."
         )
-    finished = folder / "report.json"
+    finished = folder / REPORT
     if finished.exists() and not has_state(folder):
         check_same(recipe, json.loads(finished.read_text())["recipe"], folder)
         return
@@ -147,7 +148,7 @@ def write_checkpoint(
     run: Run, recipe: Recipe, photos: dict[str, PhotoSet], folder: Path
 ) -> dict[str, Any]:
     """Export the best weights, measure the exported file on every split and write the report."""
-    network, model = run.network, folder / "model.onnx"
+    network, model = run.network, folder / MODEL
     differences = write_model(network, recipe, photos, model)
     # The file that is shipped is the one that is measured.
     answers = {split: answers_of(model, photos[split]) for split in SPLITS}
@@ -181,7 +182,7 @@ def write_checkpoint(
         },
         "versions": {name: version(name) for name in ("torch", "torchvision", "onnx", "pillow")},
     }
-    write_json(folder / "report.json", report)
+    write_json(folder / REPORT, report)
     for split in SPLITS:
         values = {name: f"{score['value']:.3f}" for name, score in report["metrics"][split].items()}
         print(f"{split:5}", *(f"{name} {value}" for name, value in values.items()), sep="  ")

@@ -25,6 +25,7 @@ from sklearn.calibration import calibration_curve
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
+from plumage.contract import CONSENSUS, MODEL
 from trainer.checkpoint.write import OnCheckpoints, answers_of, checkpoints_for
 from trainer.data import PhotoFolder, PhotoSet
 from trainer.metrics import Labels, scores_with_intervals, session_options
@@ -35,7 +36,6 @@ from trainer.utils.cli import exit_status
 from trainer.utils.files import replacing
 from trainer.utils.timing import alternate
 
-CONSENSUS = "consensus"
 BINS = 15
 SANITY_STEPS = 15
 
@@ -74,7 +74,7 @@ def compare(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
     probabilities, labels = {}, np.empty(0, np.int64)
     for name, report in reports.items():
         test = source.load("test", report["recipe"]["image_size"], cache)
-        logits = answers_of(checkpoints / name / "model.onnx", test).logits
+        logits = answers_of(checkpoints / name / MODEL, test).logits
         labels = test.labels
         probabilities[name] = np.stack(
             [special.softmax(logits / t, axis=1) for t in (1.0, report["temperature"])]
@@ -163,7 +163,7 @@ def answering_times(
     """Median milliseconds for one photo in onnxruntime on two threads, all variants in turns."""
     calls, options = {}, session_options(2)
     for name, report in reports.items():
-        session = onnxruntime.InferenceSession(checkpoints / name / "model.onnx", options)
+        session = onnxruntime.InferenceSession(checkpoints / name / MODEL, options)
         size = report["recipe"]["image_size"]
         photos = np.full((1, size, size, 3), 128, np.uint8)
         calls[name] = partial(session.run, None, {"photos": photos})

@@ -18,6 +18,7 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
+from plumage.contract import MODEL
 from trainer.audit.borders import find_border
 from trainer.audit.duplicates import Description, Relatives, describe, groups
 from trainer.audit.findings import relatives_of
@@ -74,7 +75,7 @@ def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
     variants: dict[str, Any] = {}
     for name, report in reports.items():
         test = source.load("test", report["recipe"]["image_size"], cache)
-        answers = answers_of(checkpoints / name / "model.onnx", test).logits.argmax(axis=1)
+        answers = answers_of(checkpoints / name / MODEL, test).logits.argmax(axis=1)
         variants[name] = {
             kind: scores_with_intervals(test.labels[which], answers[which])["accuracy"]
             for kind, which in (("with", known["test"]), ("without", ~known["test"]))

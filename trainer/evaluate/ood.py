@@ -20,6 +20,7 @@ import tyro
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from plumage.contract import MODEL
 from trainer.checkpoint.novelty import evenly, statistics_of
 from trainer.checkpoint.saliency import open_network
 from trainer.checkpoint.write import OnCheckpoints, answers_of, checkpoints_for
@@ -86,9 +87,9 @@ def measure(checkpoints: Path, source: PhotoFolder, strangers: Path, cache: Path
             kind: np.stack([read_squeezed(path, size) for path in paths])
             for kind, paths in files.items()
         }
-        result["variants"][name] = counted(folder / "model.onnx", report, photos["test"], strange)
+        result["variants"][name] = counted(folder / MODEL, report, photos["test"], strange)
         network = open_network(folder, Recipe(**report["recipe"]), len(source.species))
-        result["scores"][name] = compared(network, folder / "model.onnx", photos, strange)
+        result["scores"][name] = compared(network, folder / MODEL, photos, strange)
         for kind, value in result["variants"][name].items():
             print(f"{name:10} {kind:12} {value['auroc']['value']:.3f}", flush=True)
     return result

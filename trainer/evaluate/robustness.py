@@ -19,6 +19,7 @@ import tyro
 from numpy.typing import NDArray
 from PIL import Image
 
+from plumage.contract import MODEL
 from plumage.photos import read_photo
 from trainer.checkpoint.write import Answers, OnCheckpoints, checkpoints_for
 from trainer.data import PhotoFolder
@@ -77,9 +78,7 @@ def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
             changed = np.stack(
                 [poorer(photo, change, degree, recipe["image_size"]) for photo in photos]
             )
-            answers = Answers(
-                *onnx_outputs(checkpoints / name / "model.onnx", changed, *Answers._fields)
-            )
+            answers = Answers(*onnx_outputs(checkpoints / name / MODEL, changed, *Answers._fields))
             row = {
                 "change": change,
                 "degree": degree,

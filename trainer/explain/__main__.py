@@ -22,6 +22,7 @@ from pytorch_grad_cam.utils.image import scale_cam_image
 from scipy import special
 from tqdm import tqdm
 
+from plumage.contract import MODEL
 from trainer.checkpoint.saliency import open_network
 from trainer.checkpoint.write import OnCheckpoints, checkpoints_for, read_reports
 from trainer.data import PhotoFolder, PhotoSet, PhotoSetError
@@ -85,7 +86,7 @@ def explain(command: Command) -> None:
         folder, recipe = command.checkpoints / name, Recipe(**report["recipe"])
         test = source.load("test", recipe.image_size, Path(command.output) / "cache")
         options = session_options(torch.get_num_threads())
-        session = onnxruntime.InferenceSession(folder / "model.onnx", options)
+        session = onnxruntime.InferenceSession(folder / MODEL, options)
         answers = answer(session, test.pixels, test.labels, report["temperature"])
         write_gallery(gallery, name, source, test, answers, wanted)
         measured = measure(folder, recipe, session, test, answers, command.photos)

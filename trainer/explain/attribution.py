@@ -15,10 +15,16 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from plumage.contract import (
+    GRAD_CAM,
+    HIRESCAM,
+    LAYERCAM,
+    SMOOTH_GRAD,
+    SMOOTH_GRAD_COPIES,
+    SMOOTH_GRAD_NOISE,
+)
 from trainer.model.resnet import ResNet, to_input
 
-COPIES = 8  # of each photo that SmoothGrad averages over
-NOISE = 0.15  # its deviation, of the photo's range of pixels
 BATCH = 10  # photos at once: more of them do not stay in the processor's cache
 
 Maps = NDArray[np.float32]
@@ -41,13 +47,13 @@ class ThinEigenCAM(EigenCAM):
 
 
 CAMS: dict[str, type[BaseCAM]] = {
-    "Grad-CAM": GradCAM,  # Selvaraju et al. 2017
+    GRAD_CAM: GradCAM,  # Selvaraju et al. 2017
     "Grad-CAM++": GradCAMPlusPlus,  # Chattopadhyay et al. 2018
-    "HiResCAM": HiResCAM,  # Draelos and Carin 2020
-    "LayerCAM": LayerCAM,  # Jiang et al. 2021
+    HIRESCAM: HiResCAM,  # Draelos and Carin 2020
+    LAYERCAM: LayerCAM,  # Jiang et al. 2021
     "Eigen-CAM": ThinEigenCAM,
 }
-METHODS = (*CAMS, "guided backpropagation", "SmoothGrad")
+METHODS = (*CAMS, "guided backpropagation", SMOOTH_GRAD)
 
 
 class Guided(TorchFunctionMode):
@@ -88,7 +94,7 @@ def _of_each_stage(network: ResNet, method: str, x: Tensor, targets: Tensor) -> 
             cam.aggregate_multi_layers = lambda maps: [stage[:, 0] for stage in maps]
             wanted: list[Any] = [ClassifierOutputTarget(int(t)) for t in targets]
             return cam(x.clone().requires_grad_(), wanted)
-    if method == "SmoothGrad":
+    if method == SMOOTH_GRAD:
         return _scaled(smooth(lambda noisy: gradients(network, noisy, targets), x), x)
     with Guided():
         return _scaled(gradients(network, x, targets), x)
@@ -106,9 +112,12 @@ def gradients(network: ResNet, x: Tensor, targets: Tensor) -> list[Tensor]:
 def smooth(function: Callable[[Tensor], list[Tensor]], x: Tensor) -> list[Tensor]:
     """The mean of a function's results over noisy copies (Smilkov et al. 2017)."""
     generator = torch.Generator().manual_seed(0)
-    deviation = NOISE * (x.amax((1, 2, 3), keepdim=True) - x.amin((1, 2, 3), keepdim=True))
+    deviation = SMOOTH_GRAD_NOISE * (
+        x.amax((1, 2, 3), keepdim=True) - x.amin((1, 2, 3), keepdim=True)
+    )
     copies = [
-        function(x + deviation * torch.randn(x.shape, generator=generator)) for _ in range(COPIES)
+        function(x + deviation * torch.randn(x.shape, generator=generator))
+        for _ in range(SMOOTH_GRAD_COPIES)
     ]
     return [torch.stack(maps).mean(0) for maps in zip(*copies, strict=True)]
 

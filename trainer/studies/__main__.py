@@ -26,6 +26,7 @@ import tyro
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
+from plumage.contract import HISTORY
 from trainer.checkpoint.write import make_checkpoint
 from trainer.data import PhotoFolder
 from trainer.recipe import Recipe
@@ -149,7 +150,7 @@ def run_if_free(study: Study, folder: Path, recipe: Recipe, source: PhotoFolder)
             check_made_of(folder, recipe, source)
             if finished(folder):
                 return False
-            if not (folder / "history.csv").exists():
+            if not (folder / HISTORY).exists():
                 write_json(folder / MADE_OF, made_of(recipe, source))
             try:
                 if study.checkpoints:

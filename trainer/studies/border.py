@@ -29,6 +29,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
+from plumage.contract import MODEL
 from plumage.photos import read_photo
 from trainer.data import SPLITS, PhotoFolder, PhotoSetError
 from trainer.explain import faithfulness as faith
@@ -181,7 +182,7 @@ def compare(versions: Versions, clean: Path, bordered: Path) -> dict[str, Any]:
     found, right = {}, {}
     for trained, folder in zip(TRAINED, (clean, bordered), strict=True):
         options = session_options(torch.get_num_threads())
-        session = onnxruntime.InferenceSession(folder / "model.onnx", options)
+        session = onnxruntime.InferenceSession(folder / MODEL, options)
         answers = {
             version: answer(session, photos, versions.labels, 1.0)
             for version, photos in versions.photos.items()

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from filelock import FileLock, Timeout
 
+from plumage.contract import HISTORY, REPORT
 from trainer.data import PhotoFolder
 from trainer.recipe import CHECKPOINTS, Recipe
 from trainer.state import has_state, remove_state
@@ -27,12 +28,12 @@ CORES = 2  # that a study's minutes are of
 
 def finished(folder: Path) -> bool:
     """Whether a run has been trained and measured, or has diverged."""
-    return (folder / "history.csv").exists() and not has_state(folder)
+    return (folder / HISTORY).exists() and not has_state(folder)
 
 
 def record_divergence(folder: Path) -> None:
     """End a run's history with a row without a loss, so that nobody tries it again."""
-    path = folder / "history.csv"
+    path = folder / HISTORY
     rows = pd.read_csv(path).to_dict("records") if path.exists() else []
     rows.append({"epoch": rows[-1]["epoch"] + 1 if rows else 1, "split": "train"})
     columns = ["epoch", "split", "loss", "accuracy", "micro_f1", "macro_f1"]
@@ -55,8 +56,8 @@ def gathered(study: Study, home: Path, recipes: dict[str, Recipe]) -> pd.DataFra
     parts = [pd.DataFrame()]
     for name, recipe in recipes.items():
         if finished(home / name):
-            history = pd.read_csv(home / name / "history.csv")
-            if (home / name / "report.json").exists():
+            history = pd.read_csv(home / name / HISTORY)
+            if (home / name / REPORT).exists():
                 history = pd.concat([history, measured(home / name)])
             for place, (column, value) in enumerate(named(study, recipe).items()):
                 history.insert(place, column, value)
@@ -118,7 +119,7 @@ def lay_down(
     with suppress(Timeout), FileLock(folder / ".lock", blocking=False):
         if not has_state(folder) and not finished(folder):
             write_json(folder / MADE_OF, {"recipe": recipe.as_dict(), "photos": dict(photos)})
-            with replacing(folder / "history.csv") as temporary:
+            with replacing(folder / HISTORY) as temporary:
                 history.to_csv(temporary, index=False, float_format="%.6g")
             return True
     return False
@@ -131,7 +132,7 @@ def as_written(values: Iterable[Any]) -> tuple[str, ...]:
 
 def measured(folder: Path) -> pd.DataFrame:
     """The test split's row of a checkpoint's report, at the epoch whose weights it has."""
-    report = json.loads((folder / "report.json").read_text())
+    report = json.loads((folder / REPORT).read_text())
     values = {name: score["value"] for name, score in report["metrics"]["test"].items()}
     return pd.DataFrame([{"epoch": report["best_epoch"], "split": "test"} | values])
 

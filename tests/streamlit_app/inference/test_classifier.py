@@ -12,7 +12,6 @@ from streamlit_app.inference.classifier import (
     Classifier,
     checkpoints_folder,
     open_variants,
-    readable,
     stamps,
 )
 from tests.conftest import IMAGE_SIZE, SPECIES, colour_checkpoint, draw_bird
@@ -265,7 +264,3 @@ def test_the_checkpoints_folder_is_beside_the_package_unless_named(
     assert checkpoints_folder() == Path(__file__).parents[3] / "checkpoints"
     monkeypatch.setenv("PLUMAGE_CHECKPOINTS", str(tmp_path))
     assert checkpoints_folder() == tmp_path
-
-
-def test_species_are_written_as_people_write_them() -> None:
-    assert readable("Asian-Green-Bee-Eater") == "Asian Green Bee Eater"

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from plumage.contract import GRAD_CAM, HIRESCAM, LAYERCAM
 from plumage.photos import resized
 from streamlit_app.inference.classifier import Classifier
 from streamlit_app.inference.saliency import (
@@ -42,9 +43,9 @@ def test_a_stages_map_is_that_of_its_paper(folder: Path) -> None:
     features = np.asarray(resized(photo, IMAGE_SIZE)).transpose(2, 0, 1).astype(np.float64)
     gradient = 2 * features  # of the species whose index is 1
     expected = {
-        "grad-cam": (gradient.mean(axis=(1, 2), keepdims=True) * features).sum(axis=0),
-        "hirescam": (gradient * features).sum(axis=0),
-        "layercam": (gradient * features).sum(axis=0),  # no gradient here is negative
+        GRAD_CAM: (gradient.mean(axis=(1, 2), keepdims=True) * features).sum(axis=0),
+        HIRESCAM: (gradient * features).sum(axis=0),
+        LAYERCAM: (gradient * features).sum(axis=0),  # no gradient here is negative
     }
     for method, heatmap in expected.items():
         for stage in STAGES:
@@ -56,9 +57,9 @@ def test_what_speaks_against_a_species_is_cut_off_each_value_or_their_sum() -> N
     features = np.array([[[1.0, 2.0]], [[3.0, 4.0]]])  # two channels of one row
     gradient = np.array([[[1.0, -3.0]], [[-1.0, 1.0]]])
     maps = {method: cam(features, gradient).sum(axis=0) for method, cam in CAMS.items()}
-    np.testing.assert_array_equal(maps["grad-cam"], [[-1.0, -2.0]])
-    np.testing.assert_array_equal(maps["hirescam"], [[-2.0, -2.0]])
-    np.testing.assert_array_equal(maps["layercam"], [[1.0, 4.0]])
+    np.testing.assert_array_equal(maps[GRAD_CAM], [[-1.0, -2.0]])
+    np.testing.assert_array_equal(maps[HIRESCAM], [[-2.0, -2.0]])
+    np.testing.assert_array_equal(maps[LAYERCAM], [[1.0, 4.0]])
 
 
 def test_smoothgrad_is_near_the_gradient_and_the_same_each_time(folder: Path) -> None:

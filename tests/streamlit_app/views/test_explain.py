@@ -61,10 +61,10 @@ def test_species_and_method_change_the_map_and_stand_in_the_address(app: AppTest
     run(app)
     assert pictures(app)[0] != first[0]
     app.selectbox(key="species").set_value("Red-Bird")
-    app.selectbox(key="method").set_value("gradient")
+    app.selectbox(key="method").set_value("Gradient")
     run(app)
     assert pictures(app)[0] != first[0]
-    assert app.query_params["method"] == "gradient"
+    assert app.query_params["method"] == "Gradient"
     assert "gn has no saliency.onnx" in app.warning[0].value
 
 
@@ -76,17 +76,17 @@ def test_a_stage_is_chosen_where_the_method_has_them(app: AppTest) -> None:
     run(app)
     assert pictures(app)[0] != second[0]
     assert "stage" not in app.query_params
-    app.selectbox(key="method").set_value("layercam")
+    app.selectbox(key="method").set_value("LayerCAM")
     run(app)
     assert app.selectbox(key="stage").value == "3"
-    app.selectbox(key="method").set_value("smoothgrad")
+    app.selectbox(key="method").set_value("SmoothGrad")
     run(app)
     assert "stage" not in [box.key for box in app.selectbox]
 
 
 def test_the_chosen_variant_without_gradients_says_what_makes_them(app: AppTest) -> None:
     app.query_params["variant"] = "gn"
-    app.query_params["method"] = "smoothgrad"
+    app.query_params["method"] = "SmoothGrad"
     upload(run(app), encode(draw_bird("red"), "PNG"))
     assert "python -m trainer.checkpoint.saliency" in app.error[0].value
 

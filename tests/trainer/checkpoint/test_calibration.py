@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy import special
 
-from trainer.checkpoint.calibration import LEVELS, measured, set_thresholds, sets
+from plumage.contract import SET_LEVELS
+from trainer.checkpoint.calibration import measured, set_thresholds, sets
 
 
 def drawn(count: int, seed: int, species: int = 8) -> tuple[np.ndarray, np.ndarray]:
@@ -14,13 +15,13 @@ def drawn(count: int, seed: int, species: int = 8) -> tuple[np.ndarray, np.ndarr
 
 
 def test_over_many_draws_the_sets_hold_the_species_as_often_as_promised_and_little_more():
-    held: dict[str, list[float]] = {str(level): [] for level in LEVELS}
+    held: dict[str, list[float]] = {str(level): [] for level in SET_LEVELS}
     for seed in range(200):
         thresholds = set_thresholds(*drawn(100, seed))
         found = measured(*drawn(200, seed + 1000), thresholds)
         for level, result in found.items():
             held[level].append(result["coverage"])
-    for level in LEVELS:
+    for level in SET_LEVELS:
         # Between level and level + 1 / 101 on average, but for the chance of the 40,000 photos.
         assert level - 0.005 <= np.mean(held[str(level)]) <= level + 1 / 101 + 0.005
 

@@ -11,8 +11,9 @@ from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.image import scale_cam_image
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
+from plumage.contract import OUTPUTS
 from trainer.checkpoint import classifier_onnx as module
-from trainer.checkpoint.classifier_onnx import OUTPUTS, ExportError, calibrate, export
+from trainer.checkpoint.classifier_onnx import ExportError, calibrate, export
 from trainer.checkpoint.novelty import fit_novelty
 from trainer.model.norms import NORMS
 from trainer.model.resnet import ResNet, to_input

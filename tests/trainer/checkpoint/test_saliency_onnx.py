@@ -7,7 +7,8 @@ import pytest
 import safetensors.torch
 import torch
 
-from trainer.checkpoint.saliency_onnx import OUTPUTS, STAGES, export_saliency, is_current
+from plumage.contract import SALIENCY_OUTPUTS, STAGES
+from trainer.checkpoint.saliency_onnx import export_saliency, is_current
 from trainer.explain import attribution
 from trainer.model.norms import NORMS
 from trainer.model.resnet import ResNet, to_input
@@ -46,7 +47,7 @@ def test_onnxruntime_gives_torchs_gradient_of_the_target_for_any_number_of_photo
     assert saliency.dtype == np.float32
     scale = float(pixels.grad.abs().max())
     np.testing.assert_allclose(saliency, pixels.grad.numpy(), rtol=0, atol=1e-4 * scale)
-    of_stages = dict(zip(OUTPUTS, session.run(OUTPUTS, asked), strict=True))
+    of_stages = dict(zip(SALIENCY_OUTPUTS, session.run(list(SALIENCY_OUTPUTS), asked), strict=True))
     expected = attribution.gradients(network, to_input(photos), target)
     for stage, theirs in zip(STAGES, expected, strict=True):
         ours = of_stages[f"gradients_{stage}"]

@@ -1,0 +1,70 @@
+"""The contract between trainer and app: names in a checkpoint, the rule for species, shared words.
+
+A checkpoint is a folder checkpoints/VARIANT/; checkpoints/README.md says what each file holds.
+"""
+
+# The files of a checkpoint.
+MODEL = "model.onnx"
+SALIENCY = "saliency.onnx"
+WEIGHTS = "weights.safetensors"
+REPORT = "report.json"
+HISTORY = "history.csv"
+
+# Folders in checkpoints/ that are no variants: tables of many short runs, and results.
+STUDIES, RESULTS = "studies", "results"
+
+# What MODEL takes and gives.
+PHOTOS = "photos"  # (N, S, S, 3) uint8
+LOGITS, HEATMAPS, NOVELTY = "logits", "heatmaps", "novelty"
+OUTPUTS = (LOGITS, HEATMAPS, NOVELTY)
+
+# Keys of MODEL's metadata; all values are strings, some of them JSON.
+NORM = "norm"
+IMAGE_SIZE = "image_size"
+SPECIES = "species"
+TEMPERATURE = "temperature"
+NOVELTY_THRESHOLD = "novelty_threshold"
+SET_THRESHOLDS = "set_thresholds"
+
+# What SALIENCY takes besides PHOTOS, and gives.
+TARGET = "target"  # (N,) int64
+STAGES = (1, 2, 3)  # of the network; the last is the one of MODEL's heatmaps
+SALIENCY_OUTPUTS = (
+    "saliency",
+    *(f"features_{stage}" for stage in STAGES),
+    *(f"gradients_{stage}" for stage in STAGES),
+)
+WEIGHTS_DIGEST = "weights"  # metadata of SALIENCY: the SHA-256 of WEIGHTS
+
+# Coverages of the prediction sets in SET_THRESHOLDS, and the one of the sets that people see.
+SET_LEVELS = (0.9, 0.95)
+COVERAGE = 0.95
+
+# The mean of all variants' probabilities, where it stands beside the variants.
+CONSENSUS = "consensus"
+
+# Saliency methods, as files of results and pages write them.
+GRAD_CAM, HIRESCAM, LAYERCAM, SMOOTH_GRAD = "Grad-CAM", "HiResCAM", "LayerCAM", "SmoothGrad"
+# SmoothGrad (Smilkov et al. 2017, arXiv:1706.03825) averages the gradients of noisy copies.
+SMOOTH_GRAD_COPIES = 8
+SMOOTH_GRAD_NOISE = 0.15  # the noise's standard deviation, as a share of the photo's pixel range
+
+MIN_SPECIES, MAX_SPECIES = 2, 1000
+_MAX_LENGTH = 100
+_MARKUP = '<>[]{}*`$:|~#^\\"&'  # HTML and Markdown act on these
+SPECIES_RULE = f"up to {_MAX_LENGTH} printable characters, none of them {' '.join(_MARKUP)}"
+
+
+def is_species_name(value: object) -> bool:
+    """Whether a species may have this name; SPECIES_RULE says it in words."""
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= _MAX_LENGTH
+        and value.isprintable()
+        and not set(_MARKUP) & set(value)
+    )
+
+
+def display_name(species: str) -> str:
+    """A species' folder name as people write it: spaces for hyphens and underscores."""
+    return species.replace("-", " ").replace("_", " ")
