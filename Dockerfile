@@ -1,8 +1,8 @@
 FROM python:3.11.13-slim-bookworm AS build
 
-COPY requirements.txt .
+COPY requirements.lock .
 RUN python -m venv /venv
-RUN /venv/bin/pip install --no-cache-dir --requirement requirements.txt
+RUN /venv/bin/pip install --no-cache-dir --requirement requirements.lock
 RUN /venv/bin/pip uninstall --yes setuptools pip
 
 FROM python:3.11.13-slim-bookworm

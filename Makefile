@@ -1,10 +1,19 @@
+ifeq ($(OS),Windows_NT)
+PYTHON ?= python
+SCRIPTS := Scripts
+else
 PYTHON ?= python3
-BIN := .venv/bin
+SCRIPTS := bin
+endif
+BIN := .venv/$(SCRIPTS)
 DATA ?= ../shared/birds25
+UV := .venv/uv/$(SCRIPTS)/uv
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate \
+    --custom-compile-command "make lock"
 FAULTS := https://api.osv.dev/v1/vulns/OSV-2020-111
 
 .DEFAULT_GOAL := help
-.PHONY: app audit bench check format help nightly readme screenshots test
+.PHONY: app audit bench check format help lock nightly readme screenshots test
 
 app: .venv/app ## Install what the app needs and open it
 	$(BIN)/streamlit run streamlit_app/main.py
@@ -26,9 +35,9 @@ format: .venv/all ## Put the code in order
 
 audit: .venv/all ## Ask for known faults of what is installed, where a database can be reached
 	@$(PYTHON) -m venv .venv/audit
-	@.venv/audit/bin/pip install --quiet pip-audit
+	@.venv/audit/$(SCRIPTS)/pip install --quiet pip-audit
 	@if $(BIN)/python -c "from urllib.request import urlopen; urlopen('$(FAULTS)', timeout=10)" 2>/dev/null; \
-	then .venv/audit/bin/pip-audit --vulnerability-service osv --path "$$($(BIN)/python -c \
+	then .venv/audit/$(SCRIPTS)/pip-audit --vulnerability-service osv --path "$$($(BIN)/python -c \
 	    "import sysconfig; print(sysconfig.get_path('purelib'))")"; \
 	else echo "No database of known faults can be reached from here: nothing was audited."; fi
 
@@ -51,14 +60,22 @@ readme: .venv/all ## Fill the README's tables from checkpoints/ and benchmarks/r
 screenshots: .venv/all ## Draw the README's pictures of the app (needs Chromium)
 	$(BIN)/python -m docs.screenshots
 
+lock: .venv/uv ## Lock versions after a change of the requirements (delete *.lock for the newest ones)
+	$(COMPILE) tests/requirements.txt --output-file tests/requirements.lock
+	$(COMPILE) requirements.txt --constraint tests/requirements.lock --output-file requirements.lock
+
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.venv/app: requirements.txt
+.venv/app: requirements.lock
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
 	@touch $@
 
-.venv/all: .venv/app trainer/requirements.txt cluster-requirements.txt tests/requirements.txt
-	$(BIN)/pip install --quiet --requirement tests/requirements.txt
+.venv/all: .venv/app tests/requirements.lock
+	$(BIN)/python -m pip install --quiet --requirement tests/requirements.lock
 	@touch $@
+
+.venv/uv:
+	$(PYTHON) -m venv .venv/uv
+	.venv/uv/$(SCRIPTS)/python -m pip install --quiet uv
