@@ -93,6 +93,7 @@ def test_kept_photos_are_made_anew_when_a_file_changes(photo_folder, tmp_path):
     assert len(list((tmp_path / "cache").rglob("*.npy"))) == 1
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows cannot fork")
 def test_a_half_built_cache_is_built_again(photo_folder, tmp_path):
     cache = tmp_path / "cache"
     source = PhotoFolder(photo_folder)

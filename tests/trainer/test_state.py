@@ -2,7 +2,7 @@
 
 import json
 import multiprocessing
-import resource
+import os
 import signal
 import time
 from dataclasses import replace
@@ -84,6 +84,7 @@ def test_a_full_disk_stops_the_run_with_advice_and_keeps_its_last_state(recipe, 
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     run = new_run(recipe, 3)
     run.restore(tmp_path, replace(recipe, epochs=1))
+    resource = pytest.importorskip("resource", reason="Windows has no limit on files")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
     try:
@@ -143,6 +144,7 @@ def go_on(recipe, splits, folder):
     train(open_run(recipe, 3, folder), recipe, splits, folder)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL and no fork server")
 def test_a_run_killed_at_random_moments_ends_with_the_weights_of_an_undisturbed_one(
     recipe, splits, tmp_path
 ):

@@ -46,6 +46,7 @@ def test_a_file_that_breaks_the_decoder_gets_a_sentence_and_the_next_a_photo(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="processes are killed by signals")
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 @pytest.mark.parametrize(("ended", "advice"), [
     ("SIGSEGV", "cannot be opened"),
     ("SIGKILL", "ran short of memory"),

@@ -126,6 +126,8 @@ def photos(drawn_photos, tmp_path_factory):
 @pytest.fixture(scope="module")
 def pair(drawn_photos, photos, tmp_path_factory):
     """What two processes find that train together."""
+    if os.name == "nt":
+        pytest.skip("Windows has no fork server")
     home = tmp_path_factory.mktemp("pair")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["trainer.training"])  # torch is imported once for all
@@ -215,6 +217,7 @@ def workers(launcher):
     return found
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="processes are looked up in /proc")
 def test_where_a_process_is_killed_all_end_with_a_sentence_and_the_state_goes_on(
     drawn_photos, photos, tmp_path, monkeypatch
 ):
