@@ -6,6 +6,8 @@ PYTHON ?= python3
 SCRIPTS := bin
 endif
 BIN := .venv/$(SCRIPTS)
+# As on Linux, files are UTF-8 on Windows.
+export PYTHONUTF8 := 1
 DATA ?= ../shared/birds25
 UV := .venv/uv/$(SCRIPTS)/uv
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate \
@@ -13,7 +15,8 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --no-anno
 FAULTS := https://api.osv.dev/v1/vulns/OSV-2020-111
 
 .DEFAULT_GOAL := help
-.PHONY: app audit bench check format help lock nightly readme screenshots test
+.PHONY: app audit bench check format help lock nightly readme screenshots \
+    test test-lowest
 
 app: .venv/app ## Install what the app needs and open it
 	$(BIN)/streamlit run streamlit_app/main.py
@@ -21,8 +24,11 @@ app: .venv/app ## Install what the app needs and open it
 test: .venv/all check ## Install everything, check the code and run every test
 	$(BIN)/pytest
 
+test-lowest: .venv/lowest ## Run the tests of app and trainer with the lowest versions that the ranges allow
+	.venv/lowest/$(SCRIPTS)/python -m pytest tests/streamlit_app tests/trainer
+
 nightly: .venv/all ## Feed the app 20,000 damaged files
-	$(BIN)/pytest --hypothesis-profile=nightly -k damaged_file tests/streamlit_app/test_decoding.py
+	$(BIN)/pytest --hypothesis-profile=nightly -k damaged_file tests/streamlit_app/inference/test_decoding.py
 
 check: .venv/all ## Lint, formatting and types
 	$(BIN)/ruff check
@@ -74,6 +80,13 @@ help: ## List these targets
 
 .venv/all: .venv/app tests/requirements.lock
 	$(BIN)/python -m pip install --quiet --requirement tests/requirements.lock
+	@touch $@
+
+.venv/lowest: .venv/uv requirements.txt trainer/requirements.txt cluster-requirements.txt tests/requirements.txt
+	$(PYTHON) -m venv --clear .venv/lowest
+	$(UV) pip compile --quiet --python .venv/lowest --resolution lowest-direct \
+	    --no-annotate tests/requirements.txt --output-file .venv/lowest/requirements.lock
+	$(UV) pip install --quiet --python .venv/lowest --requirement .venv/lowest/requirements.lock
 	@touch $@
 
 .venv/uv:
