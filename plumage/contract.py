@@ -10,8 +10,8 @@ WEIGHTS = "weights.safetensors"
 REPORT = "report.json"
 HISTORY = "history.csv"
 
-# Folders in checkpoints/ that are no variants: tables of many short runs, and results.
-STUDIES, RESULTS = "studies", "results"
+RESULTS = "results"  # the folder in checkpoints/ of what was measured, no variant
+STUDIES = "studies"  # the folder in RESULTS of tables of many short runs
 
 # What MODEL takes and gives.
 PHOTOS = "photos"  # (N, S, S, 3) uint8

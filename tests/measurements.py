@@ -16,6 +16,13 @@ PHOTOS_A_SPECIES = 20
 SEVEN = ("bn", "in", "bin", "ln", "gn", "nn", "torch-bn")
 
 
+def result_file(checkpoints: Path, name: str) -> Path:
+    """The path of a file of results, in a folder that is there."""
+    path = checkpoints / "results" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 def draw_comparison(
     variants: Sequence[str], species: Sequence[str] = SPECIES, seed: int = 0
 ) -> dict[str, Any]:
@@ -81,6 +88,7 @@ def score(value: float) -> dict[str, float]:
 def write_report(folder: Path, accuracy: float = 0.8) -> None:
     """Put report.json and history.csv of a full run into a variant's folder."""
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.onnx").touch()
     scores = {name: score(accuracy) for name in ("accuracy", "micro_f1", "macro_f1")}
     report = {
         "recipe": {"norm": folder.name, "epochs": 4, "image_size": 96},
@@ -113,27 +121,26 @@ def write_short_runs(checkpoints: Path, accuracies: dict[str, Sequence[float]]) 
             rows.append((norm, seed, 2, "test", accuracy, np.nan))
     columns = ["norm", "seed", "epoch", "split", "accuracy", "seconds"]
     table = pd.DataFrame(rows, columns=columns).assign(macro_f1=lambda table: table.accuracy)
-    (checkpoints / "studies").mkdir(parents=True, exist_ok=True)
-    table.to_csv(checkpoints / "studies" / "norms.csv", index=False)
+    table.to_csv(result_file(checkpoints, "studies/norms.csv"), index=False)
 
 
 def write_results(checkpoints: Path, variants: Sequence[str] = SEVEN) -> dict[str, Any]:
     """Write everything that was measured of these variants; returns the comparison."""
     comparison = draw_comparison(variants)
-    (checkpoints / "comparison.json").write_text(json.dumps(comparison))
+    result_file(checkpoints, "comparison.json").write_text(json.dumps(comparison))
     accuracies = {}
     for name in variants:
         accuracy = comparison["variants"][name]["accuracy"]["value"]
         write_report(checkpoints / name, accuracy)
         accuracies[name] = [accuracy - 0.03, accuracy - 0.02, accuracy - 0.01]
     write_short_runs(checkpoints, accuracies)
-    (checkpoints / "strangers.json").write_text(json.dumps(draw_strangers(variants)))
-    (checkpoints / "shortcut.json").write_text(json.dumps(draw_shortcut()))
+    result_file(checkpoints, "ood.json").write_text(json.dumps(draw_strangers(variants)))
+    result_file(checkpoints, "border.json").write_text(json.dumps(draw_shortcut()))
     return comparison
 
 
 def draw_strangers(variants: Sequence[str]) -> dict[str, Any]:
-    """What strangers.json holds, with the scores that were compared."""
+    """What ood.json holds, with the scores that were compared."""
     rng, kinds = np.random.default_rng(0), ("no bird", "other birds")
     return {
         "photos": {"no bird": 30, "other birds": 20},
@@ -167,7 +174,7 @@ def draw_prediction_sets() -> dict[str, Any]:
 
 
 def draw_shortcut() -> dict[str, Any]:
-    """What shortcut.json holds: whole photos make a shortcut of the corners, crops do not."""
+    """What border.json holds: whole photos make a shortcut of the corners, crops do not."""
 
     def network(corners: float) -> dict[str, Any]:
         heatmap = np.ones((16, 16))
@@ -271,6 +278,5 @@ def write_study(checkpoints: Path, name: str, done: int = 9) -> None:
         "minutes": 75,
         "in_time": True,
     }
-    (checkpoints / "studies").mkdir(parents=True, exist_ok=True)
-    table.to_csv(checkpoints / "studies" / f"{name}.csv", index=False)
-    (checkpoints / "studies" / f"{name}.json").write_text(json.dumps(facts))
+    table.to_csv(result_file(checkpoints, f"studies/{name}.csv"), index=False)
+    result_file(checkpoints, f"studies/{name}.json").write_text(json.dumps(facts))

@@ -20,11 +20,9 @@ from plumage.contract import (
     NOVELTY_THRESHOLD,
     OUTPUTS,
     PHOTOS,
-    RESULTS,
     SET_THRESHOLDS,
     SPECIES,
     SPECIES_RULE,
-    STUDIES,
     TEMPERATURE,
     is_species_name,
 )
@@ -206,11 +204,11 @@ def checkpoints_folder() -> Path:
 
 
 def variant_folders(folder: Path) -> list[Path]:
-    """The folders in `folder`, one a variant, the study's seven first; none where none exist."""
+    """The folders in `folder` that hold a model.onnx, one a variant, the study's seven first."""
     if not folder.is_dir():
         return []
-    found = [path for path in folder.iterdir() if path.is_dir() and path.name[0] != "."]
-    found = [path for path in found if path.name not in (STUDIES, RESULTS)]
+    models = folder.glob(f"*/{MODEL}")
+    found = [path.parent for path in models if path.parent.name[0] != "."]
     rank = {norm: place for place, norm in enumerate(NORMS)}
     return sorted(found, key=lambda path: (rank.get(path.name, len(NORMS)), path.name))
 

@@ -1,4 +1,4 @@
-"""What black corners on training photos did to a network, from checkpoints/shortcut.json to tables.
+"""What black corners on training photos did to a network, from results/border.json to tables.
 
 Two networks are asked, one trained on clean photos and one on photos of which some species have
 corners, in two ways of training. Shares are in [0, 1].
@@ -28,7 +28,7 @@ def read_shortcut(folder: Path) -> Shortcut | None:
             mean_heatmaps(found, way)
             verdict(found, way)
 
-    return read_measured(folder, "shortcut.json", COMMAND, look_through)
+    return read_measured(folder, "border.json", COMMAND, look_through)
 
 
 def accuracies(found: Shortcut, way: str) -> pd.DataFrame:

@@ -25,7 +25,7 @@ def read_strangers(folder: Path) -> Strangers | None:
         against_strangers(found)
         by_score(found)
 
-    return read_measured(folder, "strangers.json", STRANGERS, look_through)
+    return read_measured(folder, "ood.json", STRANGERS, look_through)
 
 
 def against_strangers(found: Strangers) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""How far the heatmaps can be believed, from checkpoints/explain.json to words and a chart."""
+"""How far the heatmaps can be believed, from results/explain.json to words and a chart."""
 
 from pathlib import Path
 from typing import Any

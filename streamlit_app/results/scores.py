@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from plumage.contract import CONSENSUS, HISTORY, REPORT, STUDIES
+from plumage.contract import CONSENSUS, HISTORY, REPORT, RESULTS, STUDIES
 from streamlit_app.inference.classifier import variant_folders
 from streamlit_app.species import common_name
 
@@ -52,7 +52,7 @@ def read_measured(
     Raises ResultsError where it is damaged, that is where `look_through` fails on what it holds.
     command: what makes the file.
     """
-    file = folder / name
+    file = folder / RESULTS / name
     if not file.is_file():
         return None
     try:
@@ -60,7 +60,7 @@ def read_measured(
         look_through(found)
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ResultsError(
-            f"checkpoints/{name} is damaged: make it anew with {command}."
+            f"checkpoints/{RESULTS}/{name} is damaged: make it anew with {command}."
         ) from error
     return found
 
@@ -91,7 +91,7 @@ def read_histories(folder: Path, variants: Iterable[str]) -> pd.DataFrame:
 
 def read_short_runs(folder: Path) -> pd.DataFrame:
     """One row a finished short run: variant, seed, epochs, minutes; accuracy, macro_f1 on test."""
-    file = folder / STUDIES / "norms.csv"
+    file = folder / RESULTS / STUDIES / "norms.csv"
     if not file.is_file():
         return NO_SHORT_RUNS
     history = _table(
@@ -316,8 +316,7 @@ def _table(file: Path, columns: list[str], advice: str) -> pd.DataFrame:
     except (ValueError, pd.errors.ParserError):
         table = pd.DataFrame()
     if not set(columns) <= set(table.columns):
-        name = file.relative_to(file.parents[1])
-        raise ResultsError(f"checkpoints/{name} is damaged: {advice}.")
+        raise ResultsError(f"{file} is damaged: {advice}.")
     return table
 
 

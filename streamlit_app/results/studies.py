@@ -1,8 +1,8 @@
 """The report's other questions: what the trainer's studies measured, as tables to be drawn.
 
 Every accuracy is of val after a run's last epoch, a share in [0, 1]. A study is two files in
-checkpoints/studies/: NAME.csv, the runs' histories, and NAME.json, what they have in common and
-the sentence that says what they show.
+checkpoints/results/studies/: NAME.csv, the runs' histories, and NAME.json, what they have in
+common and the sentence that says what they show.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from plumage.contract import STUDIES
+from plumage.contract import RESULTS, STUDIES
 from streamlit_app.results.scores import ResultsError
 
 TITLES = {
@@ -70,7 +70,7 @@ def command(name: str) -> str:
 
 def read_study(folder: Path, name: str) -> Study | None:
     """A study from a checkpoints folder; None where it was not made; raises ResultsError."""
-    files = [folder / STUDIES / f"{name}.{kind}" for kind in ("csv", "json")]
+    files = [folder / RESULTS / STUDIES / f"{name}.{kind}" for kind in ("csv", "json")]
     if not all(file.is_file() for file in files):
         return None
     try:
@@ -82,8 +82,8 @@ def read_study(folder: Path, name: str) -> Study | None:
             raise ValueError(name)
     except (ValueError, KeyError, TypeError, AttributeError, pd.errors.ParserError) as error:
         raise ResultsError(
-            f"checkpoints/{STUDIES}/{name}.csv or {name}.json is damaged: make them anew with "
-            f"{command(name)}."
+            f"checkpoints/{RESULTS}/{STUDIES}/{name}.csv or {name}.json is damaged: make them anew "
+            f"with {command(name)}."
         ) from error
     return study
 

@@ -2,8 +2,8 @@
 
     python -m trainer.evaluate.comparison --data PHOTOS
 
-writes checkpoints/comparison.json, from which the app, RESULTS.md and the model card draw: scores
-with intervals, calibration, confusion, who is right where another is wrong, and the consensus.
+writes checkpoints/results/comparison.json, from which the app, RESULTS.md and the model card draw:
+scores with intervals, calibration, confusion, pairwise tests, and the consensus.
 """
 
 import itertools
@@ -44,7 +44,7 @@ Probabilities = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Command(OnCheckpoints):
-    """Compare the checkpoints on the test split and write checkpoints/comparison.json."""
+    """Compare the checkpoints on the test split and write checkpoints/results/comparison.json."""
 
 
 def main(arguments: list[str]) -> int:
@@ -57,7 +57,7 @@ def write_comparison(command: Command) -> None:
     """Write comparison.json; raises as `compare` does."""
     source, cache = PhotoFolder(Path(command.data)), Path(command.output) / "cache"
     comparison = compare(command.checkpoints, source, cache)
-    with replacing(command.checkpoints / "comparison.json") as temporary:
+    with replacing(command.checkpoints / "results" / "comparison.json") as temporary:
         temporary.write_text(json.dumps(comparison) + "\n")
     for name, variant in comparison["variants"].items():
         print(f"{name:10} {variant['accuracy']['value']:.3f}")

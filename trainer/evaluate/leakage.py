@@ -4,7 +4,7 @@
 
 looks for photos of one shot or scene in different splits, as the audit does, asks every checkpoint
 about the test photos that have such a relative in train and about those that have none, and writes
-checkpoints/relatives.json.
+checkpoints/results/leakage.json.
 """
 
 import sys
@@ -32,7 +32,7 @@ from trainer.utils.files import write_json
 
 @dataclass(frozen=True)
 class Command(OnCheckpoints):
-    """Score test photos with and without a relative in train; write checkpoints/relatives.json."""
+    """Score test photos with and without a relative in train; write results/leakage.json."""
 
 
 def main(arguments: list[str]) -> int:
@@ -42,16 +42,16 @@ def main(arguments: list[str]) -> int:
 
 
 def write_relatives(command: Command) -> None:
-    """Write relatives.json; raises as `measure` does."""
+    """Write leakage.json; raises as `measure` does."""
     source = PhotoFolder(Path(command.data))
     found = measure(command.checkpoints, source, Path(command.output) / "cache")
-    write_json(command.checkpoints / "relatives.json", found)
+    write_json(command.checkpoints / "results" / "leakage.json", found)
     for split, count in found["with_relative"].items():
         print(f"{count:,} of {found['photos'][split]:,} {split} photos have a relative in train.")
 
 
 def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, Any]:
-    """What relatives.json holds.
+    """What leakage.json holds.
 
     Returns:
         photos: of each split. pairs: of relatives in two splits, of each kind. with_relative: how

@@ -6,7 +6,7 @@ FOLDER holds photos of none of the species, in a folder for each kind, such as o
 birds. Nothing is trained on them. With every second photo, the first among them, scores of how
 strange a photo is (trainer/evaluate/ood_baselines.py) are set beside each model's output
 `novelty`, against val photos: that is what choices are made with. The other photos count: test
-photos are set against them by `novelty` alone. The answer goes to checkpoints/strangers.json.
+photos are set against them by `novelty` alone. The answer goes to checkpoints/results/ood.json.
 """
 
 import sys
@@ -40,7 +40,7 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Command(OnCheckpoints):
-    """Set test photos against photos of none of the species; write checkpoints/strangers.json."""
+    """Set test photos against photos of none of the species; write checkpoints/results/ood.json."""
 
     strangers: Path = Path("strangers")
     """Folder with a folder for each kind of photo of none of the species."""
@@ -53,14 +53,14 @@ def main(arguments: list[str]) -> int:
 
 
 def write_strangers(command: Command) -> None:
-    """Write strangers.json; raises as `measure` does."""
+    """Write ood.json; raises as `measure` does."""
     source, cache = PhotoFolder(Path(command.data)), Path(command.output) / "cache"
     found = measure(command.checkpoints, source, command.strangers, cache)
-    write_json(command.checkpoints / "strangers.json", found)
+    write_json(command.checkpoints / "results" / "ood.json", found)
 
 
 def measure(checkpoints: Path, source: PhotoFolder, strangers: Path, cache: Path) -> dict[str, Any]:
-    """What strangers.json holds.
+    """What ood.json holds.
 
     Returns:
         photos: of each kind. variants: for each and each kind the area under the ROC curve with

@@ -4,7 +4,7 @@
 
 Test photos are compressed again as JPEG, or shrunk, before they are squeezed to the network's size.
 How many are still accepted as photos of a known bird, and answered rightly, goes to
-checkpoints/robustness.json for each variant.
+checkpoints/results/robustness.json for each variant.
 """
 
 import io
@@ -36,7 +36,7 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Command(OnCheckpoints):
-    """Answer compressed and shrunk test photos; write checkpoints/robustness.json."""
+    """Answer compressed and shrunk test photos; write checkpoints/results/robustness.json."""
 
 
 def main(arguments: list[str]) -> int:
@@ -49,7 +49,7 @@ def write_robustness(command: Command) -> None:
     """Write robustness.json; raises as `measure` does."""
     source, cache = PhotoFolder(Path(command.data)), Path(command.output) / "cache"
     found = measure(command.checkpoints, source, cache)
-    write_json(command.checkpoints / "robustness.json", found)
+    write_json(command.checkpoints / "results" / "robustness.json", found)
 
 
 def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, Any]:

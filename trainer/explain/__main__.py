@@ -3,7 +3,7 @@
     python -m trainer.explain --data PHOTOS --variant all
 
 writes two things: gallery/, the most telling test photos of some species with their heatmaps, which
-the app's Explain page shows and git ignores; and checkpoints/explain.json, numbers only.
+the app's Explain page shows and git ignores; and checkpoints/results/explain.json, numbers only.
 """
 
 import json
@@ -81,7 +81,8 @@ def explain(command: Command) -> None:
     if unknown := sorted(set(command.species) - set(source.species) - set(SPECIES)):
         raise PhotoSetError(f"{source.root} holds no photos of {', '.join(unknown)}.")
     wanted = [name for name in source.species if name in command.species]
-    path, gallery = command.checkpoints / "explain.json", command.checkpoints.parent / "gallery"
+    path = command.checkpoints / "results" / "explain.json"
+    gallery = command.checkpoints.parent / "gallery"
     for name, report in reports.items():
         folder, recipe = command.checkpoints / name, Recipe(**report["recipe"])
         test = source.load("test", recipe.image_size, Path(command.output) / "cache")

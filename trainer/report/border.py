@@ -1,4 +1,4 @@
-"""What RESULTS.md says of the border, from checkpoints/shortcut.json."""
+"""What RESULTS.md says of the border, from checkpoints/results/border.json."""
 
 import json
 from pathlib import Path
@@ -18,8 +18,8 @@ Result = dict[str, Any]
 
 
 def measured(checkpoints: Path) -> Result | None:
-    """shortcut.json, if it is there."""
-    path = checkpoints / "shortcut.json"
+    """border.json, if it is there."""
+    path = checkpoints / "results" / "border.json"
     return json.loads(path.read_text()) if path.exists() else None
 
 

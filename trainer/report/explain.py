@@ -1,4 +1,4 @@
-"""What RESULTS.md says of heatmaps, from checkpoints/explain.json."""
+"""What RESULTS.md says of heatmaps, from checkpoints/results/explain.json."""
 
 import json
 from collections import Counter
@@ -13,7 +13,7 @@ SHOWN = ("Grad-CAM", 3)  # the map of model.onnx, which the app shows
 
 def measured(checkpoints: Path) -> dict[str, Any] | None:
     """explain.json, if it is there."""
-    path = checkpoints / "explain.json"
+    path = checkpoints / "results" / "explain.json"
     return json.loads(path.read_text()) if path.exists() else None
 
 

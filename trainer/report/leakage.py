@@ -1,4 +1,4 @@
-"""What relatives of training photos do to the scores, from checkpoints/relatives.json."""
+"""What relatives of training photos do to the scores, from checkpoints/results/leakage.json."""
 
 import json
 from pathlib import Path
@@ -15,8 +15,8 @@ MISSING = "To be made by `python -m trainer.evaluate.leakage --data PHOTOS`."
 
 
 def measured(checkpoints: Path) -> dict[str, Any] | None:
-    """relatives.json, if it is there."""
-    path = checkpoints / "relatives.json"
+    """leakage.json, if it is there."""
+    path = checkpoints / "results" / "leakage.json"
     return json.loads(path.read_text()) if path.exists() else None
 
 

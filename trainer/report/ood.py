@@ -14,7 +14,7 @@ MISSING = "To be made by `python -m trainer.evaluate.ood --data PHOTOS --strange
 
 def strangers(checkpoints: Path) -> str:
     """How well each variant tells its species from strangers, and the best beside the worst."""
-    path = checkpoints / "strangers.json"
+    path = checkpoints / "results" / "ood.json"
     if not path.exists():
         return MISSING
     found: dict[str, Any] = json.loads(path.read_text())
@@ -51,7 +51,7 @@ def matters(variants: dict[str, Any], kind: str) -> str:
 
 def scores(checkpoints: Path) -> str:
     """What else could be taken for novelty: the area by each score, for each variant."""
-    path = checkpoints / "strangers.json"
+    path = checkpoints / "results" / "ood.json"
     found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     if "scores" not in found:
         return MISSING
@@ -84,7 +84,7 @@ def scores(checkpoints: Path) -> str:
 
 def robustness(checkpoints: Path) -> str:
     """How many poorer photos are still accepted, and answered rightly, for each variant."""
-    path = checkpoints / "robustness.json"
+    path = checkpoints / "results" / "robustness.json"
     if not path.exists():
         return NOT_MEASURED
     found: dict[str, Any] = json.loads(path.read_text())

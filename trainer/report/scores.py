@@ -33,7 +33,7 @@ def percent(score: dict[str, float]) -> str:
 
 def comparison(checkpoints: Path) -> Comparison | None:
     """comparison.json, if it is there."""
-    path = checkpoints / "comparison.json"
+    path = checkpoints / "results" / "comparison.json"
     return json.loads(path.read_text()) if path.exists() else None
 
 
@@ -98,7 +98,7 @@ def beside_the_report(checkpoints: Path) -> str:
 
 def study_runs(checkpoints: Path, study: str) -> pd.DataFrame | None:
     """The histories of a study's runs, if there are any."""
-    path = checkpoints / "studies" / f"{study}.csv"
+    path = checkpoints / "results" / "studies" / f"{study}.csv"
     return pd.read_csv(path) if path.exists() else None
 
 

@@ -142,7 +142,7 @@ def size(facts: Facts) -> str:
 
 def section(study: str, checkpoints: Path) -> str:
     """A study's sentence, its size and its table, or the command that makes it."""
-    path = checkpoints / "studies" / f"{study}.csv"
+    path = checkpoints / "results" / "studies" / f"{study}.csv"
     if not (path.exists() and path.with_suffix(".json").exists()):
         return f"To be made by `python -m trainer.studies {study} --data PHOTOS`."
     table, facts = pd.read_csv(path), json.loads(path.with_suffix(".json").read_text())

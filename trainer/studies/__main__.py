@@ -7,9 +7,9 @@ What is done already is skipped, also where only the table that came with the pr
 (but for `norms`, whose runs are whole checkpoints); what was interrupted goes on, and several of
 these commands started side by side share the work: on two cores, two of them with
 OMP_NUM_THREADS=1 each. With --cluster the runs are spread over the machines of a Ray cluster
-(trainer/studies/ray.py). The answer is one tidy table, checkpoints/studies/NAME.csv, in whose last
-row of a run that diverged the loss is missing; beside it NAME.json says what all runs have in
-common, and what they show.
+(trainer/studies/ray.py). The answer is one tidy table, checkpoints/results/studies/NAME.csv, in
+whose last row of a run that diverged the loss is missing; beside it NAME.json says what all runs
+have in common, and what they show.
 """
 
 import json

@@ -4,8 +4,8 @@
 
 In the photos as published 8 of the 25 species are turned by a random angle, with black corners.
 This command makes a copy of a clean photo set with such corners, trains `bn` on both under one
-short budget, and asks both networks about clean photos: checkpoints/shortcut.json. Several of these
-commands side by side share the runs; what was interrupted goes on.
+short budget, and asks both networks about clean photos: checkpoints/results/border.json. Several of
+these commands side by side share the runs and resume what was interrupted.
 
 Our recipe's random crops cut most corners off, while the set was published for training on whole
 photos: so there is a pair of runs without any augmentation, and then a pair with crops.
@@ -79,7 +79,7 @@ class Command:
     output: str = Recipe.output
     """Folder in which the bordered copy and the runs are kept."""
     checkpoints: Path = CHECKPOINTS
-    """Folder that gets shortcut.json."""
+    """Folder that gets border.json."""
     species: tuple[str, ...] = SPECIES
     """Species that get a border."""
 
@@ -128,7 +128,7 @@ def shortcut(command: Command) -> None:
         "pairs": pairs,
     }
     if pairs:
-        with replacing(command.checkpoints / "shortcut.json") as temporary:
+        with replacing(command.checkpoints / "results" / "border.json") as temporary:
             temporary.write_text(json.dumps(result) + "\n")
 
 

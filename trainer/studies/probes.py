@@ -64,8 +64,8 @@ def shrunk_otherwise(source: PhotoFolder, recipe: Recipe) -> NDArray[np.uint8]:
 
 
 def without_relatives(source: PhotoFolder, val: PhotoSet) -> NDArray[np.bool_]:
-    """(photos of val,) which have no relative in train, by relatives.json."""
-    path = CHECKPOINTS / "relatives.json"
+    """(photos of val,) which have no relative in train, by leakage.json."""
+    path = CHECKPOINTS / "results" / "leakage.json"
     if not path.exists():
         raise TrainingError(f"{path} is missing: `python -m trainer.evaluate.leakage` makes it.")
     known = set(json.loads(path.read_text())["without_relative"])

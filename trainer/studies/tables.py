@@ -21,7 +21,7 @@ from trainer.studies.conclusions import ANSWERS, settings
 from trainer.studies.definitions import Study
 from trainer.utils.files import replacing, write_json
 
-TABLES = CHECKPOINTS / "studies"
+TABLES = CHECKPOINTS / "results" / "studies"
 MADE_OF = "made-of.json"  # beside a run's history
 CORES = 2  # that a study's minutes are of
 

@@ -248,7 +248,7 @@ def test_stamps_change_when_a_variant_appears_changes_or_goes(tmp_path: Path) ->
     seen = {stamps(tmp_path)}
     model = colour_checkpoint(tmp_path / "bn") / "model.onnx"
     seen.add(stamps(tmp_path))
-    (tmp_path / "gn").mkdir()
+    colour_checkpoint(tmp_path / "gn")
     seen.add(stamps(tmp_path))
     model.touch()
     seen.add(stamps(tmp_path))

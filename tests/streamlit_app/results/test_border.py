@@ -5,7 +5,7 @@ import pytest
 
 from streamlit_app.results import border as shortcut
 from streamlit_app.results.scores import ResultsError
-from tests.measurements import draw_shortcut
+from tests.measurements import draw_shortcut, result_file
 
 FOUND = draw_shortcut()
 
@@ -19,20 +19,20 @@ def test_a_file_that_lacks_something_says_which_command_makes_it(
     tmp_path: Path, missing: str
 ) -> None:
     lacking = {key: value for key, value in FOUND.items() if key != missing}
-    (tmp_path / "shortcut.json").write_text(json.dumps(lacking))
+    result_file(tmp_path, "border.json").write_text(json.dumps(lacking))
     with pytest.raises(ResultsError, match="python -m trainer.studies.border --data PHOTOS"):
         shortcut.read_shortcut(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"bordered": [], "pairs": {"none": {}}}'])
 def test_a_damaged_file_says_which_command_makes_it(tmp_path: Path, text: str) -> None:
-    (tmp_path / "shortcut.json").write_text(text)
+    result_file(tmp_path, "border.json").write_text(text)
     with pytest.raises(ResultsError, match="damaged"):
         shortcut.read_shortcut(tmp_path)
 
 
 def test_both_networks_are_asked_about_each_kind_of_photos(tmp_path: Path) -> None:
-    (tmp_path / "shortcut.json").write_text(json.dumps(FOUND))
+    result_file(tmp_path, "border.json").write_text(json.dumps(FOUND))
     assert shortcut.read_shortcut(tmp_path) == FOUND
     table = shortcut.accuracies(FOUND, "none")
     assert len(table) == 2 * 2 * 3

@@ -5,7 +5,7 @@ import pytest
 
 from streamlit_app.results import ood as doubt
 from streamlit_app.results.scores import ResultsError, read_reports
-from tests.measurements import SEVEN, draw_strangers, write_results
+from tests.measurements import SEVEN, draw_strangers, result_file, write_results
 
 FOUND = draw_strangers(SEVEN)
 
@@ -39,14 +39,14 @@ def test_where_nothing_was_measured_there_is_nothing(tmp_path: Path) -> None:
     ["", "[]", "{}", '{"photos": {}, "variants": {"bn": {"no bird": {}}}}', '{"photos": 3}'],
 )
 def test_a_damaged_file_says_which_command_makes_it(tmp_path: Path, text: str) -> None:
-    (tmp_path / "strangers.json").write_text(text)
+    result_file(tmp_path, "ood.json").write_text(text)
     with pytest.raises(ResultsError, match="python -m trainer.evaluate.ood"):
         doubt.read_strangers(tmp_path)
 
 
 def test_a_field_that_is_not_known_yet_does_not_disturb(tmp_path: Path) -> None:
     later = FOUND | {"robustness": {"JPEG 30": 0.9}}
-    (tmp_path / "strangers.json").write_text(json.dumps(later))
+    result_file(tmp_path, "ood.json").write_text(json.dumps(later))
     assert doubt.read_strangers(tmp_path) == later
 
 

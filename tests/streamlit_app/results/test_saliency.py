@@ -6,7 +6,7 @@ import pytest
 
 from streamlit_app.results import saliency as trust
 from streamlit_app.results.scores import ResultsError
-from tests.measurements import draw_trust
+from tests.measurements import draw_trust, result_file
 
 FOUND = draw_trust(["bn", "gn"])
 
@@ -20,7 +20,7 @@ def test_where_nothing_was_measured_there_is_nothing(tmp_path: Path) -> None:
     "found", ["", [], {"variants": {}}, FOUND | {"variants": {"bn": {"outer": {}}}}]
 )
 def test_a_damaged_file_says_which_command_makes_it(tmp_path: Path, found: Any) -> None:
-    (tmp_path / "explain.json").write_text(json.dumps(found) if found != "" else "")
+    result_file(tmp_path, "explain.json").write_text(json.dumps(found) if found != "" else "")
     with pytest.raises(ResultsError, match="python -m trainer.explain --data PHOTOS"):
         trust.read_trust(tmp_path)
 
@@ -28,7 +28,7 @@ def test_a_damaged_file_says_which_command_makes_it(tmp_path: Path, found: Any) 
 def test_a_variant_that_is_never_wrong_has_no_share_of_wrong_answers(tmp_path: Path) -> None:
     found = draw_trust(["bn", "gn"])
     del found["variants"]["gn"]["outer"]["wrong"]
-    (tmp_path / "explain.json").write_text(json.dumps(found))
+    result_file(tmp_path, "explain.json").write_text(json.dumps(found))
     assert trust.read_trust(tmp_path) == found
     table = trust.outer_shares(found)
     assert table.to_dict("records") == [

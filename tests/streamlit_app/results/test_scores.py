@@ -7,7 +7,14 @@ import pytest
 from streamlit_app.results import scores as results
 from streamlit_app.results.scores import ResultsError
 from tests.conftest import SPECIES
-from tests.measurements import SEVEN, draw_comparison, write_report, write_results, write_short_runs
+from tests.measurements import (
+    SEVEN,
+    draw_comparison,
+    result_file,
+    write_report,
+    write_results,
+    write_short_runs,
+)
 
 COMPARISON = draw_comparison(("bn", "gn", "nn"))
 
@@ -21,7 +28,6 @@ def test_reports_come_in_the_studys_order_whichever_are_there(tmp_path: Path) ->
     for name in ("mine", "torch-bn", "gn", "bn"):
         write_report(tmp_path / name)
     (tmp_path / "nn").mkdir()  # still training
-    (tmp_path / "studies").mkdir()
     reports, faults = results.read_reports(tmp_path)
     assert list(reports) == ["bn", "gn", "torch-bn", "mine"]
     assert not faults
@@ -49,13 +55,15 @@ def test_a_damaged_report_is_named_and_the_others_are_read(tmp_path: Path, text:
     ["", "[]", '{"variants": {}}', '{"species": ["a"], "variants": {"bn": {}}, "pairs": []}'],
 )
 def test_a_damaged_comparison_says_which_command_makes_it(tmp_path: Path, text: str) -> None:
-    (tmp_path / "comparison.json").write_text(text)
+    result_file(tmp_path, "comparison.json").write_text(text)
     with pytest.raises(ResultsError, match="python -m trainer.evaluate.comparison --data PHOTOS"):
         results.read_comparison(tmp_path)
 
 
 def test_a_comparison_of_other_species_than_its_matrices_is_damaged(tmp_path: Path) -> None:
-    (tmp_path / "comparison.json").write_text(json.dumps(COMPARISON | {"species": ["one"]}))
+    result_file(tmp_path, "comparison.json").write_text(
+        json.dumps(COMPARISON | {"species": ["one"]})
+    )
     with pytest.raises(ResultsError):
         results.read_comparison(tmp_path)
 
@@ -66,7 +74,7 @@ def test_a_damaged_table_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "bn" / "history.csv").write_text(text)
     with pytest.raises(ResultsError, match="bn/history.csv"):
         results.read_histories(tmp_path, ["bn"])
-    (tmp_path / "studies" / "norms.csv").write_text(text)
+    result_file(tmp_path, "studies/norms.csv").write_text(text)
     with pytest.raises(ResultsError, match=r"studies/norms.csv.*trainer.studies norms"):
         results.read_short_runs(tmp_path)
 
@@ -84,7 +92,7 @@ def test_only_finished_short_runs_count_and_take_the_minutes_of_all_their_epochs
     tmp_path: Path,
 ) -> None:
     write_short_runs(tmp_path, {"bn": [0.7, 0.8], "gn": [0.6]})
-    file = tmp_path / "studies" / "norms.csv"
+    file = result_file(tmp_path, "studies/norms.csv")
     lines = file.read_text().splitlines()
     file.write_text("\n".join(lines[:-1]))  # gn's only run has not been tested yet
     runs = results.read_short_runs(tmp_path)

@@ -5,7 +5,7 @@ import pytest
 from streamlit_app.results import studies
 from streamlit_app.results.scores import ResultsError
 from streamlit_app.results.studies import TITLES, read_study
-from tests.measurements import write_study
+from tests.measurements import result_file, write_study
 
 
 def study(folder: Path, name: str) -> studies.Study:
@@ -19,7 +19,7 @@ def study(folder: Path, name: str) -> studies.Study:
 def test_a_study_that_was_not_made_is_none(tmp_path: Path, name: str) -> None:
     assert read_study(tmp_path, name) is None
     write_study(tmp_path, name)
-    (tmp_path / "studies" / f"{name}.json").unlink()
+    result_file(tmp_path, f"studies/{name}.json").unlink()
     assert read_study(tmp_path, name) is None
 
 
@@ -30,7 +30,7 @@ def test_a_damaged_study_names_its_files_and_its_command(
     tmp_path: Path, name: str, kind: str, text: str
 ) -> None:
     write_study(tmp_path, name)
-    (tmp_path / "studies" / f"{name}.{kind}").write_text(text)
+    result_file(tmp_path, f"studies/{name}.{kind}").write_text(text)
     with pytest.raises(ResultsError, match=rf"studies/{name}.csv.*trainer.studies {name} --data"):
         read_study(tmp_path, name)
 

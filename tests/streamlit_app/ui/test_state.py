@@ -95,8 +95,8 @@ def test_an_upload_is_never_written_to_a_file(checkpoints: Path) -> None:
     assert not form["f"].file._rolled  # type: ignore[union-attr]
 
 
-def test_a_folder_of_studies_is_no_broken_variant(checkpoints: Path) -> None:
-    (checkpoints / "studies").mkdir()
+def test_a_folder_without_a_model_is_no_broken_variant(checkpoints: Path) -> None:
+    (checkpoints / "results" / "studies").mkdir(parents=True)
     variants, faults = variants_at(stamps(checkpoints))
     assert list(variants) == ["bn"]
     assert not faults

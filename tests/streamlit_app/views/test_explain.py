@@ -5,7 +5,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.conftest import colour_checkpoint, draw_bird, encode
-from tests.measurements import draw_trust
+from tests.measurements import draw_trust, result_file
 from tests.saliency import add_saliency
 
 ROOT = Path(__file__).parents[3]
@@ -158,12 +158,12 @@ def test_without_a_photo_wrong_answers_of_the_gallery_are_shown_and_one_is_chose
 def test_without_a_photo_what_was_measured_of_maps_is_shown(
     app: AppTest, checkpoints: Path
 ) -> None:
-    (checkpoints / "explain.json").write_text(json.dumps(draw_trust(["bn"])))
+    result_file(checkpoints, "explain.json").write_text(json.dumps(draw_trust(["bn"])))
     assert len(run(app).get("vega_lite_chart")) == len(app.get("download_button")) == 1
     assert "ways to draw a map of `bn`" in words(app)
     app.selectbox(key="variant").set_value("gn")  # not measured
     assert "ways to draw" not in words(run(app))
-    (checkpoints / "explain.json").write_text("damaged")
+    result_file(checkpoints, "explain.json").write_text("damaged")
     assert "python -m trainer.explain" in run(app).warning[0].value
 
 

@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit_app.inference.classifier import Classifier
 from streamlit_app.species import FACTS
 from tests.conftest import SPECIES, colour_checkpoint, draw_bird, encode
+from tests.measurements import result_file
 
 ROOT = Path(__file__).parents[3]
 SHARED = ROOT.parent / "shared" / "birds25" / "test"
@@ -154,7 +155,7 @@ def test_the_measured_confusion_chooses_who_it_is_told_apart_from(
     birds = ["Cattle-Egret", "White-Breasted-Waterhen", "Jungle-Babbler"]
     confusion = [[9, 1, 3], [1, 9, 0], [3, 0, 9]]
     comparison = {"species": birds, "variants": {"bn": {"confusion": confusion}}, "pairs": []}
-    (known_birds / "comparison.json").write_text(json.dumps(comparison))
+    result_file(known_birds, "comparison.json").write_text(json.dumps(comparison))
     upload(run(app), encode(draw_bird("blue")))
     first, second = app.expander[0].markdown
     assert "Jungle Babbler" in first.value
@@ -162,7 +163,7 @@ def test_the_measured_confusion_chooses_who_it_is_told_apart_from(
 
 
 def test_a_damaged_comparison_does_not_keep_an_answer_back(app: AppTest, known_birds: Path) -> None:
-    (known_birds / "comparison.json").write_text("{")
+    result_file(known_birds, "comparison.json").write_text("{")
     upload(run(app), encode(draw_bird("blue")))
     assert app.header[0].value == "Cattle Egret, 85%"
 

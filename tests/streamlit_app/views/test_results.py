@@ -5,7 +5,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from streamlit_app.results.studies import TITLES
-from tests.measurements import write_report, write_results, write_short_runs, write_study
+from tests.measurements import (
+    result_file,
+    write_report,
+    write_results,
+    write_short_runs,
+    write_study,
+)
 
 ROOT = Path(__file__).parents[3]
 TABS = ["Scores", "Differences", "Learning", "One variant", "Doubt", "Shortcut", "Studies"]
@@ -173,7 +179,9 @@ def test_learning_can_be_seen_in_other_measures(folder: Path, measure: str) -> N
     assert app.get("vega_lite_chart")[0].proto.spec != before
 
 
-@pytest.mark.parametrize("file", ["comparison.json", "studies/norms.csv", "bn/history.csv"])
+@pytest.mark.parametrize(
+    "file", ["results/comparison.json", "results/studies/norms.csv", "bn/history.csv"]
+)
 def test_a_damaged_file_is_named_and_the_scores_are_shown(folder: Path, file: str) -> None:
     write_results(folder, ["bn", "gn"])
     (folder / file).write_text("damaged")
@@ -195,19 +203,16 @@ def test_no_results_are_explained_with_the_command_that_makes_some(folder: Path)
 
 
 @pytest.mark.parametrize(
-    ("tab", "command", "file"),
-    [
-        ("Doubt", "trainer.evaluate.ood", "strangers.json"),
-        ("Shortcut", "trainer.studies.border", "shortcut.json"),
-    ],
+    ("tab", "command"), [("Doubt", "trainer.evaluate.ood"), ("Shortcut", "trainer.studies.border")]
 )
 def test_what_was_not_measured_or_is_damaged_is_said_in_its_tab_with_the_command(
-    folder: Path, tab: str, command: str, file: str
+    folder: Path, tab: str, command: str
 ) -> None:
     write_results(folder, ["bn"])
-    (folder / file).write_text("damaged")
+    file = result_file(folder, f"{command.rpartition('.')[2]}.json")
+    file.write_text("damaged")
     assert f"python -m {command}" in shown(tab=tab).warning[0].value
-    (folder / file).unlink()
+    file.unlink()
     app = shown(tab=tab)
     assert not app.warning
     assert f"python -m {command}" in text(app)
@@ -244,7 +249,7 @@ def test_a_damaged_study_is_named_in_its_tab_and_the_others_are_shown(folder: Pa
     write_results(folder, ["bn"])
     write_study(folder, "batch-size")
     write_study(folder, "feature-quantiles")
-    (folder / "studies" / "batch-size.json").write_text("damaged")
+    result_file(folder, "studies/batch-size.json").write_text("damaged")
     (warning,) = study("batch-size").warning
     assert "studies/batch-size.csv or batch-size.json is damaged" in warning.value
     assert len(study("feature-quantiles").get("vega_lite_chart")) == 1

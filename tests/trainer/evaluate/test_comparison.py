@@ -66,7 +66,9 @@ def compared(tiny_recipe, drawn_photos, tmp_path_factory) -> tuple[Path, dict]:
         make_checkpoint(recipe, home / "checkpoints" / norm, resume=False)
     arguments = ["--data", str(drawn_photos), "--output", str(home / "runs")]
     assert main([*arguments, "--checkpoints", str(home / "checkpoints")]) == 0
-    return home / "checkpoints", json.loads((home / "checkpoints" / "comparison.json").read_text())
+    return home / "checkpoints", json.loads(
+        (home / "checkpoints" / "results" / "comparison.json").read_text()
+    )
 
 
 def test_each_checkpoint_scores_what_its_report_says(compared):

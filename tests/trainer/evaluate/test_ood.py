@@ -53,7 +53,7 @@ def test_photos_like_the_models_own_are_accepted_as_often(
 ):
     given = arguments(checkpoints, drawn_photos, tmp_path)
     assert main([*given, "--strangers", str(drawn_photos / "train")]) == 0
-    found = json.loads((checkpoints / "strangers.json").read_text())
+    found = json.loads((checkpoints / "results" / "ood.json").read_text())
     assert found["photos"] == dict.fromkeys(("Blue-Disc", "Green-Bar", "Red-Ring"), 12)
     for score in found["variants"]["bn"].values():
         assert 0 <= score["falsely_accepted"] <= 1

@@ -39,7 +39,7 @@ def test_every_variant_is_measured_with_every_change(
     make_checkpoint(recipe, folder / "bn", resume=False)
     given = ["--data", str(drawn_photos), "--output", recipe.output, "--checkpoints", str(folder)]
     assert main(given) == 0
-    found = json.loads((folder / "robustness.json").read_text())
+    found = json.loads((folder / "results" / "robustness.json").read_text())
     rows = found["variants"]["bn"]
     assert [(row["change"], row["degree"]) for row in rows] == [
         ("none", 0),

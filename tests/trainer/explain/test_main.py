@@ -26,7 +26,9 @@ def explained(tiny_recipe, drawn_photos, tmp_path_factory) -> tuple[Path, list[s
 
 def test_every_method_and_stage_is_measured_with_intervals(explained):
     home, _ = explained
-    measured = json.loads((home / "checkpoints" / "explain.json").read_text())["variants"]["nn"]
+    measured = json.loads((home / "checkpoints" / "results" / "explain.json").read_text())[
+        "variants"
+    ]["nn"]
     assert measured["photos"] == 6
     assert len(measured["methods"]) == 1 + 3 * len(METHODS)
     for found in measured["methods"]:

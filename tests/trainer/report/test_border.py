@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from tests.measurements import result_file
 from trainer.report import border as results_shortcut
 
 
@@ -28,7 +29,7 @@ def write(folder, lost: float, corners: float) -> None:
         "corner_share": 0.15,
         "pairs": {"none": {"trained": runs, "bordered_less_clean": less}},
     }
-    (folder / "shortcut.json").write_text(json.dumps(result))
+    result_file(folder, "border.json").write_text(json.dumps(result))
 
 
 def test_a_shortcut_is_one_where_clean_photos_lose_more_than_chance(tmp_path):

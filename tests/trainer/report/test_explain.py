@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from tests.measurements import result_file
 from trainer.report import explain as results_explain
 
 
@@ -31,7 +32,7 @@ def variant(gain: float, wrong: float, trusted: bool) -> dict:
 def checkpoints(tmp_path):
     variants = {"bn": variant(0.1, 0.3, True), "nn": variant(0.2, 0.2, False)}
     result = {"even_outer_share": 0.36, "variants": variants}
-    (tmp_path / "explain.json").write_text(json.dumps(result))
+    result_file(tmp_path, "explain.json").write_text(json.dumps(result))
     return tmp_path
 
 
@@ -63,7 +64,7 @@ def test_only_variants_whose_wrong_answers_look_at_the_rim_more_are_said_to(chec
 def test_an_even_map_tells_whether_wrong_answers_look_at_the_rim_at_all(tmp_path):
     for wrong, said in ((0.3, True), (0.4, False)):
         result = {"even_outer_share": 0.36, "variants": {"bn": variant(0.1, wrong, True)}}
-        (tmp_path / "explain.json").write_text(json.dumps(result))
+        result_file(tmp_path, "explain.json").write_text(json.dumps(result))
         assert ("mostly at the middle" in results_explain.background(tmp_path)) == said
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.measurements import result_file
 from trainer.report.leakage import CORRECTED, in_short, more_than_chance, table, verdict
 
 
@@ -21,7 +22,7 @@ def checkpoints(tmp_path: Path) -> Path:
             "nn": {"with": score(0.7), "without": score(0.68)},
         },
     }
-    (tmp_path / "relatives.json").write_text(json.dumps(found))
+    result_file(tmp_path, "leakage.json").write_text(json.dumps(found))
     return tmp_path
 
 
@@ -59,7 +60,7 @@ def test_the_table_has_the_chances_beside_the_scores(checkpoints: Path):
 
 
 def test_without_photos_of_both_kinds_nothing_is_compared(checkpoints: Path):
-    path = checkpoints / "relatives.json"
+    path = checkpoints / "results" / "leakage.json"
     found = json.loads(path.read_text())
     found["with_relative"]["test"] = 0
     found["variants"] = {"bn": {"without": score(0.8)}}

@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+from tests.measurements import result_file
 from trainer.report.ood import matters, prediction_sets, robustness, scores, strangers
 
 
@@ -27,7 +28,7 @@ def write(folder: Path) -> None:
             "in": {"no bird": {"energy": 0.9, "novelty": 0.92}},
         },
     }
-    (folder / "strangers.json").write_text(json.dumps(found))
+    result_file(folder, "ood.json").write_text(json.dumps(found))
 
 
 def test_the_table_says_what_is_let_through(tmp_path: Path):
@@ -56,7 +57,9 @@ def test_poorer_photos_are_told_beside_those_that_are_as_they_are(tmp_path: Path
     changes = [("none", 0, 0.9, 0.95), ("JPEG quality", 30, 0.8, 0.85), ("side", 48, 0.7, 0.75)]
     names = ("change", "degree", "accuracy", "accepted")
     rows = [dict(zip(names, change, strict=True)) for change in changes]
-    (tmp_path / "robustness.json").write_text(json.dumps({"photos": 500, "variants": {"bn": rows}}))
+    result_file(tmp_path, "robustness.json").write_text(
+        json.dumps({"photos": 500, "variants": {"bn": rows}})
+    )
     table = robustness(tmp_path)
     for cell in ("as they are", "JPEG 30", "48 px", "95.0 / 90.0", "75.0 / 70.0"):
         assert cell in table

@@ -4,12 +4,12 @@ import math
 import pandas as pd
 import pytest
 
+from tests.measurements import result_file
 from trainer.report import recipe as results_recipe
 
 
 def test_each_change_of_the_recipe_has_its_last_val_score(tmp_path):
-    (tmp_path / "studies").mkdir()
-    (tmp_path / "studies" / "recipe.csv").write_text(
+    result_file(tmp_path, "studies/recipe.csv").write_text(
         "seed,label_smoothing,epoch,split,loss,accuracy\n"
         "0,0.1,1,val,2.0,0.3\n0,0.1,2,val,1.0,0.75\n1,0.1,2,val,1.1,0.76\n0,0.0,2,val,1.2,0.7\n"
         "0,0.3,1,train,,\n"
@@ -25,8 +25,7 @@ def test_each_change_of_the_recipe_has_its_last_val_score(tmp_path):
 
 
 def test_each_norms_best_learning_rate_is_bold_and_a_diverged_run_said(tmp_path):
-    (tmp_path / "studies").mkdir()
-    (tmp_path / "studies" / "learning-rate.csv").write_text(
+    result_file(tmp_path, "studies/learning-rate.csv").write_text(
         "norm,peak_learning_rate,epoch,split,accuracy\n"
         "bn,0.1,1,val,0.9\nbn,0.1,2,val,0.5\nbn,0.2,2,val,0.62\n"
         "nn,0.1,2,val,0.4\nnn,0.2,1,val,0.1\nnn,0.2,2,train,\n"

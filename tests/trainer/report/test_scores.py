@@ -4,6 +4,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.measurements import result_file
 from trainer.report import scores as results
 
 
@@ -39,7 +40,7 @@ def write_comparison(folder: Path) -> None:
         "pairs": pairs,
         "sanity": sanity,
     }
-    (folder / "comparison.json").write_text(json.dumps(comparison))
+    result_file(folder, "comparison.json").write_text(json.dumps(comparison))
 
 
 def write_seeds(folder: Path, gn_seeds: int, gn: float = 0.8) -> None:
@@ -49,8 +50,7 @@ def write_seeds(folder: Path, gn_seeds: int, gn: float = 0.8) -> None:
             run = {"norm": norm, "seed": seed, "epoch": 6}
             rows.append(run | {"split": "train", "accuracy": 0.1, "seconds": 120})
             rows.append(run | {"split": "test", "accuracy": base + seed / 50})
-    (folder / "studies").mkdir()
-    pd.DataFrame(rows).to_csv(folder / "studies" / "norms.csv", index=False)
+    pd.DataFrame(rows).to_csv(result_file(folder, "studies/norms.csv"), index=False)
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_variants_are_told_apart_only_after_holms_correction(checkpoints):
 
 def test_runs_over_seeds_that_diverged_are_counted_and_named(checkpoints):
     write_seeds(checkpoints, gn_seeds=2)
-    path = checkpoints / "studies" / "norms.csv"
+    path = result_file(checkpoints, "studies/norms.csv")
     path.write_text(path.read_text() + "gn,2,3,train,,5\nnn,0,1,train,,5\n")
     table = results.over_seeds(checkpoints)
     assert table.startswith(

@@ -3,6 +3,7 @@ import math
 
 import pytest
 
+from tests.measurements import result_file
 from tests.study_tables import FACTS, batch_runs, depth_runs, optimizer_runs
 from trainer.report.studies import batch_size_table, optimizers_table, section, spread_of
 from trainer.studies.conclusions import ANSWERS
@@ -30,10 +31,9 @@ def test_runs_of_a_setting_are_summed_up_with_their_spread_and_number():
 
 
 def written(folder, facts):
-    (folder / "studies").mkdir()
     table = depth_runs({("nn", 2): [0.3], ("bn", 2): [0.5]})
-    table.to_csv(folder / "studies" / "depth.csv", index=False)
-    (folder / "studies" / "depth.json").write_text(json.dumps(facts | {"answer": "It does."}))
+    table.to_csv(result_file(folder, "studies/depth.csv"), index=False)
+    result_file(folder, "studies/depth.json").write_text(json.dumps(facts | {"answer": "It does."}))
     return section("depth", folder)
 
 

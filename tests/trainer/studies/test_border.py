@@ -25,14 +25,14 @@ def measured(tiny_recipe, drawn_photos, tmp_path_factory) -> tuple[Path, list[st
         patch.setattr(shortcut, "BUDGET", replace(tiny_recipe, epochs=1))
         patch.setattr(shortcut, "WAYS", ({"augmentation": "none", "stored_size": 32},))
         assert main(arguments) == 0
-        before = (home / "shortcut.json").read_text()
+        before = (home / "results" / "border.json").read_text()
         assert main(arguments) == 0
-        assert (home / "shortcut.json").read_text() == before  # nothing is trained twice
+        assert (home / "results" / "border.json").read_text() == before  # nothing is trained twice
     return home, arguments
 
 
 def test_both_networks_are_asked_about_every_version_of_every_group(measured):
-    result = json.loads((measured[0] / "shortcut.json").read_text())
+    result = json.loads((measured[0] / "results" / "border.json").read_text())
     pair = result["pairs"]["none"]
     for trained in ("clean", "bordered"):
         for measure in ("accuracy", "answered_bordered"):

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from tests.measurements import result_file
 from trainer.data import PhotoFolder
 from trainer.studies import probes as watching
 from trainer.studies import tables as study_tables
@@ -28,11 +29,11 @@ def test_harder_photos_are_scored_by_themselves_where_the_study_asks(
     command = ["recipe", "--data", str(drawn_photos), "--output", str(tmp_path / "runs")]
     assert main(command) == 2
     assert "python -m trainer.evaluate.leakage" in capsys.readouterr().err
-    (tmp_path / "relatives.json").write_text('{"without_relative": ["val/no/such.png"]}')
+    result_file(tmp_path, "leakage.json").write_text('{"without_relative": ["val/no/such.png"]}')
     assert main(command) == 2
     assert "is of other photos" in capsys.readouterr().err
     val = [file.as_posix() for file in PhotoFolder(drawn_photos).files["val"]]
-    (tmp_path / "relatives.json").write_text(json.dumps({"without_relative": val}))
+    result_file(tmp_path, "leakage.json").write_text(json.dumps({"without_relative": val}))
     assert main(command) == 0
     table = pd.read_csv(tmp_path / "tables" / "recipe.csv")
     row = table[table.split == "val"].iloc[0]
