@@ -9,7 +9,14 @@ from typing import NamedTuple
 import pillow_heif
 
 # All readers are imported, or Pillow would import those of every format at the first photo.
-from PIL import AvifImagePlugin, ExifTags, Image, ImageFile, TiffImagePlugin, WebPImagePlugin
+from PIL import (
+    AvifImagePlugin,
+    ExifTags,
+    Image,
+    ImageFile,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 
 from plumage.colours import eight_bit, on_white, to_srgb
 from plumage.dates import capture_date
@@ -168,14 +175,17 @@ def _faults_in_words() -> Iterator[None]:
 def _opened(data: bytes) -> Image.Image | pillow_heif.HeifImage:
     """A photo whose header has been read."""
     try:
-        if data[4:8] != b"ftyp":
-            return Image.open(io.BytesIO(data), formats=FORMATS)
         # AVIF and HEIC are one container: a brand tells the codec, and `mif1` is a brand of both.
-        end = int.from_bytes(data[:4], "big")
-        if {b"avif", b"avis"} & {data[at : at + 4] for at in range(8, min(end, 256), 4)}:
-            return _avif(data)
-        file = pillow_heif.open_heif(data)
-        return file[file.primary_index]
+        brands = data[8 : int.from_bytes(data[:4], "big")][:256] if data[4:8] == b"ftyp" else b""
+        if brands and b"avif" not in brands and b"avis" not in brands:
+            file = pillow_heif.open_heif(data)
+            return file[file.primary_index]
+        try:
+            return Image.open(io.BytesIO(data), formats=FORMATS)
+        except (MemoryError, Image.DecompressionBombError):
+            raise
+        except Exception:
+            return Image.open(io.BytesIO(_bare(data)), formats=FORMATS)
     except (MemoryError, Image.DecompressionBombError):
         raise
     except Exception as error:
@@ -185,14 +195,18 @@ def _opened(data: bytes) -> Image.Image | pillow_heif.HeifImage:
         ) from error
 
 
-def _avif(data: bytes) -> Image.Image:
-    """An AVIF whose header has been read; broken EXIF, which Pillow refuses, is hidden from it."""
-    try:
-        return Image.open(io.BytesIO(data), formats=("AVIF",))
-    except (MemoryError, Image.DecompressionBombError):
-        raise
-    except Exception:
-        return Image.open(io.BytesIO(data.replace(b"Exif", b"free")), formats=("AVIF",))
+def _bare(data: bytes) -> bytes:
+    """A file without those extras for whose faults Pillow refuses it: a PNG's or an AVIF's."""
+    if not data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return data.replace(b"Exif", b"free")
+    kept, at = [data[:8]], 8
+    while at < len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        kind = data[at + 4 : at + 8]
+        if kind in (b"tRNS", b"eXIf") or kind[:1].isupper():  # a capital: it cannot be done without
+            kept.append(data[at:end])
+        at = end
+    return b"".join(kept)
 
 
 def _check_limits(file: Image.Image | pillow_heif.HeifImage, size: tuple[int, int]) -> None:

@@ -14,6 +14,7 @@ from PIL import Image, ImageFilter
 
 from streamlit_app.inference.photos import Helper, Helpers
 from tests.conftest import draw_bird, encode
+from tests.plumage.profiles import adobe_rgb, cmyk_profile, display_p3
 
 # Processes for photos.py and lanes.py that some files break.
 _FRAGILE = [sys.executable, "-m", "tests.streamlit_app.fragile_decoding"]
@@ -105,7 +106,14 @@ def seeds() -> Iterator[tuple[str, bytes]]:
         yield f"{format.lower()} clear", encode(clear, format)
     yield "many heif", encode(bird, "HEIF", save_all=True, append_images=[detail])
     yield "gif", encode(bird, "GIF")
-    yield "tiff", encode(bird, "TIFF")
+    yield "tiff", encode(detail, "TIFF", exif=exif.tobytes(), icc_profile=display_p3())
+    yield "deflated tiff", encode(bird, "TIFF", compression="tiff_deflate")
+    yield "float tiff", encode(bird.convert("F"), "TIFF")
+    yield "bmp", encode(bird, "BMP")
+    yield "ppm", encode(bird, "PPM")
+    yield "profile", encode(detail, icc_profile=adobe_rgb())
+    yield "cmyk profile", encode(bird.convert("CMYK"), icc_profile=cmyk_profile())
+    yield "heif profile", encode(detail, "HEIF", icc_profile=display_p3())
     yield "svg", b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="50000"/>'
     yield "html", b"<!doctype html><script>alert(1)</script>"
     yield "zip", b"PK\3\4" + bytes(26) + b"a.jpg" + encode(bird)
