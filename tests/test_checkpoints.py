@@ -10,8 +10,8 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from streamlit_app.inference.classifier import Classifier
-from trainer.checkpoint.saliency import open_network
 from trainer.checkpoint.saliency_onnx import difference_from, gradients, is_current
+from trainer.checkpoint.write import open_network
 from trainer.recipe import Recipe
 
 ROOT = Path(__file__).parents[1]

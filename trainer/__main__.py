@@ -13,14 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
-import torch
 import tyro
 
-from trainer.checkpoint.write import make_checkpoint
+from trainer.data import PhotoFolder
 from trainer.recipe import PRESETS, Recipe
-from trainer.utils import distributed as processes
-from trainer.utils.cli import exit_status
-from trainer.utils.memory import keep_memory
+from trainer.run_folder import is_finished
+from trainer.utils.cli import exit_status, importing
 
 
 @dataclass(frozen=True)
@@ -50,20 +48,37 @@ def parse(arguments: list[str]) -> Command:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; returns the exit status: 0, 2 for what the user can mend, 130 if stopped."""
+    """Run the command; returns the exit status: 0, 2 for a user error, 130 if stopped."""
     command = parse(arguments)
     folder = Path(command.recipe.output) / command.recipe.norm
-    hint = f"--resume goes on from the last finished epoch in {folder}."
-    return exit_status(partial(take_part, command, folder), hint)
+    hint = f"--resume continues from the last finished epoch in {folder}, if there is one."
+    return exit_status(partial(run, command, folder), hint)
 
 
-def take_part(command: Command, folder: Path) -> None:
-    """Train, with the other processes that torchrun started; raises as `make_checkpoint` does."""
+def run(command: Command, folder: Path) -> None:
+    """Train, with the other processes that torchrun started.
+
+    Raises:
+        RecipeError: a flag's value is not possible.
+        TrainingError, PhotoSetError, ExportError, ProcessError: as `make_checkpoint` does.
+    """
+    recipe = command.recipe
+    recipe.check()
+    if not is_finished(recipe, folder, command.resume):
+        PhotoFolder(Path(recipe.data)).check()
+    with importing():
+        import torch
+
+        from trainer.checkpoint.write import make_checkpoint
+        from trainer.utils import distributed
+        from trainer.utils.memory import keep_memory
+        from trainer.utils.system import check_device
+    check_device(recipe.device)
     keep_memory()
     torch.set_flush_denormal(True)
-    processes.join(command.recipe.device)
-    first = processes.place().rank == 0
-    make_checkpoint(command.recipe, folder, command.resume)
+    distributed.join(recipe.device)
+    first = distributed.place().rank == 0
+    make_checkpoint(recipe, folder, command.resume)
     if first:
         print(f"{folder} is complete: copy it into checkpoints/ and the app serves it.")
 

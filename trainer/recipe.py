@@ -1,11 +1,19 @@
 """Every hyperparameter of a run: its flag, its help, its value in report.json."""
 
+import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from trainer.utils.cli import UserError
+
 CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
 NormKey = Literal["bn", "in", "bin", "ln", "gn", "nn", "torch-bn"]
+
+
+class RecipeError(UserError):
+    """A value that a run cannot be trained with; the message names the flag and what it takes."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,14 @@ class Recipe:
         """What report.json stores."""
         return asdict(self)
 
+    def check(self) -> None:
+        """Raise RecipeError unless a network can be trained with every value."""
+        for name, (possible, words) in POSSIBLE.items():
+            value = getattr(self, name)
+            if not possible(value):
+                flag = name.replace("_", "-")
+                raise RecipeError(f"--{flag} {value} is not possible: it must be {words}.")
+
     def differences(self, other: dict[str, Any]) -> list[str]:
         """Names of the hyperparameters, places aside, in which a stored recipe is another one.
 
@@ -76,6 +92,29 @@ class Recipe:
         mine, other = self.as_dict(), asdict(Recipe()) | other
         return sorted(k for k in other if k not in places and mine.get(k) != other[k])
 
+
+# What each value must be, for those that the type does not limit; NaN is none of it.
+POSSIBLE: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "n": (lambda blocks: blocks >= 1, "at least 1"),
+    "image_size": (lambda pixels: pixels >= 8, "at least 8"),
+    "first_scale": (lambda scale: 0 < scale <= 1, "above 0 and at most 1"),
+    "stored_size": (lambda pixels: pixels >= 8, "at least 8"),
+    "photos_per_species": (lambda photos: photos is None or photos >= 1, "at least 1, or None"),
+    "batch_size": (lambda photos: photos >= 1, "at least 1"),
+    "epochs": (lambda epochs: epochs >= 1, "at least 1"),
+    "learning_rate": (lambda rate: 0 < rate < float("inf"), "above 0"),
+    "momentum": (lambda momentum: 0 <= momentum < 1, "at least 0 and below 1"),
+    "weight_decay": (lambda decay: 0 <= decay < float("inf"), "at least 0"),
+    "warmup": (lambda epochs: 0 <= epochs < float("inf"), "at least 0"),
+    "label_smoothing": (lambda share: 0 <= share < 1, "at least 0 and below 1"),
+    "smallest_crop": (lambda share: 0 < share <= 1, "above 0 and at most 1"),
+    "seed": (lambda seed: 0 <= seed < 2**31, "at least 0 and below 2,147,483,648"),
+    "workers": (lambda processes: processes >= 0, "at least 0"),
+    "device": (
+        lambda device: re.fullmatch(r"cpu|mps|cuda(:\d+)?", device) is not None,
+        "cpu, cuda, cuda:INDEX or mps",
+    ),
+}
 
 PRESETS = {
     "best": Recipe(),

@@ -18,20 +18,10 @@ from plumage.contract import HISTORY
 from trainer.model.norms import NORMS
 from trainer.model.resnet import ResNet
 from trainer.recipe import Recipe
-from trainer.utils.cli import UserError
+from trainer.run_folder import EARLIER_STATE, STATE, TrainingError, check_same
 from trainer.utils.files import replacing
 
-STATE = "state.safetensors"
-EARLIER_STATE = "earlier.safetensors"  # of the epoch before, should the other be damaged
 GATE_SPEED = 10  # Nam and Kim 2018 train the gates with ten times the learning rate
-
-
-class TrainingError(UserError):
-    """A run that cannot start or go on; the message says what to do about it."""
-
-
-class DivergedError(TrainingError):
-    """The loss is not a number any more."""
 
 
 @dataclass
@@ -161,27 +151,6 @@ def _laid_out(tensor: Tensor) -> Tensor:
     """A copy with the layout of `new_run`: in another one sums may round otherwise."""
     layout = torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
     return tensor.clone(memory_format=layout)
-
-
-def has_state(folder: Path) -> bool:
-    """Whether a run is under way; one whose state is in an earlier format has to start anew."""
-    return any(folder.glob("state.*"))
-
-
-def remove_state(folder: Path) -> None:
-    """Remove what is needed to resume; without a state a run counts as finished."""
-    for file in (*folder.glob("earlier.*"), *folder.glob("state.*")):
-        file.unlink(missing_ok=True)
-
-
-def check_same(recipe: Recipe, stored: dict[str, Any], folder: Path) -> None:
-    """Raise TrainingError if the run in `folder` was started with other hyperparameters."""
-    if changed := recipe.differences(stored):
-        told = ", ".join(f"--{name.replace('_', '-')}" for name in changed)
-        raise TrainingError(
-            f"The run in {folder} was started with another {told}: resume with the same, or "
-            "start anew with another --output."
-        )
 
 
 def new_run(recipe: Recipe, species: int) -> Run:

@@ -20,7 +20,8 @@ from trainer.metrics import scores
 from trainer.model.norms import BatchInstanceNorm
 from trainer.model.resnet import ResNet, to_input
 from trainer.recipe import Recipe
-from trainer.state import DivergedError, Run
+from trainer.run_folder import DivergedError
+from trainer.state import Run
 from trainer.utils import distributed as processes
 from trainer.utils.system import machine
 

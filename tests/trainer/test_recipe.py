@@ -3,7 +3,7 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 
 from trainer.model.norms import NORMS
-from trainer.recipe import PRESETS, NormKey, Recipe
+from trainer.recipe import POSSIBLE, PRESETS, NormKey, Recipe, RecipeError
 
 
 def test_a_recipe_cannot_be_changed():
@@ -33,3 +33,36 @@ def test_what_a_stored_recipe_lacks_counts_as_the_default():
     del stored["nesterov"], stored["photos_per_species"]
     assert Recipe().differences(stored) == []
     assert replace(Recipe(), nesterov=False).differences(stored) == ["nesterov"]
+
+
+def test_the_presets_and_their_limits_are_possible():
+    for recipe in PRESETS.values():
+        recipe.check()
+    replace(Recipe(), n=1, batch_size=1, epochs=1, smallest_crop=1.0, device="cuda:1").check()
+
+
+@pytest.mark.parametrize("name", POSSIBLE)
+def test_a_value_that_no_network_can_be_trained_with_names_its_flag(name):
+    impossible = {"device": "gpu"}.get(name, -1)
+    flag = name.replace("_", "-")
+    with pytest.raises(RecipeError, match=rf"^--{flag} {impossible} is not possible: it must be "):
+        replace(Recipe(), **{name: impossible}).check()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epochs", 0),
+        ("batch_size", 0),
+        ("image_size", 0),
+        ("n", 0),
+        ("learning_rate", float("nan")),
+        ("learning_rate", 0.0),
+        ("weight_decay", float("inf")),
+        ("momentum", 1.0),
+        ("smallest_crop", 0.0),
+    ],
+)
+def test_values_just_outside_are_not_possible_either(name, value):
+    with pytest.raises(RecipeError):
+        replace(Recipe(), **{name: value}).check()

@@ -16,15 +16,8 @@ from safetensors.torch import load_file, save_file
 
 from trainer import training
 from trainer.data import SPLITS, PhotoFolder
-from trainer.state import (
-    EARLIER_STATE,
-    STATE,
-    DivergedError,
-    TrainingError,
-    new_run,
-    open_run,
-    read_state,
-)
+from trainer.run_folder import EARLIER_STATE, STATE, DivergedError, TrainingError
+from trainer.state import new_run, open_run, read_state
 from trainer.training import train
 
 KILLS = 10

@@ -10,7 +10,8 @@ from trainer import training
 from trainer.data import PhotoFolder, spread
 from trainer.model.norms import NORMS, BatchInstanceNorm
 from trainer.recipe import Recipe
-from trainer.state import DivergedError, TrainingError, make_optimizer, new_run
+from trainer.run_folder import DivergedError, TrainingError
+from trainer.state import make_optimizer, new_run
 from trainer.training import (
     epoch_batches,
     learning_rate,

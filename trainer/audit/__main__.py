@@ -13,20 +13,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import pandas as pd
 import tyro
 
 from plumage.contract import MODEL
-from trainer.audit.findings import Findings, examine
-from trainer.audit.page import page
-from trainer.audit.repair import MANIFEST, check_target, repair
-from trainer.audit.survey import survey
-from trainer.audit.text import summary
+from trainer.checkpoint.reports import CheckpointError
 from trainer.data import PhotoSetError
 from trainer.recipe import CHECKPOINTS, Recipe
-from trainer.state import TrainingError
-from trainer.utils.cli import exit_status
-from trainer.utils.files import replacing
+from trainer.utils.cli import exit_status, importing
 
 
 @dataclass(frozen=True)
@@ -46,53 +39,26 @@ class Command:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; returns the exit status: 0, 2 for what the user can mend, 130 if stopped."""
+    """Run the command; returns the exit status: 0, 2 for a user error, 130 if stopped."""
     command = tyro.cli(Command, prog="python -m trainer.audit", args=arguments)
-    return exit_status(partial(audit, command), "The photos are as they were.")
+    return exit_status(partial(run, command), "the photos are as they were.")
 
 
-def audit(command: Command) -> None:
-    """Examine the photos, write what was found, and the clean copy if one is asked for.
+def run(command: Command) -> None:
+    """Audit the photos.
 
     Raises:
         PhotoSetError: the photos cannot be read, or a result cannot be written.
-        TrainingError: there is no such checkpoint.
+        CheckpointError: there is no such checkpoint.
     """
     model = command.checkpoints / command.variant / MODEL
     if not model.exists():
-        raise TrainingError(f"{model} is missing: name another --variant or --checkpoints.")
+        raise CheckpointError(f"{model} is missing: name another --variant or --checkpoints.")
     if not command.data.is_dir():
         raise PhotoSetError(f"{command.data} is not a folder.")
-    if command.fix:
-        check_target(command.data, command.fix)
-    photos = survey(command.data, command.output / "cache")
-    findings = examine(photos, command.checkpoints, command.variant)
-    home = command.output / "audit"
-    try:
-        write(findings, home)
-    except OSError as error:
-        raise PhotoSetError(
-            f"The audit could not be written to {home} ({error.strerror}): make room there, or "
-            "name another folder with --output."
-        ) from error
-    print(summary(findings))
-    print(f"Examples: {home / 'audit.html'}. Every finding: {home / 'audit.csv'}.")
-    if command.fix:
-        kept = sum(row.new is not None for row in repair(findings, command.fix))
-        print(
-            f"{command.fix} holds {kept:,} clean photos; its {MANIFEST} says what became of each."
-        )
-
-
-def write(findings: Findings, home: Path) -> None:
-    """Write audit.txt, audit.html and audit.csv."""
-    with replacing(home / "audit.txt") as temporary:
-        temporary.write_text(summary(findings), encoding="utf-8")
-    with replacing(home / "audit.html") as temporary:
-        temporary.write_text(page(findings), encoding="utf-8")
-    table = pd.DataFrame(findings.rows(), columns=["file", "finding", "more"])
-    with replacing(home / "audit.csv") as temporary:
-        table.to_csv(temporary, index=False)
+    with importing():
+        from trainer.audit.report import audit
+    audit(command.data, command.fix, command.output, command.checkpoints, command.variant)
 
 
 if __name__ == "__main__":

@@ -11,24 +11,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import safetensors.torch
 import tyro
 
-from plumage.contract import WEIGHTS
-from trainer.checkpoint.saliency_onnx import export_saliency, is_current
-from trainer.checkpoint.write import OnCheckpoints, checkpoints_for
+from trainer.checkpoint.reports import OnCheckpoints, checkpoints_for
 from trainer.data import PhotoFolder
-from trainer.model.norms import NORMS
-from trainer.model.resnet import ResNet
 from trainer.recipe import Recipe
-from trainer.utils.cli import exit_status
-
-
-def open_network(folder: Path, recipe: Recipe, species: int) -> ResNet:
-    """The network of a checkpoint, in eval mode."""
-    network = ResNet(NORMS[recipe.norm], n=recipe.n, outputs=species)
-    network.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
-    return network.eval()
+from trainer.utils.cli import exit_status, importing
 
 
 @dataclass(frozen=True)
@@ -37,7 +25,7 @@ class Command(OnCheckpoints):
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; returns the exit status: 0, 2 for what the user can mend, 130 if stopped."""
+    """Run the command; returns the exit status: 0, 2 for a user error, 130 if stopped."""
     command = tyro.cli(Command, prog="python -m trainer.checkpoint.saliency", args=arguments)
     return exit_status(partial(export_all, command))
 
@@ -45,7 +33,11 @@ def main(arguments: list[str]) -> int:
 def export_all(command: Command) -> None:
     """Write each saliency.onnx that is missing; raises as `checkpoints_for` does, ExportError."""
     source = PhotoFolder(Path(command.data))
-    for name, report in checkpoints_for(source, command.checkpoints).items():
+    reports = checkpoints_for(source, command.checkpoints)
+    with importing():
+        from trainer.checkpoint.saliency_onnx import export_saliency, is_current
+        from trainer.checkpoint.write import open_network
+    for name, report in reports.items():
         folder, recipe = command.checkpoints / name, Recipe(**report["recipe"])
         if is_current(folder):
             print(f"{name:10} is up to date")

@@ -4,7 +4,6 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,26 +19,16 @@ from trainer.checkpoint import calibration as conformal
 from trainer.checkpoint.classifier_onnx import calibrate, export, without_traces
 from trainer.checkpoint.novelty import ACCEPTED, fit_novelty
 from trainer.checkpoint.saliency_onnx import export_saliency
-from trainer.data import SPLITS, PhotoFolder, PhotoSet, PhotoSetError
+from trainer.data import SPLITS, PhotoFolder, PhotoSet
 from trainer.metrics import fit_temperature, onnx_outputs, scores_with_intervals
+from trainer.model.norms import NORMS
 from trainer.model.resnet import ResNet, layer_count
-from trainer.recipe import CHECKPOINTS, Recipe
-from trainer.state import Run, TrainingError, check_same, has_state, open_run, remove_state
+from trainer.recipe import Recipe
+from trainer.run_folder import TrainingError, is_finished, remove_state
+from trainer.state import Run, open_run
 from trainer.training import epoch_photos, train
 from trainer.utils import distributed as processes
 from trainer.utils.files import replacing, write_json
-
-
-@dataclass(frozen=True)
-class OnCheckpoints:
-    """What commands take that work on every checkpoint."""
-
-    data: str = Recipe.data
-    """Folder with train/, val/ and test/ inside, each with one folder of photos a species."""
-    output: str = Recipe.output
-    """Folder in which decoded photos are kept."""
-    checkpoints: Path = CHECKPOINTS
-    """Folder of the checkpoints."""
 
 
 class Answers(NamedTuple):
@@ -47,38 +36,6 @@ class Answers(NamedTuple):
 
     logits: NDArray[np.float32]
     novelty: NDArray[np.float32]
-
-
-def read_reports(checkpoints: Path) -> dict[str, dict[str, Any]]:
-    """Every checkpoint's report.json, by the name of its folder."""
-    paths = sorted(checkpoints.glob("*/report.json"))
-    return {path.parent.name: json.loads(path.read_text()) for path in paths}
-
-
-def checkpoints_for(
-    source: PhotoFolder, checkpoints: Path, variant: str = "all"
-) -> dict[str, dict[str, Any]]:
-    """The reports of the checkpoints that are to answer photos, or of one, by name.
-
-    Raises:
-        PhotoSetError: the photos cannot be read, or are of other species than a checkpoint's.
-        TrainingError: there is no such checkpoint.
-    """
-    source.check()
-    found = read_reports(checkpoints)
-    reports = {name: report for name, report in found.items() if variant in ("all", name)}
-    if not reports:
-        raise TrainingError(
-            f"{checkpoints} holds no checkpoint{'' if variant == 'all' else f' {variant}'}: "
-            "--checkpoints names the folder that they are in, and python -m trainer makes one."
-        )
-    for name, report in reports.items():
-        if report["species"] != list(source.species):
-            raise PhotoSetError(
-                f"{source.root} holds other species than the checkpoint {name}: --data names a "
-                "folder of the same species."
-            )
-    return reports
 
 
 def make_checkpoint(recipe: Recipe, folder: Path, resume: bool) -> None:
@@ -104,13 +61,7 @@ def make_checkpoint(recipe: Recipe, folder: Path, resume: bool) -> None:
             "torch-bn is trained by one process: torch's layer knows the photos of its own process "
             "only. --norm bn computes the same over those of all."
         )
-    if folder.exists() and any(folder.iterdir()) and not resume:
-        raise TrainingError(
-            f"{folder} already holds a run: --resume goes on with it, or name another --output."
-        )
-    finished = folder / REPORT
-    if finished.exists() and not has_state(folder):
-        check_same(recipe, json.loads(finished.read_text())["recipe"], folder)
+    if is_finished(recipe, folder, resume):
         return
     source = PhotoFolder(Path(recipe.data))
     source.check()
@@ -133,6 +84,13 @@ def make_checkpoint(recipe: Recipe, folder: Path, resume: bool) -> None:
     run.network.cpu().load_state_dict(run.best)
     write_checkpoint(run, recipe, photos, folder)
     remove_state(folder)
+
+
+def open_network(folder: Path, recipe: Recipe, species: int) -> ResNet:
+    """The network of a checkpoint, in eval mode."""
+    network = ResNet(NORMS[recipe.norm], n=recipe.n, outputs=species)
+    network.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
+    return network.eval()
 
 
 def report_skipped(source: PhotoFolder, sets: Iterable[PhotoSet]) -> None:
@@ -187,6 +145,28 @@ def write_checkpoint(
         values = {name: f"{score['value']:.3f}" for name, score in report["metrics"][split].items()}
         print(f"{split:5}", *(f"{name} {value}" for name, value in values.items()), sep="  ")
     return report
+
+
+def export_again(folder: Path, source: PhotoFolder, cache: Path) -> None:
+    """Write model.onnx of one checkpoint, and into report.json what is measured on it.
+
+    Raises:
+        PhotoSetError: the photos cannot be read.
+        ExportError: the exported graph does not compute what the network does.
+    """
+    report = json.loads((folder / REPORT).read_text())
+    recipe = Recipe(**report["recipe"])
+    photos = {split: source.load(split, recipe.image_size, cache) for split in SPLITS}
+    network = open_network(folder, recipe, len(source.species))
+    # The app may be serving the folder: the new file takes the old one's place with its thresholds.
+    with replacing(folder / MODEL) as model:
+        report["export_differences"] |= write_model(network, recipe, photos, model)
+        answers = {split: answers_of(model, photos[split]) for split in ("val", "test")}
+        report |= calibrate_model(model, report["temperature"], photos, answers)
+    report["metrics"] |= {split: scored(photos[split], answers[split]) for split in answers}
+    write_json(folder / REPORT, report)
+    accepted = report["novelty"]["accepted"]["test"]
+    print(f"{folder.name:10} written; takes {accepted:.1%} of test photos for its birds")
 
 
 def write_model(

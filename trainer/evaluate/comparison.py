@@ -26,7 +26,8 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from plumage.contract import CONSENSUS, MODEL
-from trainer.checkpoint.write import OnCheckpoints, answers_of, checkpoints_for
+from trainer.checkpoint.reports import OnCheckpoints, checkpoints_for
+from trainer.checkpoint.write import answers_of
 from trainer.data import PhotoFolder, PhotoSet
 from trainer.metrics import Labels, scores_with_intervals, session_options
 from trainer.recipe import Recipe
@@ -48,7 +49,7 @@ class Command(OnCheckpoints):
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; returns the exit status: 0, 2 for what the user can mend, 130 if stopped."""
+    """Run the command; returns the exit status: 0, 2 for a user error, 130 if stopped."""
     command = tyro.cli(Command, prog="python -m trainer.evaluate.comparison", args=arguments)
     return exit_status(partial(write_comparison, command))
 
@@ -68,7 +69,7 @@ def compare(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
 
     Raises:
         PhotoSetError: the photos cannot be read, or are of other species than a checkpoint's.
-        TrainingError: there is no checkpoint.
+        CheckpointError: there is no checkpoint.
     """
     reports = checkpoints_for(source, checkpoints)
     probabilities, labels = {}, np.empty(0, np.int64)

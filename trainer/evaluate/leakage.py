@@ -23,7 +23,8 @@ from trainer.audit.borders import find_border
 from trainer.audit.duplicates import Description, Relatives, describe, groups
 from trainer.audit.findings import relatives_of
 from trainer.audit.survey import Survey, in_threads, survey
-from trainer.checkpoint.write import OnCheckpoints, answers_of, checkpoints_for
+from trainer.checkpoint.reports import OnCheckpoints, checkpoints_for
+from trainer.checkpoint.write import answers_of
 from trainer.data import PhotoFolder
 from trainer.metrics import scores_with_intervals
 from trainer.utils.cli import exit_status
@@ -36,7 +37,7 @@ class Command(OnCheckpoints):
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; returns the exit status: 0, 2 for what the user can mend, 130 if stopped."""
+    """Run the command; returns the exit status: 0, 2 for a user error, 130 if stopped."""
     command = tyro.cli(Command, prog="python -m trainer.evaluate.leakage", args=arguments)
     return exit_status(partial(write_relatives, command))
 
@@ -61,7 +62,7 @@ def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
 
     Raises:
         PhotoSetError: photos cannot be read, or are of other species than a checkpoint's.
-        TrainingError: there is no checkpoint.
+        CheckpointError: there is no checkpoint.
     """
     reports = checkpoints_for(source, checkpoints)
     photos = survey(source.root, cache)

@@ -22,8 +22,8 @@ from sklearn.metrics import roc_auc_score
 
 from plumage.contract import MODEL
 from trainer.checkpoint.novelty import evenly, statistics_of
-from trainer.checkpoint.saliency import open_network
-from trainer.checkpoint.write import OnCheckpoints, answers_of, checkpoints_for
+from trainer.checkpoint.reports import OnCheckpoints, checkpoints_for
+from trainer.checkpoint.write import answers_of, open_network
 from trainer.data import ENDINGS, SPLITS, PhotoFolder, PhotoSet, PhotoSetError, read_squeezed
 from trainer.evaluate.ood_baselines import SCORES, Scores, Seen
 from trainer.metrics import onnx_outputs
@@ -47,7 +47,7 @@ class Command(OnCheckpoints):
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; returns the exit status: 0, 2 for what the user can mend, 130 if stopped."""
+    """Run the command; returns the exit status: 0, 2 for a user error, 130 if stopped."""
     command = tyro.cli(Command, prog="python -m trainer.evaluate.ood", args=arguments)
     return exit_status(partial(write_strangers, command))
 
@@ -70,7 +70,7 @@ def measure(checkpoints: Path, source: PhotoFolder, strangers: Path, cache: Path
 
     Raises:
         PhotoSetError: photos are missing or of other species than a checkpoint's.
-        TrainingError: there is no checkpoint.
+        CheckpointError: there is no checkpoint.
     """
     reports = checkpoints_for(source, checkpoints)
     files = kinds(strangers)

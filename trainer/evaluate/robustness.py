@@ -21,7 +21,8 @@ from PIL import Image
 
 from plumage.contract import MODEL
 from plumage.photos import read_photo
-from trainer.checkpoint.write import Answers, OnCheckpoints, checkpoints_for
+from trainer.checkpoint.reports import OnCheckpoints, checkpoints_for
+from trainer.checkpoint.write import Answers
 from trainer.data import PhotoFolder
 from trainer.metrics import onnx_outputs
 from trainer.utils.cli import exit_status
@@ -40,7 +41,7 @@ class Command(OnCheckpoints):
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; returns the exit status: 0, 2 for what the user can mend, 130 if stopped."""
+    """Run the command; returns the exit status: 0, 2 for a user error, 130 if stopped."""
     command = tyro.cli(Command, prog="python -m trainer.evaluate.robustness", args=arguments)
     return exit_status(partial(write_robustness, command))
 
@@ -61,7 +62,7 @@ def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
 
     Raises:
         PhotoSetError: photos are missing or of other species than a checkpoint's.
-        TrainingError: there is no checkpoint.
+        CheckpointError: there is no checkpoint.
     """
     reports = checkpoints_for(source, checkpoints)
     result: dict[str, Any] = {"variants": {}}

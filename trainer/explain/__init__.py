@@ -1,1 +1,1 @@
-"""What the networks look at, and how far their heatmaps can be believed."""
+"""What the networks look at, and how far to believe it: `python -m trainer.explain`."""

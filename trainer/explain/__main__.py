@@ -6,35 +6,16 @@ writes two things: gallery/, the most telling test photos of some species with t
 the app's Explain page shows and git ignores; and checkpoints/results/explain.json, numbers only.
 """
 
-import json
 import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import onnxruntime
-import torch
 import tyro
-from numpy.typing import NDArray
-from pytorch_grad_cam.utils.image import scale_cam_image
-from scipy import special
-from tqdm import tqdm
 
-from plumage.contract import MODEL
-from trainer.checkpoint.saliency import open_network
-from trainer.checkpoint.write import OnCheckpoints, checkpoints_for, read_reports
-from trainer.data import PhotoFolder, PhotoSet, PhotoSetError
-from trainer.explain import faithfulness as faith
-from trainer.explain.attribution import heatmaps
-from trainer.explain.gallery import Answers, write_gallery
-from trainer.metrics import session_options
-from trainer.recipe import Recipe
-from trainer.report.explain import SHOWN, of_method
-from trainer.utils.cli import exit_status
-from trainer.utils.files import replacing
-from trainer.utils.memory import keep_memory
+from trainer.checkpoint.reports import OnCheckpoints, checkpoints_for
+from trainer.data import PhotoFolder, PhotoSetError
+from trainer.utils.cli import exit_status, importing
 
 SPECIES = (
     "Cattle-Egret",
@@ -45,8 +26,6 @@ SPECIES = (
     "White-Breasted-Kingfisher",
     "White-Breasted-Waterhen",
 )
-RANDOM = "random"
-UNLIKE = 0.5  # rank correlation with the map of shuffled weights that a sensitive map stays under
 
 
 @dataclass(frozen=True)
@@ -62,145 +41,28 @@ class Command(OnCheckpoints):
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; returns the exit status: 0, 2 for what the user can mend, 130 if stopped."""
+    """Run the command; returns the exit status: 0, 2 for a user error, 130 if stopped."""
     command = tyro.cli(Command, prog="python -m trainer.explain", args=arguments)
-    return exit_status(partial(explain, command))
+    return exit_status(partial(run, command))
 
 
-def explain(command: Command) -> None:
-    """Write the gallery and the numbers, one variant after the other.
+def run(command: Command) -> None:
+    """Write the gallery and the numbers.
 
     Raises:
         PhotoSetError: the photos cannot be read, are of other species than a checkpoint's, or there
             are none of a species asked for.
-        TrainingError: there is no such checkpoint.
+        CheckpointError: there is no such checkpoint.
     """
-    keep_memory()
     source = PhotoFolder(Path(command.data))
     reports = checkpoints_for(source, command.checkpoints, command.variant)
     if unknown := sorted(set(command.species) - set(source.species) - set(SPECIES)):
         raise PhotoSetError(f"{source.root} holds no photos of {', '.join(unknown)}.")
     wanted = [name for name in source.species if name in command.species]
-    path = command.checkpoints / "results" / "explain.json"
-    gallery = command.checkpoints.parent / "gallery"
-    for name, report in reports.items():
-        folder, recipe = command.checkpoints / name, Recipe(**report["recipe"])
-        test = source.load("test", recipe.image_size, Path(command.output) / "cache")
-        options = session_options(torch.get_num_threads())
-        session = onnxruntime.InferenceSession(folder / MODEL, options)
-        answers = answer(session, test.pixels, test.labels, report["temperature"])
-        write_gallery(gallery, name, source, test, answers, wanted)
-        measured = measure(folder, recipe, session, test, answers, command.photos)
-        measured["confusion"] = confusion(test, answers.species, wanted)
-        # Read again each time: a command for another variant may have written meanwhile.
-        kept = json.loads(path.read_text())["variants"] if path.exists() else {}
-        there = read_reports(command.checkpoints)
-        variants = {key: value for key, value in kept.items() if key in there}
-        result = {"even_outer_share": faith.EVEN, "variants": variants | {name: measured}}
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(result) + "\n")
-        print(f"{name:10} {'can' if measured['trusted'] else 'cannot'} be trusted")
-
-
-def answer(
-    session: onnxruntime.InferenceSession,
-    photos: NDArray[np.uint8],
-    labels: NDArray[np.int64],
-    temperature: float,
-) -> Answers:
-    """A variant's answers to every photo (N, S, S, 3), in batches."""
-    parts = []
-    for start in range(0, len(labels), 50):
-        true = labels[start : start + 50]
-        batch = np.ascontiguousarray(photos[start : start + 50])
-        logits, maps = session.run(["logits", "heatmaps"], {"photos": batch})
-        row = np.arange(len(true))
-        parts.append(
-            (
-                special.softmax(logits / np.float32(temperature), axis=1),
-                maps[row, logits.argmax(axis=1)],
-                maps[row, true],
-            )
-        )
-    probabilities, answered, of_true = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Answers(probabilities, answered, of_true)
-
-
-def confusion(
-    test: PhotoSet, answered: NDArray[np.int64], wanted: list[str]
-) -> dict[str, dict[str, int]]:
-    """For each species wanted, how many of its photos were taken for which, most first."""
-    counts = {}
-    for name in wanted:
-        of_it = answered[test.labels == test.species.index(name)]
-        found = np.bincount(of_it, minlength=len(test.species))
-        order = [int(i) for i in np.argsort(-found, kind="stable") if found[i]]
-        counts[name] = {test.species[i]: int(found[i]) for i in order}
-    return counts
-
-
-def measure(
-    folder: Path,
-    recipe: Recipe,
-    session: onnxruntime.InferenceSession,
-    test: PhotoSet,
-    answers: Answers,
-    count: int,
-) -> dict[str, Any]:
-    """All measures of one variant, each of the species that it answers."""
-    right = answers.species == test.labels
-    chosen = np.linspace(0, len(right) - 1, min(count, len(right))).astype(int)
-    photos, species = test.pixels[chosen], answers.species[chosen]
-    network = open_network(folder, recipe, len(test.species)).requires_grad_(False)
-    blind = heatmaps(faith.shuffled(network), photos, species)
-    maps = heatmaps(network, photos, species)
-    side = photos.shape[1]
-    noise = np.random.default_rng(0).random((len(photos), side // 4, side // 4))
-    chance = scale_cam_image(noise, (side, side))
-    erasing = faith.Erasing(session, photos, species)
-    reference = erasing.deletion(chance), erasing.insertion(chance)
-    rows = [row(RANDOM, 3, *reference)]
-    for (method, stage, found), (_, _, others) in tqdm(
-        list(zip(maps, blind, strict=True)), folder.name, unit=" maps", leave=False
-    ):
-        erased, restored = erasing.deletion(found), erasing.insertion(found)
-        advantage = (restored - erased) - (reference[1] - reference[0])
-        more = {"advantage": advantage, "likeness": faith.likeness(found, others)}
-        rows.append(row(method, stage, erased, restored, **more))
-    shown = next(found for method, stage, found in maps if (method, stage) == SHOWN)
-    road = faith.mean(faith.road(network, photos, shown, species))
-    mine = of_method(rows, *SHOWN)
-    return {
-        "photos": len(photos),
-        "methods": rows,
-        "road": road,
-        "outer": outer(answers.maps, right),
-        "trusted": mine["advantage"]["low"] > 0
-        and road["low"] > 0
-        and mine["likeness"]["high"] < UNLIKE,
-    }
-
-
-def row(
-    method: str, stage: int, erased: faith.Values, restored: faith.Values, **more: faith.Values
-) -> dict[str, Any]:
-    """What explain.json holds of a method at a stage: means with intervals."""
-    values = {"deletion": erased, "insertion": restored} | more
-    return {"method": method, "stage": stage} | {k: faith.mean(v) for k, v in values.items()}
-
-
-def outer(maps: NDArray[np.float32], right: NDArray[np.bool_]) -> dict[str, Any]:
-    """The share of the shown maps in the photo's outer tenth, of right and wrong answers."""
-    shares = faith.outer_share(maps)
-    kinds = {"right": shares[right], "wrong": shares[~right]}
-    result: dict[str, Any] = {
-        kind: faith.mean(of_it) | {"photos": len(of_it)}
-        for kind, of_it in kinds.items()
-        if len(of_it) > 1  # one photo has no interval
-    }
-    if len(result) == 2:
-        result["wrong_less_right"] = faith.gap(kinds["wrong"], kinds["right"])
-    return result
+    with importing():
+        from trainer.explain.measures import explain
+    cache = Path(command.output) / "cache"
+    explain(source, command.checkpoints, reports, wanted, command.photos, cache)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from trainer.checkpoint.write import read_reports
+from trainer.checkpoint.reports import read_reports
 from trainer.report.scores import markdown, percent
 
 NOT_MEASURED = "To be made by `python -m trainer.evaluate.robustness --data PHOTOS`."

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from trainer.checkpoint.write import read_reports
+from trainer.checkpoint.reports import read_reports
 from trainer.report.scores import diverged, markdown, missing_study, study_runs
 
 HARDER = {

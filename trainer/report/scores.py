@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 from scipy import stats
 
-from trainer.checkpoint.write import read_reports
+from trainer.checkpoint.reports import read_reports
 from trainer.evaluate.comparison import CONSENSUS
 from trainer.studies.conclusions import LEVEL, each_other
 

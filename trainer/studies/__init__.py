@@ -1,1 +1,1 @@
-"""Families of runs that answer one question each."""
+"""Families of runs that answer one question each: `python -m trainer.studies`."""

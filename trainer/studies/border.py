@@ -33,14 +33,14 @@ from plumage.contract import MODEL
 from plumage.photos import read_photo
 from trainer.data import SPLITS, PhotoFolder, PhotoSetError
 from trainer.explain import faithfulness as faith
-from trainer.explain.__main__ import answer
+from trainer.explain.measures import answer
 from trainer.metrics import session_options
 from trainer.recipe import CHECKPOINTS, Recipe
-from trainer.state import TrainingError
-from trainer.studies.__main__ import run_if_free
+from trainer.run_folder import TrainingError
 from trainer.studies.definitions import SHORT, Study
+from trainer.studies.runs import run_if_free
 from trainer.studies.tables import finished
-from trainer.utils.cli import GOES_ON, exit_status
+from trainer.utils.cli import RESUME_HINT, exit_status
 from trainer.utils.files import replacing, write_json
 from trainer.utils.memory import keep_memory
 
@@ -85,9 +85,9 @@ class Command:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; returns the exit status: 0, 2 for what the user can mend, 130 if stopped."""
+    """Run the command; returns the exit status: 0, 2 for a user error, 130 if stopped."""
     command = tyro.cli(Command, prog="python -m trainer.studies.border", args=arguments)
-    return exit_status(partial(shortcut, command), GOES_ON)
+    return exit_status(partial(shortcut, command), RESUME_HINT)
 
 
 def shortcut(command: Command) -> None:

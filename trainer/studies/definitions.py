@@ -8,10 +8,8 @@ from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
-from trainer.model.resnet import ResNet, to_input
 from trainer.recipe import NormKey, Recipe
 
 Change = dict[str, Any]
@@ -167,18 +165,6 @@ def feature_percentiles(features: NDArray[np.float32]) -> dict[str, float]:
     """Percentiles of all values of a feature map (Wu and He 2018, section 4.1)."""
     values = np.percentile(features, PERCENTILES)
     return {f"percentile_{p}": float(v) for p, v in zip(PERCENTILES, values, strict=True)}
-
-
-def last_features(network: ResNet, photos: NDArray[np.uint8], device: str) -> NDArray[np.float32]:
-    """What enters the last pooling in eval mode.
-
-    photos: (N, S, S, 3) uint8 -> (N, C, S / 4, S / 4) float32. The network is left in train mode.
-    """
-    network.eval()
-    with torch.inference_mode():
-        features = network.features(to_input(torch.from_numpy(photos).to(device)))
-    network.train()
-    return features.float().cpu().numpy()
 
 
 def feature_quantiles(budget: Recipe, minutes: float) -> Study:

@@ -12,10 +12,10 @@ from torch.nn import functional as F
 
 from trainer.data import PhotoFolder, PhotoSet, spread
 from trainer.metrics import scores
-from trainer.model.resnet import ResNet
+from trainer.model.resnet import ResNet, to_input
 from trainer.recipe import CHECKPOINTS, Recipe
-from trainer.state import TrainingError
-from trainer.studies.definitions import Study, last_features
+from trainer.run_folder import TrainingError
+from trainer.studies.definitions import Study
 from trainer.training import predict
 
 WATCHED = 8  # val photos of each species whose features are watched
@@ -49,6 +49,18 @@ def watcher(
         return found
 
     return measure
+
+
+def last_features(network: ResNet, photos: NDArray[np.uint8], device: str) -> NDArray[np.float32]:
+    """What enters the last pooling in eval mode.
+
+    photos: (N, S, S, 3) uint8 -> (N, C, S / 4, S / 4) float32. The network is left in train mode.
+    """
+    network.eval()
+    with torch.inference_mode():
+        features = network.features(to_input(torch.from_numpy(photos).to(device)))
+    network.train()
+    return features.float().cpu().numpy()
 
 
 def shrunk_otherwise(source: PhotoFolder, recipe: Recipe) -> NDArray[np.uint8]:

@@ -20,9 +20,9 @@ from ray.exceptions import RayError, RayTaskError
 
 from trainer.data import PhotoFolder
 from trainer.recipe import Recipe
-from trainer.state import TrainingError
-from trainer.studies.__main__ import Make, run_if_free
+from trainer.run_folder import TrainingError
 from trainer.studies.definitions import Study
+from trainer.studies.runs import Make, run_if_free
 from trainer.utils.memory import keep_memory
 
 CODE = Path(__file__).parents[2]  # where the package lies, on each machine
@@ -91,7 +91,7 @@ class _Runs:
 
 
 def _make_one(here: Path, study: Study, folder: Path, recipe: Recipe, source: PhotoFolder) -> bool:
-    """`studies.run_if_free` on a machine of the cluster; here: what names of files start from."""
+    """`run_if_free` on a machine of the cluster; here: what names of files start from."""
     if not (here / folder).is_dir():
         raise TrainingError(
             f"{platform.node()} has no folder {here / folder}: the machines of the cluster "

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from plumage.contract import HISTORY, REPORT
 from trainer.data import PhotoFolder
 from trainer.recipe import CHECKPOINTS, Recipe
-from trainer.state import has_state, remove_state
+from trainer.run_folder import has_state, remove_state
 from trainer.studies.conclusions import ANSWERS, settings
 from trainer.studies.definitions import Study
 from trainer.utils.files import replacing, write_json

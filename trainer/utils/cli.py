@@ -1,9 +1,12 @@
 """How the trainer's commands end: with a sentence for a person and a status for the shell."""
 
+import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
-GOES_ON = "The same command goes on from here."
+RESUME_HINT = "the same command continues from here."
 
 
 class UserError(Exception):
@@ -15,17 +18,51 @@ def exit_status(work: Callable[[], None], stopped: str = "") -> int:
 
     Args:
         work: what the command does.
-        stopped: what to know after Ctrl-C.
+        stopped: what to know after Ctrl-C, the rest of a sentence that begins with "Stopped:".
 
     Returns:
-        0; 2 after what the user can mend, which is said on stderr; 130 after Ctrl-C.
+        0; 2 for a user error, which is printed on stderr; 130 after Ctrl-C.
     """
+    program = signal.getsignal(signal.SIGINT) is _end
+    if program:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         work()
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"\nStopped. {stopped}".rstrip())
+        print(f"\nStopped: {stopped}" if stopped else "\nStopped.")
         return 130
+    finally:
+        if program:  # all is said; Python prints a traceback where it is stopped while it ends
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
     return 0
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """End the program at once on Ctrl-C inside the block, which only imports.
+
+    Raised inside an import, KeyboardInterrupt becomes an ImportError or a traceback where a library
+    catches it in C.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:
+        end_at_once()
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def end_at_once() -> None:
+    """End the program at once on Ctrl-C, until `exit_status` begins its work."""
+    signal.signal(signal.SIGINT, _end)
+
+
+def _end(*_: object) -> None:
+    """Say that nothing was done, and end; `print` might have been interrupted in itself."""
+    with suppress(OSError):
+        os.write(1, b"\nStopped before anything was done.\n")
+    os._exit(130)

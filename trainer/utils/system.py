@@ -7,6 +7,24 @@ from typing import Any
 
 import torch
 
+from trainer.utils.cli import UserError
+
+
+class DeviceError(UserError):
+    """A device that this machine does not have."""
+
+
+def check_device(device: str) -> None:
+    """Raise DeviceError unless torch can compute on a device: cpu, cuda, cuda:INDEX or mps."""
+    kind, _, index = device.partition(":")
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        raise DeviceError(
+            f"--device {device} is not there: torch finds {torch.cuda.device_count()} GPUs. "
+            "--device cpu trains on the processor."
+        )
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise DeviceError("--device mps is not there: --device cpu trains on the processor.")
+
 
 def machine(device: str) -> dict[str, Any]:
     """The machine's processor and cores, and where the device is a GPU, its name."""

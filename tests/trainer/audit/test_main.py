@@ -35,7 +35,7 @@ def test_where_it_is_stopped_nothing_of_a_clean_copy_is_left(
 
     monkeypatch.setattr(repair, "_write", write_few)
     assert main([*audited[2], "--fix", str(tmp_path / "home" / "clean")]) == 130
-    assert "The photos are as they were." in capsys.readouterr().out
+    assert "Stopped: the photos are as they were." in capsys.readouterr().out
     assert written
     assert not any((tmp_path / "home").iterdir())
     assert fingerprint(faulty) == before

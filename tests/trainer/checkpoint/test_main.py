@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer.checkpoint import __main__ as export_again
+from trainer.checkpoint import write as checkpoint
 from trainer.checkpoint.__main__ import main
 from trainer.checkpoint.write import make_checkpoint
 from trainer.data import PhotoFolder, PhotoSet
@@ -38,9 +38,9 @@ def test_the_model_that_is_served_stays_whole_until_the_new_one_is(
         assert (folder / "model.onnx").read_bytes() == before["model.onnx"]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(export_again, "answers_of", stopped)
+    monkeypatch.setattr(checkpoint, "answers_of", stopped)
     with pytest.raises(KeyboardInterrupt):
-        export_again.export_again(folder, PhotoFolder(drawn_photos), tmp_path / "cache")
+        checkpoint.export_again(folder, PhotoFolder(drawn_photos), tmp_path / "cache")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
-from trainer.checkpoint.saliency import main, open_network
+from trainer.checkpoint.saliency import main
 from trainer.checkpoint.saliency_onnx import is_current
-from trainer.checkpoint.write import make_checkpoint
+from trainer.checkpoint.write import make_checkpoint, open_network
 from trainer.recipe import Recipe
 
 

@@ -18,7 +18,7 @@ from trainer.evaluate import ood as strangers
 from trainer.explain import __main__ as explain
 from trainer.metrics import onnx_outputs, scores
 from trainer.recipe import Recipe
-from trainer.state import TrainingError
+from trainer.run_folder import TrainingError
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from PIL import Image
 from tests.trainer.conftest import SPECIES
 from trainer.data import PhotoFolder
 from trainer.report import border as results_shortcut
-from trainer.state import TrainingError
+from trainer.run_folder import TrainingError
 from trainer.studies import border as shortcut
 from trainer.studies.border import BLACK, MIRRORED, in_corners, main, turned, turns, write_bordered
 

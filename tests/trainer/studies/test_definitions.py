@@ -4,10 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from trainer.model.norms import NORMS
-from trainer.model.resnet import ResNet, to_input
 from trainer.recipe import Recipe
 from trainer.studies.definitions import (
     FULL_SIZE,
@@ -19,7 +17,6 @@ from trainer.studies.definitions import (
     STUDIES,
     Study,
     feature_percentiles,
-    last_features,
     optimizer_name,
 )
 
@@ -121,20 +118,6 @@ def test_the_first_stage_is_each_optimizer_at_each_rate():
     assert set(names.values()) == {len(RATES) * len(SEEDS)}
     assert "SGD, Nesterov momentum 0.9" in names
     assert {recipe.schedule for recipe in study.recipes().values()} == {"constant"}
-
-
-def test_what_is_watched_enters_the_last_pooling():
-    torch.manual_seed(0)
-    network = ResNet(NORMS["torch-bn"], n=1, outputs=3)
-    photos = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)
-    features = last_features(network, photos, "cpu")
-    assert network.training
-    assert features.shape == (4, 64, 4, 4)
-    network.eval()
-    with torch.inference_mode():
-        logits = network(to_input(torch.from_numpy(photos)))
-        pooled = torch.from_numpy(features).mean(dim=(2, 3))
-        assert torch.allclose(network.linear(pooled), logits, atol=1e-5)
 
 
 def test_percentiles_are_over_all_values_of_the_features():

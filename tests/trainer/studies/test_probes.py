@@ -1,14 +1,20 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
+import torch
 
 from tests.measurements import result_file
 from trainer.data import PhotoFolder
+from trainer.model.norms import NORMS
+from trainer.model.resnet import ResNet, to_input
 from trainer.studies import probes as watching
 from trainer.studies import tables as study_tables
-from trainer.studies.__main__ import main, run_study
+from trainer.studies.__main__ import main
 from trainer.studies.definitions import STUDIES, Study, feature_percentiles
+from trainer.studies.probes import last_features
+from trainer.studies.runs import run_study
 
 
 def test_features_are_watched_where_the_study_asks(quick, drawn_photos, tmp_path):
@@ -39,3 +45,17 @@ def test_harder_photos_are_scored_by_themselves_where_the_study_asks(
     row = table[table.split == "val"].iloc[0]
     assert row.accuracy_without_relatives == row.accuracy
     assert 0 <= row.accuracy_other_filter <= 1
+
+
+def test_what_is_watched_enters_the_last_pooling():
+    torch.manual_seed(0)
+    network = ResNet(NORMS["torch-bn"], n=1, outputs=3)
+    photos = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)
+    features = last_features(network, photos, "cpu")
+    assert network.training
+    assert features.shape == (4, 64, 4, 4)
+    network.eval()
+    with torch.inference_mode():
+        logits = network(to_input(torch.from_numpy(photos)))
+        pooled = torch.from_numpy(features).mean(dim=(2, 3))
+        assert torch.allclose(network.linear(pooled), logits, atol=1e-5)

@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
-from trainer.state import TrainingError
+from trainer.run_folder import TrainingError
 from trainer.studies import tables as study_tables
-from trainer.studies.__main__ import main, run_study
+from trainer.studies.__main__ import main
 from trainer.studies.definitions import STUDIES, Study
+from trainer.studies.runs import run_study
 
 BASE = {"norm": "torch-bn", "n": 1, "learning_rate": 0.05}
 

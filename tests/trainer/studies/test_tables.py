@@ -4,11 +4,11 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
-from trainer.state import TrainingError
-from trainer.studies import __main__ as studies
+from trainer.run_folder import TrainingError
 from trainer.studies import probes as watching
-from trainer.studies.__main__ import run_study
+from trainer.studies import runs
 from trainer.studies.definitions import Study
+from trainer.studies.runs import run_study
 from trainer.studies.tables import lay_down, within_time
 
 
@@ -22,8 +22,8 @@ def test_a_clone_goes_on_from_the_table_that_it_came_with(
     before = pd.read_csv(table)
 
     quick([base | {"seed": 0}, base | {"learning_rate": 1e20, "seed": 0}, base | {"seed": 1}])
-    made, finish = [], studies.finish
-    monkeypatch.setattr(studies, "finish", lambda *a: (made.append(a[1].name), finish(*a)))
+    made, finish = [], runs.finish
+    monkeypatch.setattr(runs, "finish", lambda *a: (made.append(a[1].name), finish(*a)))
     run_study("depth", photo_folder, tmp_path / "elsewhere")
     assert made == ["norm=nn,n=1,learning_rate=0.01,seed=1"]
     after = pd.read_csv(table)

@@ -2,8 +2,8 @@ import pytest
 
 from trainer.checkpoint.classifier_onnx import ExportError
 from trainer.data import PhotoSetError
-from trainer.state import TrainingError
-from trainer.utils.cli import GOES_ON, exit_status
+from trainer.run_folder import TrainingError
+from trainer.utils.cli import RESUME_HINT, exit_status
 from trainer.utils.distributed import ProcessError
 
 
@@ -22,7 +22,9 @@ def test_what_the_user_can_mend_is_one_sentence(kind, capsys):
     assert capsys.readouterr() == ("", "Do this.\n")
 
 
-@pytest.mark.parametrize(("hint", "said"), [("", "Stopped."), (GOES_ON, f"Stopped. {GOES_ON}")])
+@pytest.mark.parametrize(
+    ("hint", "said"), [("", "Stopped."), (RESUME_HINT, f"Stopped: {RESUME_HINT}")]
+)
 def test_ctrl_c_says_what_is_to_be_known_then(hint, said, capsys):
     assert exit_status(lambda: raising(KeyboardInterrupt()), hint) == 130
     assert capsys.readouterr().out == f"\n{said}\n"

@@ -23,7 +23,8 @@ from trainer.checkpoint import write as checkpoint
 from trainer.data import PhotoFolder
 from trainer.model import kernels
 from trainer.recipe import Recipe
-from trainer.state import EARLIER_STATE, STATE, TrainingError, new_run, open_run, read_state
+from trainer.run_folder import EARLIER_STATE, STATE, TrainingError
+from trainer.state import new_run, open_run, read_state
 from trainer.utils import distributed as processes
 from trainer.utils.distributed import Place, ProcessError
 
