@@ -7,9 +7,8 @@ counted by kind, so that nothing is skipped silently.
 
 import os
 import unicodedata
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 PHOTO_SUFFIXES = frozenset(
@@ -26,6 +25,7 @@ KINDS = {
 KIND_OF = {suffix: kind for kind, suffixes in KINDS.items() for suffix in suffixes.split()}
 HIDDEN, HIDDEN_FOLDER = "hidden or system file", "hidden or system folder"
 DENIED, DENIED_FOLDER = "file that may not be read", "folder that may not be read"
+EMPTY_FOLDER, UNREADABLE = "empty folder", "photo that cannot be read"
 SAME_NAME = "file named as another one in a different Unicode form"
 OUTSIDE_CLASSES, OUTSIDE_SPLITS = "photo outside a class folder", "photo outside the splits"
 SPECIAL, BROKEN_LINK, OTHER = "device or pipe", "link to nowhere", "file of another kind"
@@ -36,6 +36,7 @@ PLURALS = {
     SPECIAL: "devices or pipes",
     BROKEN_LINK: "links to nowhere",
     OTHER: "files of another kind",
+    UNREADABLE: "photos that cannot be read",
     OUTSIDE_CLASSES: "photos outside a class folder",
     OUTSIDE_SPLITS: "photos outside the splits",
 }
@@ -67,8 +68,11 @@ ALL = "all"  # the one split of a set that has none
 SPLIT_OF = (
     dict.fromkeys(("train", "training", "train_set"), "train")
     | dict.fromkeys(("val", "valid", "validation", "dev", "eval"), "val")
-    | dict.fromkeys(("test", "testing", "test_set", "holdout"), "test")
+    | dict.fromkeys(("test", "testing", "test_set"), "test")
 )
+
+
+LeftOut = dict[str, list[Path]]
 
 
 @dataclass(frozen=True)
@@ -78,23 +82,20 @@ class Listing:
     Attributes:
         root: the folder.
         photos: relative to it, in order of their names.
-        left_out: how many other files and folders there are, by kind.
+        left_out: the other files and folders, relative to it, by kind.
     """
 
     root: Path
     photos: tuple[Path, ...]
-    left_out: Counter[str] = field(default_factory=Counter)
-
-    def left_out_in_words(self) -> str:
-        """The kinds and numbers of what was left out: `12 videos, 1 raw file`; empty for none."""
-        return in_words(self.left_out)
+    left_out: LeftOut
 
 
-def in_words(counts: Counter[str]) -> str:
-    """Counted kinds in words, most first: `12 videos, 1 raw file`."""
+def in_words(left_out: Mapping[str, Sequence[Path]]) -> str:
+    """How many files of each kind were left out, most first: `12 videos, 1 raw file`."""
+    counts = sorted(((len(files), kind) for kind, files in left_out.items() if files), reverse=True)
     return ", ".join(
         f"{count:,} {kind if count == 1 else PLURALS.get(kind, f'{kind}s')}"
-        for kind, count in counts.most_common()
+        for count, kind in counts
     )
 
 
@@ -107,7 +108,7 @@ def list_photos(root: Path) -> Listing:
     Raises: OSError where the folder itself cannot be read.
     """
     os.scandir(root).close()
-    left_out: Counter[str] = Counter()
+    left_out: LeftOut = {}
     photos = sorted(_walk(root, Path(), left_out, set()))
     return Listing(root, tuple(photos), left_out)
 
@@ -140,33 +141,38 @@ def is_photo(header: bytes) -> bool:
     return header[4:8] == b"ftyp" and header[8:12] in HEIF_BRANDS
 
 
-def _walk(
-    root: Path, here: Path, left_out: Counter[str], seen: set[tuple[int, int]]
-) -> Iterator[Path]:
+def _walk(root: Path, here: Path, left_out: LeftOut, seen: set[tuple[int, int]]) -> Iterator[Path]:
     """The photos below root/here, relative to root; `seen`: folders that were entered."""
+
+    def leave_out(kind: str, path: Path) -> None:
+        left_out.setdefault(kind, []).append(path)
+
     try:
         status = (root / here).stat()
-        entries = sorted(os.scandir(root / here), key=lambda entry: entry.name)
+        with os.scandir(root / here) as scan:
+            entries = sorted(scan, key=lambda entry: entry.name)
     except OSError:
-        left_out[DENIED_FOLDER] += 1
+        leave_out(DENIED_FOLDER, here)
         return
     if (status.st_dev, status.st_ino) in seen:
         return
     seen.add((status.st_dev, status.st_ino))
+    if not entries and here.parts:
+        leave_out(EMPTY_FOLDER, here)
     names: set[str] = set()
     for entry in entries:
-        folder = _is_dir(entry)
+        path, folder = here / entry.name, _is_dir(entry)
         if is_system(entry.name):
-            left_out[HIDDEN_FOLDER if folder else HIDDEN] += 1
+            leave_out(HIDDEN_FOLDER if folder else HIDDEN, path)
         elif folder:
-            yield from _walk(root, here / entry.name, left_out, seen)
+            yield from _walk(root, path, left_out, seen)
         elif kind := _kind(entry):
-            left_out[kind] += 1
+            leave_out(kind, path)
         elif (name := same_form(entry.name)) in names:
-            left_out[SAME_NAME] += 1
+            leave_out(SAME_NAME, path)
         else:
             names.add(name)
-            yield here / entry.name
+            yield path
 
 
 def _is_dir(entry: os.DirEntry[str]) -> bool:
@@ -196,57 +202,62 @@ def _kind(entry: os.DirEntry[str]) -> str:
 
 
 @dataclass(frozen=True)
-class PhotoSet:
-    """The photos of a set by split and class.
+class PhotoSetListing:
+    """The photos of a set, whatever its layout.
 
     Attributes:
-        root: the folder that holds the splits or, without splits, the classes.
-        photos: of each split that is there, the photos of each class, relative to `root`; in a set
-            of class folders alone, all of them are in the split ALL.
-        left_out: how many other files and folders there are, by kind.
+        root: the folder.
+        photos: of each split that is there, its photos as SPLIT/CLASS/NAME, in order; folders
+            beside train, val and test are splits of their own, and in a set of class folders alone
+            all photos are in the split ALL.
+        paths: of each of these photos the path relative to `root`.
+        left_out: the other files and folders, relative to `root`, by kind.
     """
 
     root: Path
-    photos: dict[str, dict[str, list[Path]]]
-    left_out: Counter[str]
+    photos: dict[str, list[Path]]
+    paths: dict[Path, Path]
+    left_out: LeftOut
 
 
-def list_photo_set(root: Path) -> PhotoSet:
+def list_photo_set(root: Path) -> PhotoSetListing:
     """List a photo set: train, val and test with a folder a class in each, or class folders alone.
 
-    Splits may be named in any case and as other programs name them (SPLIT_OF), and lie one folder
-    deeper (`archive/train`); photos may lie in folders inside their class. Names of classes are
-    compared and given in Unicode's composed form.
+    Splits may be named in any case and as other programs name them (SPLIT_OF), and lie in further
+    folders (`archive/train`); photos may lie in folders inside their class. Names of classes are in
+    Unicode's composed form, in which those of different systems compare.
 
     Raises: OSError where the folder itself cannot be read.
     """
     listing = list_photos(root)
-    photos, left_out = listing.photos, Counter(listing.left_out)
-    above = Path()
-    while True:
-        tops = {photo.parts[0] for photo in photos if len(photo.parts) > 1}
-        # A class may be called `test`: a split holds class folders.
-        splits = {top for top in tops if _holds_classes(top, photos)}
-        if splits or len(tops) != 1 or not all(len(photo.parts) > 2 for photo in photos):
+    depth = 0  # folders between the set's own and those of splits or classes
+    while not (splits := _splits(listing.photos, depth)):
+        above = {photo.parts[: depth + 1] for photo in listing.photos}
+        if len(above) != 1 or any(len(photo.parts) < depth + 3 for photo in listing.photos):
             break
-        (top,) = tops
-        above /= top
-        photos = tuple(photo.relative_to(top) for photo in photos)
-    found: dict[str, dict[str, list[Path]]] = {}
-    for photo in photos:
-        if splits and photo.parts[0] not in splits:
-            left_out[OUTSIDE_SPLITS] += 1
-            continue
-        split = SPLIT_OF[photo.parts[0].casefold()] if splits else ALL
-        inside = photo.parts[1 if splits else 0 :]
+        depth += 1
+    found: dict[str, list[Path]] = {}
+    paths: dict[Path, Path] = {}
+    left_out = dict(listing.left_out)
+    for path in listing.photos:
+        split, *inside = path.parts[depth:] if splits else (ALL, *path.parts[depth:])
         if len(inside) < 2:
-            left_out[OUTSIDE_CLASSES] += 1
-            continue
-        found.setdefault(split, {}).setdefault(same_form(inside[0]), []).append(photo)
-    return PhotoSet(root / above, found, left_out)
+            left_out.setdefault(OUTSIDE_CLASSES, []).append(path)
+        else:
+            key = SPLIT_OF.get(split.casefold(), split) if splits else ALL
+            photo = Path(key, same_form(inside[0]), *inside[1:])
+            while photo in paths:  # folders `Test` and `testing`, or of two Unicode forms
+                photo = photo.with_stem(f"{photo.stem}-2")
+            paths[photo] = path
+            found.setdefault(key, []).append(photo)
+    order = dict.fromkeys((*(split for split in SPLITS if split in found), *sorted(found)))
+    return PhotoSetListing(root, {split: sorted(found[split]) for split in order}, paths, left_out)
 
 
-def _holds_classes(top: str, photos: tuple[Path, ...]) -> bool:
-    """Whether a folder has a split's name, and photos in folders inside only."""
-    inside = [photo for photo in photos if photo.parts[0] == top]
-    return top.casefold() in SPLIT_OF and any(len(photo.parts) > 2 for photo in inside)
+def _splits(photos: Sequence[Path], depth: int) -> set[str]:
+    """Folders at this depth that have a split's name and hold class folders.
+
+    A class may be called `test`, too: that holds photos.
+    """
+    deep = {photo.parts[depth] for photo in photos if len(photo.parts) > depth + 2}
+    return {name for name in deep if name.casefold() in SPLIT_OF}

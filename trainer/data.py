@@ -1,9 +1,12 @@
-"""ImageFolder -> decoded once into a memory-mapped uint8 array."""
+"""Folders of photos -> decoded once into a memory-mapped uint8 array."""
 
 import hashlib
 import json
 import os
+import sys
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,13 +17,25 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from plumage.contract import SPECIES_RULE, is_species_name
+from plumage.folders import (
+    OUTSIDE_SPLITS,
+    SPLITS,
+    UNREADABLE,
+    PhotoSetListing,
+    in_words,
+    list_photo_set,
+    printable,
+)
 from plumage.photos import READER, PhotoError, read_photo, resized
 from trainer.utils.cli import UserError
 from trainer.utils.files import replacing
 
-SPLITS = ("train", "val", "test")
-# Those of torchvision's ImageFolder, whose import takes seconds.
-ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+LAYOUT = (
+    "--data names a folder with train, val and test inside, each with one folder of photos a "
+    'species; the photos of 25 Indian birds are available on Kaggle ("25 Indian bird species").'
+)
+BLOCK = 2**24  # bytes
+CACHE = 1  # raise it where kept copies are written in another way
 
 
 class PhotoSetError(UserError):
@@ -32,59 +47,69 @@ class PhotoSet:
     """The photos of one split, squeezed to squares.
 
     Attributes:
-        array: .npy file of the pixels.
+        array: .npy file of the pixels; it may have room for more photos.
         labels: (photos,) int64, indices into `species`.
         species: names of the species, sorted.
-        skipped: files that could not be read.
+        skipped: files that cannot be read, and why.
         fingerprint: hexadecimal digest of the files' names and bytes.
     """
 
     array: Path
     labels: NDArray[np.int64]
     species: tuple[str, ...]
-    skipped: tuple[str, ...]
+    skipped: dict[str, str]
     fingerprint: str
 
     @property
     def pixels(self) -> NDArray[np.uint8]:
         """(photos, size, size, 3) uint8, mapped from the file, so that no process copies them."""
-        return np.load(self.array, mmap_mode="r")
+        return np.load(self.array, mmap_mode="r")[: len(self.labels)]
 
 
 @dataclass(frozen=True)
 class PhotoFolder:
-    """A folder in torchvision's ImageFolder layout: train/, val/, test/, a folder a species."""
+    """A photo set on disk: train, val and test, and in each a folder a species.
+
+    `plumage.folders.list_photo_set` says which layouts are taken.
+    """
 
     root: Path
 
     @cached_property
+    def listing(self) -> PhotoSetListing:
+        """All that the folder holds."""
+        try:
+            return list_photo_set(self.root)
+        except OSError as error:
+            raise PhotoSetError(
+                f"{self.root} cannot be read ({error.strerror}): {LAYOUT}"
+            ) from error
+
+    @property
     def files(self) -> dict[str, list[Path]]:
-        """Photo files of each split, sorted, relative to the folder."""
-        return {
-            split: sorted(
-                file.relative_to(self.root)
-                for file in (self.root / split).glob("*/*")
-                if file.suffix.lower() in ENDINGS
-            )
-            for split in SPLITS
-        }
+        """Photos of each split as SPLIT/SPECIES/NAME, sorted; `path` says where each lies."""
+        return self.listing.photos
+
+    def path(self, file: Path) -> Path:
+        """Where a photo of `files` lies."""
+        return self.root / self.listing.paths[file]
 
     @cached_property
     def species(self) -> tuple[str, ...]:
-        """Names of the training split's folders, sorted: the order of the logits."""
-        return tuple(sorted(p.name for p in (self.root / "train").iterdir() if p.is_dir()))
+        """Names of the training split's species, sorted: the order of the logits."""
+        return tuple(sorted({file.parts[1] for file in self.files.get("train", ())}))
 
     def check(self) -> None:
         """Raise PhotoSetError unless every split holds photos of the same species."""
-        if missing := [split for split in SPLITS if not (self.root / split).is_dir()]:
+        if missing := [split for split in SPLITS if split not in self.files]:
+            held = in_words(self.listing.left_out)
             raise PhotoSetError(
-                f"{self.root} has no folder {missing[0]}: --data names a folder with train, val "
-                "and test inside, each with one folder of photos a species; the photos of 25 "
-                'Indian birds are to be had from Kaggle ("25 Indian bird species").'
+                f"{self.root} has no photos in a folder {missing[0]}"
+                f"{f' (it holds {held})' if held else ''}: {LAYOUT}"
             )
         if len(self.species) < 2:
             raise PhotoSetError(
-                f"{self.root / 'train'} has {len(self.species)} species folders: two are needed."
+                f"{self.root / 'train'} has photos of {len(self.species)} species: two are needed."
             )
         if bad := [name for name in self.species if not is_species_name(name)]:
             raise PhotoSetError(
@@ -96,7 +121,7 @@ class PhotoFolder:
             if lacking := sorted(set(self.species) - found):
                 raise PhotoSetError(
                     f"{self.root / split} has no photo of {', '.join(lacking)}: add photos "
-                    "(JPEG, PNG, WebP) or remove the species from every split."
+                    "(JPEG, PNG, WebP, HEIC) or remove the species from every split."
                 )
             if unknown := sorted(found - set(self.species)):
                 raise PhotoSetError(
@@ -114,11 +139,7 @@ class PhotoFolder:
             PhotoSetError: no photo can be read, or the disk is full.
         """
         files = self.files[split]
-        stats = [(self.root / file).stat() for file in files]
-        state = [
-            READER,
-            *([str(f), s.st_size, s.st_mtime_ns] for f, s in zip(files, stats, strict=True)),
-        ]
+        state = [READER, CACHE, *([str(file), *_size_and_time(self.path(file))] for file in files)]
         key = hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
         home = cache / hashlib.sha256(str(self.root.resolve()).encode()).hexdigest()[:8]
         stem = f"{split}-{size}"
@@ -130,31 +151,37 @@ class PhotoFolder:
                     self._decode(split, size, array, index)
                     for old in home.glob(f"{stem}-*"):
                         if key not in old.name:
-                            old.unlink()
+                            with suppress(PermissionError):  # Windows: another process maps it
+                                old.unlink()
         except OSError as error:
             raise PhotoSetError(
                 f"The decoded photos could not be kept in {home} ({error.strerror}): make room "
                 "there, or name another folder with --output."
             ) from error
         kept = json.loads(index.read_text())
-        skipped = set(kept["skipped"])
-        good = [file for file in files if str(file) not in skipped]
-        labels = np.array([self.species.index(file.parts[1]) for file in good], dtype=np.int64)
-        return PhotoSet(array, labels, self.species, tuple(kept["skipped"]), kept["fingerprint"])
+        number = {name: index for index, name in enumerate(self.species)}
+        good = [file for file in files if str(file) not in kept["skipped"]]
+        labels = np.array([number[file.parts[1]] for file in good], dtype=np.int64)
+        return PhotoSet(array, labels, self.species, kept["skipped"], kept["fingerprint"])
 
     def _decode(self, split: str, size: int, array: Path, index: Path) -> None:
         """Squeeze every photo of a split; the array is written last: where it is, all is done."""
         files = self.files[split]
 
-        def squeeze(file: Path) -> tuple[NDArray[np.uint8] | None, str]:
-            data = (self.root / file).read_bytes()
+        def squeeze(file: Path) -> tuple[NDArray[np.uint8] | str, str]:
+            """The photo's square, or why there is none; and the digest of the file."""
+            try:
+                data = self.path(file).read_bytes()
+            except OSError as error:
+                return f"This file cannot be opened ({error.strerror}).", "unread"
             digest = hashlib.sha256(data).hexdigest()
             try:
                 return squeezed(data, size), digest
-            except PhotoError:
-                return None, digest
+            except PhotoError as error:
+                return str(error), digest
 
-        skipped, digests, kept = [], [], 0
+        skipped: dict[str, str] = {}
+        digests, kept = [], 0
         with replacing(array) as temporary:
             pixels = _allocate(temporary, (len(files), size, size, 3))
             with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -164,23 +191,19 @@ class PhotoFolder:
                     zip(files, results, strict=True), label, len(files), unit=" photos"
                 ):
                     digests.append(f"{file} {digest}")
-                    if square is None:
-                        skipped.append(str(file))
+                    if isinstance(square, str):
+                        skipped[str(file)] = square
                     else:
                         pixels[kept] = square
                         kept += 1
             if not kept:
                 raise PhotoSetError(f"None of the photos in {self.root / split} can be read.")
             pixels.flush()
-            del pixels
-            if skipped:
-                _shorten(temporary, kept)
-            summary = {
-                "skipped": skipped,
-                "fingerprint": hashlib.sha256("\n".join(digests).encode()).hexdigest(),
-            }
+            del pixels  # Windows moves no file that is mapped
+            names = "\n".join(digests).encode(errors="surrogateescape")
+            summary = {"skipped": skipped, "fingerprint": hashlib.sha256(names).hexdigest()}
             with replacing(index) as temporary_index:
-                temporary_index.write_text(json.dumps(summary))
+                temporary_index.write_text(json.dumps(summary), encoding="utf-8")
 
 
 def read_squeezed(path: Path, size: int) -> NDArray[np.uint8]:
@@ -193,23 +216,53 @@ def squeezed(data: bytes, size: int) -> NDArray[np.uint8]:
     return np.asarray(resized(read_photo(data, limited=False), size))
 
 
+def report_left_out(source: PhotoFolder, sets: Iterable[PhotoSet]) -> None:
+    """Name the photos that cannot be read, with the reason, and count what else was left out."""
+    skipped = {file: why for photos in sets for file, why in photos.skipped.items()}
+    for file, why in sorted(skipped.items()):
+        print(f"skipped: {printable(source.path(Path(file)))}: {why}", file=sys.stderr)
+    left_out = source.listing.left_out | {UNREADABLE: [Path(file) for file in skipped]}
+    others = [
+        file for split, files in source.files.items() if split not in SPLITS for file in files
+    ]
+    left_out[OUTSIDE_SPLITS] = others
+    if words := in_words(left_out):
+        print(f"left out: {words}", file=sys.stderr)
+
+
+def check_every_species(source: PhotoFolder, sets: Mapping[str, PhotoSet]) -> None:
+    """Raise PhotoSetError where a species has no photo in a split that can be read."""
+    for split, photos in sets.items():
+        counts = np.bincount(photos.labels, minlength=len(photos.species))
+        if lacking := [photos.species[index] for index in np.flatnonzero(counts == 0)]:
+            raise PhotoSetError(
+                f"None of the photos of {', '.join(lacking)} in the split {split} of {source.root} "
+                "can be read: replace them, or remove the species from every split."
+            )
+
+
+def _size_and_time(path: Path) -> tuple[int, int]:
+    """A file's bytes and when it was changed, in nanoseconds; -1 where it cannot be opened."""
+    try:
+        status = path.stat()
+    except OSError:
+        return -1, -1
+    return status.st_size, status.st_mtime_ns
+
+
 def _allocate(path: Path, shape: tuple[int, ...]) -> np.memmap:
     """A new .npy file mapped for writing, its blocks reserved: a full disk is an error here and
     now, not a crash at some later page."""
     pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
     with path.open("r+b") as file:
-        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        size = path.stat().st_size
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:  # macOS and Windows
+            file.seek(size - pixels.nbytes)
+            for start in range(0, pixels.nbytes, BLOCK):
+                file.write(bytes(min(BLOCK, pixels.nbytes - start)))
     return pixels
-
-
-def _shorten(path: Path, kept: int) -> None:
-    """Rewrite a .npy file with its first `kept` rows only."""
-    whole = np.load(path, mmap_mode="r")
-    with replacing(path.with_suffix(".kept")) as temporary:
-        short = _allocate(temporary, (kept, *whole.shape[1:]))
-        short[:] = whole[:kept]
-        short.flush()
-    path.with_suffix(".kept").replace(path)
 
 
 def spread(labels: NDArray[np.int64], count: int) -> list[int]:

@@ -1,6 +1,5 @@
 import os
 import unicodedata
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -55,7 +54,7 @@ def test_other_files_are_counted_by_kind(tmp_path):
     put(tmp_path, "note", data=b"BM is a note, II too")
     listing = list_photos(tmp_path)
     assert names(listing) == ["a.jpg", "b/c.JPG"]
-    assert listing.left_out_in_words() == "3 videos, 2 raw files, 1 file of another kind"
+    assert in_words(listing.left_out) == "3 videos, 2 raw files, 1 file of another kind"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +76,7 @@ def test_hidden_and_system_folders_are_counted_not_entered(folder, tmp_path):
     put(tmp_path, "a.jpg", f"{folder}/b.jpg", f"{folder}/c/d.jpg")
     listing = list_photos(tmp_path)
     assert names(listing) == ["a.jpg"]
-    assert listing.left_out_in_words() == "1 hidden or system folder"
+    assert in_words(listing.left_out) == "1 hidden or system folder"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +86,7 @@ def test_hidden_and_system_files_are_left_out(name, tmp_path):
     put(tmp_path, "a.jpg", name)
     listing = list_photos(tmp_path)
     assert names(listing) == ["a.jpg"]
-    assert listing.left_out_in_words() == "1 hidden or system file"
+    assert in_words(listing.left_out) == "1 hidden or system file"
 
 
 def test_a_linked_folder_is_followed_once(tmp_path):
@@ -106,7 +105,10 @@ def test_a_photo_that_cannot_be_opened_is_listed_and_a_pipe_is_not(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
     listing = list_photos(tmp_path)
     assert names(listing) == ["gone.jpg", "x.jpg/a.jpg"]
-    assert listing.left_out == Counter({"link to nowhere": 1, "device or pipe": 1})
+    assert listing.left_out == {
+        "link to nowhere": [Path("gone")],
+        "device or pipe": [Path("pipe.jpg")],
+    }
 
 
 def test_a_forbidden_folder_is_counted(tmp_path, monkeypatch):
@@ -121,7 +123,7 @@ def test_a_forbidden_folder_is_counted(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "scandir", scandir)
     listing = list_photos(tmp_path)
     assert names(listing) == ["a.jpg", "day/b.jpg"]
-    assert listing.left_out_in_words() == "1 folder that may not be read"
+    assert in_words(listing.left_out) == "1 folder that may not be read"
 
 
 def test_a_name_that_is_no_utf_8_is_listed_and_can_be_printed(tmp_path):
@@ -135,18 +137,17 @@ def test_names_that_differ_in_their_unicode_form_alone_are_one(tmp_path):
     forms = [unicodedata.normalize(form, "é") for form in ("NFC", "NFD")]
     put(tmp_path, *(f"train/{form}/{number}.jpg" for number, form in enumerate(forms)))
     put(tmp_path, *(f"photos/{form}.jpg" for form in forms))
-    assert list(list_photo_set(tmp_path / "train").photos[ALL]) == [forms[0]]
-    assert len(list_photo_set(tmp_path / "train").photos[ALL][forms[0]]) == 2
+    found = list_photo_set(tmp_path / "train").photos[ALL]
+    assert [photo.parts[1] for photo in found] == [forms[0]] * 2
     listing = list_photos(tmp_path / "photos")
     assert len(listing.photos) == 1
-    assert "1 file named as another one" in listing.left_out_in_words()
+    assert "1 file named as another one" in in_words(listing.left_out)
 
 
 def test_numbers_are_in_words():
-    assert in_words(Counter()) == ""
-    assert in_words(Counter({"video": 1234, "folder that may not be read": 2})) == (
-        "1,234 videos, 2 folders that may not be read"
-    )
+    assert in_words({}) == ""
+    left_out = {"folder that may not be read": [Path("a")] * 2, "video": [Path("b")] * 1234}
+    assert in_words(left_out) == "1,234 videos, 2 folders that may not be read"
 
 
 @pytest.mark.parametrize(
@@ -163,31 +164,50 @@ def test_splits_are_found_under_the_names_that_people_give_them(train, val, test
     for split in (train, val, test):
         put(tmp_path, f"{split}/Crow/1.jpg", f"{split}/Kite/males/2.jpg")
     found = list_photo_set(tmp_path)
-    assert sorted(found.photos) == ["test", "train", "val"]
-    assert all(sorted(classes) == ["Crow", "Kite"] for classes in found.photos.values())
-    for classes in found.photos.values():
-        for files in classes.values():
-            assert all((found.root / file).is_file() for file in files)
+    assert found.photos == {
+        split: [Path(split, "Crow", "1.jpg"), Path(split, "Kite", "males", "2.jpg")]
+        for split in ("train", "val", "test")
+    }
+    assert found.paths[Path("val/Crow/1.jpg")] == Path(val, "Crow", "1.jpg")
+    assert not found.left_out
+
+
+def test_two_folders_of_one_split_lose_no_photo(tmp_path):
+    put(tmp_path, "val/Crow/1.jpg", "Valid/Crow/1.jpg", "train/Crow/1.jpg")
+    found = list_photo_set(tmp_path)
+    assert len(found.photos["val"]) == 2
+    assert {found.paths[photo] for photo in found.photos["val"]} == {
+        Path("val/Crow/1.jpg"),
+        Path("Valid/Crow/1.jpg"),
+    }
 
 
 def test_class_folders_alone_are_one_split(tmp_path):
     put(tmp_path, "Crow/1.jpg", "Kite/nest/2.jpg", "readme.jpg")
     found = list_photo_set(tmp_path)
-    assert found.photos == {ALL: {"Crow": [Path("Crow/1.jpg")], "Kite": [Path("Kite/nest/2.jpg")]}}
+    assert found.photos == {ALL: [Path("all/Crow/1.jpg"), Path("all/Kite/nest/2.jpg")]}
+    assert found.paths[Path("all/Kite/nest/2.jpg")] == Path("Kite/nest/2.jpg")
     assert in_words(found.left_out) == "1 photo outside a class folder"
 
 
 def test_a_class_may_have_a_splits_name(tmp_path):
     put(tmp_path, "train/1.jpg", "plane/1.jpg", "car/1.jpg")
-    assert sorted(list_photo_set(tmp_path).photos[ALL]) == ["car", "plane", "train"]
+    classes = [photo.parts[1] for photo in list_photo_set(tmp_path).photos[ALL]]
+    assert classes == ["car", "plane", "train"]
 
 
-def test_what_lies_beside_the_splits_is_counted(tmp_path):
-    put(tmp_path, "train/Crow/1.jpg", "test/Crow/2.jpg", "images to test/3.jpg", "x/y/4.jpg")
+def test_folders_beside_the_splits_are_splits_of_their_own(tmp_path):
+    put(tmp_path, "train/Crow/1.jpg", "test/Crow/2.jpg", "images/3.jpg", "extra/Kite/4.jpg")
     put(tmp_path, ".Trash-1000/files/5.jpg")
     found = list_photo_set(tmp_path)
-    assert sorted(found.photos) == ["test", "train"]
-    assert in_words(found.left_out) == "2 photos outside the splits, 1 hidden or system folder"
+    assert list(found.photos) == ["train", "test", "extra"]
+    assert in_words(found.left_out) == "1 photo outside a class folder, 1 hidden or system folder"
+
+
+def test_an_empty_folder_is_counted(tmp_path):
+    put(tmp_path, "day/1.jpg")
+    (tmp_path / "night").mkdir()
+    assert list_photos(tmp_path).left_out == {"empty folder": [Path("night")]}
 
 
 def test_an_empty_folder_holds_nothing(tmp_path):

@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from trainer import data as module
-from trainer.data import ENDINGS, PhotoFolder, PhotoSetError, spread
+from trainer.data import PhotoFolder, PhotoSetError, check_every_species, report_left_out, spread
 
 
 def load(folder: Path, cache: Path, split: str = "train", size: int = 16):
@@ -52,7 +51,7 @@ def test_different_species_between_splits_are_refused(photo_folder):
 def test_an_empty_folder_is_refused(tmp_path):
     for split in ("train", "val", "test"):
         (tmp_path / split).mkdir()
-    with pytest.raises(PhotoSetError, match="0 species"):
+    with pytest.raises(PhotoSetError, match=r"no photos in a folder train \(it holds 3 empty"):
         PhotoFolder(tmp_path).check()
 
 
@@ -60,13 +59,76 @@ def test_an_unreadable_photo_is_named_and_skipped(photo_folder, tmp_path):
     bad = photo_folder / "train" / "Blue-Disc" / "000.png"
     bad.write_bytes(b"no photo")
     photos = load(photo_folder, tmp_path / "cache")
-    assert photos.skipped == (str(Path("train") / "Blue-Disc" / "000.png"),)
+    (name, why), *others = photos.skipped.items()
+    assert name == str(Path("train") / "Blue-Disc" / "000.png")
+    assert "not a JPEG" in why
+    assert not others
     assert len(photos.pixels) == len(photos.labels) == 17
     whole = PhotoFolder(photo_folder)
     good = [f for f in whole.files["train"] if str(f) not in photos.skipped]
     with Image.open(photo_folder / good[0]) as first:
         squeezed = np.asarray(first.resize((16, 16), Image.Resampling.BICUBIC))
     assert np.array_equal(photos.pixels[0], squeezed)
+
+
+@pytest.mark.parametrize("what", ["a link to nowhere", "a file that may not be read"])
+def test_a_photo_that_cannot_be_opened_is_skipped_with_the_reason(
+    photo_folder, tmp_path, monkeypatch, capsys, what
+):
+    odd = photo_folder / "train" / "Blue-Disc" / "odd.jpg"
+    if what == "a link to nowhere":
+        odd.symlink_to("/nowhere/x.jpg")
+    else:
+        odd.write_bytes(b"")
+        real = Path.read_bytes
+
+        def denied(path):
+            if path.name == odd.name:
+                raise PermissionError(errno.EACCES, "Permission denied")
+            return real(path)
+
+        monkeypatch.setattr(Path, "read_bytes", denied)
+    photos = load(photo_folder, tmp_path / "cache")
+    assert len(photos.pixels) == len(photos.labels) == 18
+    report_left_out(PhotoFolder(photo_folder), [photos])
+    said = capsys.readouterr().err
+    assert "odd.jpg: This file cannot be opened (" in said
+    assert "left out: 1 photo that cannot be read" in said
+
+
+def test_photos_of_any_layout_and_name_are_trained_on(photo_folder, tmp_path):
+    before = load(photo_folder, tmp_path / "cache")
+    disc = photo_folder / "train" / "Blue-Disc"
+    (disc / "more").mkdir()
+    for file, new in (("000.png", "more/0"), ("001.png", "more/1.jpg_large"), ("002.png", "2.jpe")):
+        (disc / file).rename(disc / new)
+    (disc / "003.png").rename(disc / os.fsdecode(b"003-\xe9.png"))
+    for odd in (".ipynb_checkpoints", "@eaDir"):
+        shutil.copytree(disc, photo_folder / "train" / odd)
+    (photo_folder / "train").rename(photo_folder / "Train")
+    (photo_folder / "val").rename(photo_folder / "valid")
+    home = tmp_path / "home"
+    home.mkdir()
+    photo_folder.rename(home / "archive")
+    after = load(home, tmp_path / "cache")
+    assert after.species == before.species
+    assert after.labels.tolist() == before.labels.tolist()
+    assert sorted(map(bytes, after.pixels)) == sorted(map(bytes, before.pixels))
+
+
+def test_a_species_without_a_readable_photo_is_refused(photo_folder, tmp_path):
+    for file in (photo_folder / "test" / "Green-Bar").iterdir():
+        file.write_bytes(b"")
+    photos = load(photo_folder, tmp_path / "cache", split="test")
+    with pytest.raises(PhotoSetError, match=r"None of the photos of Green-Bar in the split test"):
+        check_every_species(PhotoFolder(photo_folder), {"test": photos})
+
+
+def test_the_cache_is_made_where_posix_fallocate_is_missing(photo_folder, tmp_path, monkeypatch):
+    before = load(photo_folder, tmp_path / "cache")
+    monkeypatch.delattr(module.os, "posix_fallocate", raising=False)
+    after = load(photo_folder, tmp_path / "other")
+    assert np.array_equal(before.pixels, after.pixels)
 
 
 def test_a_split_of_unreadable_photos_is_refused(photo_folder, tmp_path):
@@ -140,7 +202,3 @@ def test_a_full_disk_is_an_error_that_leaves_nothing(photo_folder, tmp_path, mon
 def test_a_subset_has_as_many_photos_of_each_species_spread_over_its_own():
     labels = np.array([0] * 9 + [2] * 2 + [1] * 5)
     assert spread(labels, 3) == [0, 4, 8, 11, 13, 15, 9, 10]
-
-
-def test_photos_end_as_in_torchvisions_image_folder():
-    assert ENDINGS == IMG_EXTENSIONS

@@ -14,8 +14,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from plumage.folders import SPLITS
 from trainer import training
-from trainer.data import SPLITS, PhotoFolder
+from trainer.data import PhotoFolder
 from trainer.run_folder import EARLIER_STATE, STATE, DivergedError, TrainingError
 from trainer.state import new_run, open_run, read_state
 from trainer.training import train

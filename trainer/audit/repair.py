@@ -11,6 +11,7 @@ import numpy as np
 import pillow_heif
 from PIL import Image
 
+from plumage.folders import ALL
 from plumage.photos import read_header, read_photo
 from trainer.audit.borders import find_border, without_border
 from trainer.audit.findings import Findings
@@ -78,7 +79,8 @@ def plan(findings: Findings) -> list[Row]:
             row.done.append(f"label in doubt: rather {findings.suggested(index)}")
         if findings.poor["blurred"][index]:
             row.done.append("blurred")
-        row.new = _free(Path(split, *file.parts[1:]), taken)
+        folder = () if split == ALL else (split,)
+        row.new = _free(Path(*folder, *file.parts[1:]), taken)
     rows += [Row(file, [f"left out: {why}"]) for file, why in photos.unreadable.items()]
     return rows
 
@@ -145,8 +147,8 @@ def repair(findings: Findings, target: Path) -> list[Row]:
     Raises:
         PhotoSetError: `target` lies in the set or is not empty, or the copy cannot be written.
     """
-    source = findings.photos.root
-    check_target(source, target)
+    source = findings.photos.source
+    check_target(source.root, target)
     rows = plan(findings)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -154,14 +156,21 @@ def repair(findings: Findings, target: Path) -> list[Row]:
             copy = Path(home) / "copy"
             for row in rows:
                 if row.new:
-                    _write(source / row.file, copy / row.new, row.done)
+                    _write(source.path(row.file), copy / row.new, row.done)
             copy.mkdir(exist_ok=True)
-            with (copy / MANIFEST).open("w", newline="", encoding="utf-8") as file:
+            # Names that are no UTF-8 are kept byte for byte.
+            manifest = (copy / MANIFEST).open(
+                "w", newline="", encoding="utf-8", errors="surrogateescape"
+            )
+            with manifest as file:
                 table = csv.writer(file)
                 table.writerow(["file", "new_file", "duplicate_group", "done"])
                 for row in rows:
                     group = "" if row.index is None else findings.groups[row.index]
-                    table.writerow([row.file, row.new or "", group, "; ".join(row.done)])
+                    path = source.listing.paths[row.file]
+                    table.writerow([path, row.new or "", group, "; ".join(row.done)])
+                for kind, paths in source.listing.left_out.items():
+                    table.writerows([path, "", "", f"left out: {kind}"] for path in paths)
             copy.replace(target)
     except OSError as error:
         raise PhotoSetError(

@@ -15,8 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from plumage.folders import in_words
 from plumage.photos import PhotoError, read_header
-from trainer.data import ENDINGS, PhotoFolder, PhotoSet, PhotoSetError
+from trainer.data import PhotoFolder, PhotoSet, PhotoSetError
 from trainer.recipe import Recipe
 from trainer.utils.files import replacing
 
@@ -39,17 +40,7 @@ def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Re
 
 
 class AnyFolder(PhotoFolder):
-    """An ImageFolder whose splits have any names and need not hold the same species."""
-
-    @cached_property
-    def files(self) -> dict[str, list[Path]]:
-        """Photo files of each split, sorted, relative to the folder."""
-        found: dict[str, list[Path]] = {}
-        for file in sorted(self.root.glob("*/*/*")):
-            if file.suffix.lower() in ENDINGS:
-                relative = file.relative_to(self.root)
-                found.setdefault(relative.parts[0], []).append(relative)
-        return found
+    """A photo set whose splits need not hold the same species, or that has none."""
 
     @cached_property
     def species(self) -> tuple[str, ...]:
@@ -95,15 +86,15 @@ class Survey:
     """All readable photos of a set, split after split.
 
     Attributes:
-        root: the set's folder.
-        files: of the photos, relative to it.
+        source: the set's folder.
+        files: of the photos, as SPLIT/SPECIES/NAME; `source.path` says where each lies.
         headers: of the files.
         pixels: of the photos, squeezed.
         species: names, sorted.
         unreadable: other files, and why they cannot be read.
     """
 
-    root: Path
+    source: PhotoFolder
     files: list[Path]
     headers: list[Header]
     pixels: Pixels
@@ -112,6 +103,11 @@ class Survey:
 
     def __len__(self) -> int:
         return len(self.files)
+
+    @property
+    def root(self) -> Path:
+        """The set's folder."""
+        return self.source.root
 
     @cached_property
     def sizes(self) -> list[tuple[int, int]]:
@@ -136,23 +132,24 @@ def survey(root: Path, cache: Path) -> Survey:
     Raises:
         PhotoSetError: there is no photo, or the cache cannot be written.
     """
-    folder = AnyFolder(root)
-    if not folder.files:
+    source = AnyFolder(root)
+    if not source.files:
+        held = in_words(source.listing.left_out)
         raise PhotoSetError(
-            f"{root} holds no photos in folders SPLIT/SPECIES: name a folder with, for example, "
-            "train/Hoopoe/1.jpg and test/Hoopoe/2.jpg inside."
+            f"{root} holds no photos in folders of species{f' (but {held})' if held else ''}: name "
+            "a folder with, for example, train/Hoopoe/1.jpg and test/Hoopoe/2.jpg inside."
         )
-    files, arrays, headers, skipped = [], [], [], []
-    for split, found in folder.files.items():
-        photos = folder.load(split, Recipe.stored_size, cache)
-        unreadable = set(photos.skipped)
-        good = [file for file in found if str(file) not in unreadable]
-        headers += headers_of([root / file for file in good], photos)
+    files: list[Path] = []
+    unreadable: dict[Path, str] = {}
+    arrays, headers = [], []
+    for split, found in source.files.items():
+        photos = source.load(split, Recipe.stored_size, cache)
+        good = [file for file in found if str(file) not in photos.skipped]
+        headers += headers_of([source.path(file) for file in good], photos)
         files += good
-        skipped += [file for file in found if str(file) in unreadable]
+        unreadable |= {Path(file): why for file, why in photos.skipped.items()}
         arrays.append(photos.pixels)
-    why = {file: header_of(root / file).fault for file in skipped}
-    return Survey(root, files, headers, Pixels(arrays), folder.species, why)
+    return Survey(source, files, headers, Pixels(arrays), source.species, unreadable)
 
 
 def headers_of(files: list[Path], photos: PhotoSet) -> list[Header]:

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import sys
-from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,11 +13,12 @@ import safetensors.torch
 from numpy.typing import NDArray
 
 from plumage.contract import MODEL, REPORT, WEIGHTS
+from plumage.folders import SPLITS
 from trainer.checkpoint import calibration as conformal
 from trainer.checkpoint.classifier_onnx import calibrate, export, without_traces
 from trainer.checkpoint.novelty import ACCEPTED, fit_novelty
 from trainer.checkpoint.saliency_onnx import export_saliency
-from trainer.data import SPLITS, PhotoFolder, PhotoSet
+from trainer.data import PhotoFolder, PhotoSet, check_every_species, report_left_out
 from trainer.metrics import fit_temperature, onnx_outputs, scores_with_intervals
 from trainer.model.norms import NORMS
 from trainer.model.resnet import ResNet, layer_count
@@ -69,7 +68,8 @@ def make_checkpoint(recipe: Recipe, folder: Path, resume: bool) -> None:
     photos = {split: source.load(split, recipe.image_size, cache) for split in SPLITS}
     to_train = source.load("train", recipe.stored_size, cache)
     if place.rank == 0:
-        report_skipped(source, (*photos.values(), to_train))
+        report_left_out(source, (*photos.values(), to_train))
+    check_every_species(source, photos)
 
     run = open_run(recipe, len(source.species), folder)
     if not processes.agree(run.epoch, int(to_train.fingerprint[:15], 16), device=recipe.device):
@@ -91,15 +91,6 @@ def open_network(folder: Path, recipe: Recipe, species: int) -> ResNet:
     network = ResNet(NORMS[recipe.norm], n=recipe.n, outputs=species)
     network.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
     return network.eval()
-
-
-def report_skipped(source: PhotoFolder, sets: Iterable[PhotoSet]) -> None:
-    """Say which files could not be read, and how many there are in all."""
-    files = {file for photos in sets for file in photos.skipped}
-    for file in sorted(files):
-        print(f"skipped: {source.root / file} cannot be read as a photo", file=sys.stderr)
-    if files:
-        print(f"{len(files)} photos were skipped", file=sys.stderr)
 
 
 def write_checkpoint(

@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from plumage.contract import MODEL
+from plumage.folders import SPLITS, list_photos
 from trainer.checkpoint.novelty import evenly, statistics_of
 from trainer.checkpoint.reports import OnCheckpoints, checkpoints_for
 from trainer.checkpoint.write import answers_of, open_network
-from trainer.data import ENDINGS, SPLITS, PhotoFolder, PhotoSet, PhotoSetError, read_squeezed
+from trainer.data import PhotoFolder, PhotoSet, PhotoSetError, read_squeezed
 from trainer.evaluate.ood_baselines import SCORES, Scores, Seen
 from trainer.metrics import onnx_outputs
 from trainer.model.resnet import ResNet
@@ -138,7 +139,7 @@ def kinds(folder: Path) -> dict[str, list[Path]]:
     """The photos, sorted, by the name of their folder in words; two at least of each."""
     found = {}
     for home in sorted(folder.glob("*/")):
-        photos = sorted(p for p in home.iterdir() if p.suffix.lower() in ENDINGS)
+        photos = [home / photo for photo in list_photos(home).photos]
         if photos[COUNTING]:
             found[home.name.replace("_", " ")] = photos
     if not found:

@@ -82,7 +82,7 @@ def write_gallery(
         for kind in KINDS:
             for n, index in enumerate(chosen[kind], start=1):
                 stem = f"{name}-{kind}-{n}"
-                data = (source.root / files[index]).read_bytes()
+                data = source.path(files[index]).read_bytes()
                 photo = read_photo(data, limited=False)
                 photo.save(home / f"{stem}.jpg", quality=95)
                 both = {"answered": answers.maps[index], "true": answers.true_maps[index]}

@@ -16,7 +16,7 @@ import shutil
 import sys
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from plumage.contract import MODEL
+from plumage.folders import SPLITS
 from plumage.photos import read_photo
-from trainer.data import SPLITS, PhotoFolder, PhotoSetError
+from trainer.data import PhotoFolder, PhotoSetError
 from trainer.explain import faithfulness as faith
 from trainer.explain.measures import answer
 from trainer.metrics import session_options
@@ -262,10 +263,11 @@ def write_bordered(source: PhotoFolder, species: tuple[str, ...], copy: Path) ->
             return
         part = copy.with_suffix(".part")
         shutil.rmtree(part, ignore_errors=True)
-        for split in SPLITS:
-            shutil.copytree(source.root / split, part / split)
+        for file in chain.from_iterable(source.files.values()):
+            (part / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source.path(file), part / file)
         for file, degrees in turns(source, species).items():
-            data = (source.root / file).read_bytes()
+            data = source.path(file).read_bytes()
             photo = np.asarray(read_photo(data, limited=False, max_side=None))
             Image.fromarray(turned(photo, degrees, BLACK)).save(part / file, quality=95)
         write_json(part / made_of.name, list(species))

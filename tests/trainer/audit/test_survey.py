@@ -43,7 +43,7 @@ def test_what_files_say_about_themselves_is_kept_until_one_changes(
 
 
 def test_a_folder_without_photos_is_refused_with_advice(tmp_path):
-    with pytest.raises(PhotoSetError, match="SPLIT/SPECIES"):
+    with pytest.raises(PhotoSetError, match="no photos in folders of species"):
         survey(tmp_path, tmp_path / "cache")
 
 
