@@ -29,10 +29,11 @@ from PIL import Image, ImageFilter
 
 from benchmarks.timing import report, speed
 from plumage.contract import MODEL
+from plumage.folders import list_photos
 from plumage.photos import read_photo, resized
-from streamlit_app.batch import fill_table, open_variant, photo_files
+from streamlit_app.batch import fill_table, open_variant
 from streamlit_app.inference.classifier import checkpoints_folder
-from streamlit_app.inference.worker import AT_ONCE
+from streamlit_app.inference.worker import PHOTOS_PER_CALL
 from trainer.utils.timing import alternate
 
 PHOTOS = 400
@@ -79,17 +80,19 @@ def decoded(files: list[Path], side: int) -> np.ndarray:
 
 def linked(source: Path, folder: Path) -> None:
     """A folder of PHOTOS photos of the source, drawn by lot."""
-    names = random.Random(0).sample(photo_files(source), PHOTOS)
+    names = random.Random(0).sample(list_photos(source).photos, PHOTOS)
     for number, name in enumerate(names):
-        (folder / f"{number:03}{Path(name).suffix}").symlink_to((source / name).resolve())
+        (folder / f"{number:03}{name.suffix}").symlink_to((source / name).resolve())
 
 
 def time_folder(title: str, folder: Path, repeats: int) -> list[dict[str, Any]]:
     """One row for each way to run onnxruntime."""
     classifier, cores = open_variant(None), os.cpu_count() or 1
     model = checkpoints_folder() / classifier.name / MODEL
-    files = [folder / name for name in photo_files(folder)]
-    batches = [files[start : start + AT_ONCE] for start in range(0, len(files), AT_ONCE)]
+    files = [folder / name for name in list_photos(folder).photos]
+    batches = [
+        files[start : start + PHOTOS_PER_CALL] for start in range(0, len(files), PHOTOS_PER_CALL)
+    ]
     start = time.thread_time()
     pixels = [decoded(batch, classifier.image_size) for batch in batches]
     decoding = (time.thread_time() - start) / len(files)

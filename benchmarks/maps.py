@@ -26,7 +26,7 @@ STRENGTH = 0.7
 def maps(variants: list[Classifier], photo: Image.Image) -> list[Image.Image]:
     """The photo under each variant's map of the species that it names."""
     small = shrunk(photo, CARD_SIDE)
-    answers = [variant.answer([photo]) for variant in variants]
+    answers = [variant.classify([photo]) for variant in variants]
     heatmaps = [answer.heatmap(0, answer.ranking(0)[0][0]) for answer in answers]
     return [overlay(small, heatmap, STRENGTH) for heatmap in heatmaps]
 

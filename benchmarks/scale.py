@@ -19,9 +19,11 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing import report
-from streamlit_app.batch import Row, answer_folder, open_variant, photo_files
+from plumage.folders import list_photos
+from streamlit_app.batch import open_variant
 from streamlit_app.inference import ray as cluster
-from streamlit_app.inference.pool import start_lanes
+from streamlit_app.inference.pool import classifiers
+from streamlit_app.inference.table import Row, rows_of_folder
 from trainer.batches import TrainingBatches
 from trainer.data import PhotoFolder
 from trainer.model.norms import Norm
@@ -45,11 +47,13 @@ def rate(rows: Generator[Row]) -> tuple[float, float]:
 
 def answering(folder: Path) -> dict[str, float]:
     """Photos/s of both ways to answer a folder, and what its files weigh."""
-    names = random.Random(0).sample(photo_files(folder), PHOTOS)
+    names = random.Random(0).sample(
+        [photo.as_posix() for photo in list_photos(folder).photos], PHOTOS
+    )
     classifier = open_variant(None)
-    start_lanes()
-    _, alone = rate(answer_folder(classifier, folder, names))
-    start, ray = rate(cluster.answer_folder("local", classifier, folder, names))
+    classifiers.warm_up()
+    _, alone = rate(rows_of_folder(classifier, folder, names))
+    start, ray = rate(cluster.rows_of_folder("local", classifier, folder, names))
     return {
         "photos answered by one command, 1/s": alone,
         "photos answered by Ray Data, 1/s": ray,

@@ -54,7 +54,12 @@ def common_name(species: str) -> str:
     return FACTS[species].common_name if species in FACTS else display_name(species)
 
 
-def sureness(probability: float) -> str:
+def ood_label(species: Sequence[str]) -> str:
+    """The words for a photo that shows none of these species."""
+    return f"No bird of these {len(species)}"
+
+
+def confidence_word(probability: float) -> str:
     """A calibrated probability in words."""
     if probability >= VERY_LIKELY:
         return "very likely"

@@ -17,6 +17,7 @@ from PIL import Image
 from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 
+from streamlit_app.inference.classifier import CheckpointError, Classifier
 from streamlit_app.ui import session as visits
 
 COLOURS = {
@@ -92,6 +93,18 @@ def colour_checkpoint(folder: Path, **metadata: str | None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     onnx.save(model, folder / "model.onnx")
     return folder
+
+
+def break_variant(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Have the graph of the variant fail at every photo, as one that takes too long does."""
+    run = Classifier._run
+
+    def fail(classifier: Classifier, pixels: np.ndarray) -> tuple[np.ndarray, ...]:
+        if classifier.name == name and pixels.std():  # not at the smoke test's grey
+            raise CheckpointError(f"The checkpoint {name} cannot answer in 20 seconds.")
+        return run(classifier, pixels)
+
+    monkeypatch.setattr(Classifier, "_run", fail)
 
 
 def draw_bird(colour: str = "red", size: tuple[int, int] = (96, 64)) -> Image.Image:

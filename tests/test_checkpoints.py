@@ -75,7 +75,7 @@ def test_the_app_answers_as_many_test_photos_rightly_as_the_report_says() -> Non
     right = 0
     for start in range(0, len(files), 50):
         batch = files[start : start + 50]
-        answer = classifier.answer([Image.open(file).convert("RGB") for file in batch])
+        answer = classifier.classify([Image.open(file).convert("RGB") for file in batch])
         for i, file in enumerate(batch):
             right += answer.ranking(i)[0][0] == file.parent.name
     report = json.loads((folder / "report.json").read_text())

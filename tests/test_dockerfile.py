@@ -80,7 +80,7 @@ def test_the_images_command_answers_a_photo_where_nothing_can_be_written(image: 
             photo = Image.effect_noise((2000, 1500), 100).convert("RGB")
             large = encode(photo, quality=95)
             assert len(large) > 2**20  # what the server would write to a file while it arrives
-            assert "What speaks for" in visit.upload("bird.jpg", large)
+            assert "Evidence for" in visit.upload("bird.jpg", large)
     assert listing(image) == before
 
 

@@ -59,7 +59,7 @@ def test_photos_are_read_by_plumage_alone(path: Path) -> None:
 @pytest.mark.parametrize("path", APP, ids=name)
 def test_only_pages_and_what_they_share_import_streamlit(path: Path) -> None:
     shows = "views" in path.parts or path.stem == "main"
-    shows = shows or (path.parent.name == "ui" and path.stem in ("state", "session"))
+    shows = shows or (path.parent.name == "ui" and path.stem in ("state", "session", "saliency"))
     assert shows or "streamlit" not in packages(path)
 
 

@@ -28,22 +28,14 @@ from plumage.contract import (
 )
 from plumage.photos import resized
 from streamlit_app.inference.onnx_graph import Graph, GraphError
+from streamlit_app.norms import NORMS
 
-# The study's seven, in its order.
-NORMS = {
-    "bn": "batch norm",
-    "in": "instance norm",
-    "bin": "batch-instance norm",
-    "ln": "layer norm",
-    "gn": "group norm",
-    "nn": "no norm",
-    "torch-bn": "built-in batch norm",
-}
 NO_MODEL = (
     "Plumage can name the bird on a photo once it has a model: make one with "
     "`python -m trainer --norm bn --data PHOTOS`."
 )
-MOST_PIXELS = 1024  # of a photo's side: as many as the app keeps
+MAX_IMAGE_SIZE = 1024  # pixels: as long as the app keeps a photo's side
+Version = tuple[tuple[str, int], ...]  # of all variants: their names and times of writing
 
 
 class CheckpointError(ValueError):
@@ -51,30 +43,32 @@ class CheckpointError(ValueError):
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a checkpoint says about N photos.
+class Prediction:
+    """What a checkpoint predicts for N photos.
 
     species: in the order of the others. probabilities: (N, species) float32, rows sum to 1.
     heatmaps: (N, species, h, w) float32, each species' Grad-CAM map: non-negative, unscaled.
-    novel: (N,) bool, whether the photo probably shows none of the species. sets: for each level
-    that the checkpoint promises, of which COVERAGE is one, (N, species) bool, the species among
-    which the photo's is that often.
+    is_ood: (N,) bool, whether the photo is probably out of distribution: it shows none of the
+    species. prediction_sets: by coverage, COVERAGE and others, (N, species) bool.
     """
 
     species: tuple[str, ...]
     probabilities: np.ndarray
     heatmaps: np.ndarray
-    novel: np.ndarray
-    sets: Mapping[float, np.ndarray]
+    is_ood: np.ndarray
+    prediction_sets: Mapping[float, np.ndarray]
 
     def ranking(self, photo: int) -> list[tuple[str, float]]:
         """Every species with its probability for the photo of that number, likeliest first."""
         row = self.probabilities[photo]
         return [(self.species[index], float(row[index])) for index in np.argsort(-row)]
 
-    def among(self, photo: int, level: float = COVERAGE) -> list[str]:
-        """The species among which the photo's is with that level's frequency, likeliest first."""
-        held = self.sets[level][photo]
+    def prediction_set(self, photo: int, coverage: float = COVERAGE) -> list[str]:
+        """The species in the photo's prediction set, likeliest first.
+
+        Coverage is over all photos: sets of several species hold the right one less often.
+        """
+        held = self.prediction_sets[coverage][photo]
         return [self.species[i] for i in np.argsort(-self.probabilities[photo]) if held[i]]
 
     def heatmap(self, photo: int, species: str) -> np.ndarray:
@@ -83,15 +77,15 @@ class Answer:
 
 
 class Classifier:
-    """A checkpoint that answers batches of photos, from any number of threads at once.
+    """A checkpoint that classifies batches of photos, from any number of threads at once.
 
     folder: the checkpoint's. name: of that folder. norm: the key of its normalisation. image_size:
-    the side in pixels that photos are squeezed to. species: their names, in the order of the
-    answers.
+    the side in pixels that photos are resized to. species: their names, in the order of the
+    predictions.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Open and try out `folder`/model.onnx; raises CheckpointError."""
+        """Open and smoke-test `folder`/model.onnx; raises CheckpointError."""
         self.folder = folder
         self.name = folder.name
         self._name = f"The checkpoint {folder.name}"
@@ -105,20 +99,20 @@ class Classifier:
         except GraphError as error:
             raise CheckpointError(f"{self._name} {error}") from error
         self._read_metadata(self._graph.metadata)
-        self._try_out()
+        self._smoke_test()
 
-    def answer(self, photos: Sequence[Image.Image]) -> Answer:
+    def classify(self, photos: Sequence[Image.Image]) -> Prediction:
         """Classify one or more RGB photos of any shape; raises CheckpointError."""
         pixels = [np.asarray(resized(photo, self.image_size)) for photo in photos]
-        return self.answer_squeezed(np.stack(pixels))
+        return self.classify_pixels(np.stack(pixels))
 
-    def answer_squeezed(self, pixels: np.ndarray) -> Answer:
-        """Classify photos that are `squeezed`; pixels: (N, image_size, image_size, 3) uint8."""
+    def classify_pixels(self, pixels: np.ndarray) -> Prediction:
+        """Classify resized photos; pixels: (N, image_size, image_size, 3) uint8."""
         logits, heatmaps, novelty = self._run(pixels)
-        # Sets are of raw probabilities: the temperature was fitted on the photos that promise them.
+        # Sets are of raw probabilities: the temperature was fitted on the calibration photos.
         raw = _softmax(logits)
         likeliest = np.arange(len(self.species)) == raw.argmax(axis=1, keepdims=True)
-        return Answer(
+        return Prediction(
             self.species,
             _softmax(logits / self._temperature),
             heatmaps,
@@ -146,10 +140,10 @@ class Classifier:
             raise CheckpointError(f"{self._name} has no {error} in its metadata.") from error
         except (TypeError, ValueError, RecursionError) as error:
             raise CheckpointError(f"{self._name} has metadata that cannot be read.") from error
-        if not 1 <= self.image_size <= MOST_PIXELS:
+        if not 1 <= self.image_size <= MAX_IMAGE_SIZE:
             raise CheckpointError(
-                f"{self._name} is for photos of {self.image_size} pixels: 1 to {MOST_PIXELS} are "
-                "possible."
+                f"{self._name} is for photos of {self.image_size} pixels: it may be 1 to "
+                f"{MAX_IMAGE_SIZE}."
             )
         if not (self._temperature > 0 and math.isfinite(self._temperature)):
             raise CheckpointError(f"{self._name} has a temperature of {self._temperature}.")
@@ -170,8 +164,8 @@ class Classifier:
         if COVERAGE not in least or not all(0 <= share <= 1 for share in least.values()):
             raise CheckpointError(f"{self._name} has set thresholds of {thresholds}.")
 
-    def _try_out(self) -> None:
-        """Whatever the metadata promises, the graph has to keep on a grey batch of two."""
+    def _smoke_test(self) -> None:
+        """Check the graph's outputs for a grey batch of two against the metadata."""
         side, count = self.image_size, len(self.species)
         logits, heatmaps, novelty = self._run(np.full((2, side, side, 3), 128, np.uint8))
         if logits.shape != (2, count) or heatmaps.shape[:2] != (2, count) or heatmaps.ndim != 4:
@@ -192,11 +186,6 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def none_of(species: Sequence[str]) -> str:
-    """What is said of a photo that shows none of the species."""
-    return f"No bird of these {len(species)}"
-
-
 def checkpoints_folder() -> Path:
     """Where checkpoints are: $PLUMAGE_CHECKPOINTS, or checkpoints/ beside this package."""
     beside = Path(__file__).parents[2] / "checkpoints"
@@ -213,14 +202,14 @@ def variant_folders(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: (rank.get(path.name, len(NORMS)), path.name))
 
 
-def stamps(folder: Path) -> tuple[tuple[str, int], ...]:
-    """Changes whenever a variant in `folder` appears, changes or goes."""
+def version_of(folder: Path) -> Version:
+    """The version of the variants in `folder`: it changes where one appears, changes or goes."""
     files = [(path.name, path / MODEL) for path in variant_folders(folder)]
     return tuple((name, file.stat().st_mtime_ns if file.is_file() else 0) for name, file in files)
 
 
 def open_variants(folder: Path) -> tuple[dict[str, Classifier], list[str]]:
-    """Every variant that can serve, by name and in order, and what is wrong with the others."""
+    """Open every variant: by name those that can serve, in order, and the others' faults."""
     variants, faults = {}, []
     for path in variant_folders(folder):
         try:

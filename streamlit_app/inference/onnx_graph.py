@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-MOST_BYTES = 64 * 2**20  # of a file; the shipped ones have under 1 MB
-MOST_MEMORY = 2**30  # bytes for the numbers of all graphs together
-MOST_SECONDS = 20.0  # of one call, which takes under one on a busy machine
+MAX_BYTES = 64 * 2**20  # of a file; the shipped ones have under 1 MB
+MAX_MEMORY = 2**30  # bytes for the numbers of all graphs together
+MAX_SECONDS = 20.0  # of one call, which takes under one on a busy machine
 
 # One store of memory for all graphs, so that its limit is the process's and not each graph's own.
 onnxruntime.create_and_register_allocator(
     onnxruntime.OrtMemoryInfo(
         "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
     ),
-    onnxruntime.OrtArenaCfg({"max_mem": MOST_MEMORY, "arena_extend_strategy": 1}),
+    onnxruntime.OrtArenaCfg({"max_mem": MAX_MEMORY, "arena_extend_strategy": 1}),
 )
 
 
@@ -45,10 +45,10 @@ class Graph:
             from; None where it has to hold its own.
         """
         with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
-        if len(data) > MOST_BYTES:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
             raise GraphError(
-                f"cannot be opened: its {path.name} has more than {MOST_BYTES >> 20} MB."
+                f"cannot be opened: its {path.name} has more than {MAX_BYTES >> 20} MB."
             )
         options = onnxruntime.SessionOptions()
         # Set, because onnxruntime's own choice pins threads to cores that a container may not have.
@@ -78,7 +78,7 @@ class Graph:
         """The outputs for these inputs, in the order that was asked for; raises GraphError."""
         options = onnxruntime.RunOptions()
         options.log_severity_level = 4
-        watch = threading.Timer(MOST_SECONDS, setattr, (options, "terminate", True))
+        watch = threading.Timer(MAX_SECONDS, setattr, (options, "terminate", True))
         watch.daemon = True
         watch.start()
         try:
@@ -86,7 +86,7 @@ class Graph:
         except Exception as error:
             shapes = ", ".join(f"{name} of shape {value.shape}" for name, value in inputs.items())
             raise GraphError(
-                f"cannot answer {shapes} in {MOST_SECONDS:g} seconds and {MOST_MEMORY >> 20} MB."
+                f"cannot answer {shapes} in {MAX_SECONDS:g} seconds and {MAX_MEMORY >> 20} MB."
             ) from error
         finally:
             watch.cancel()

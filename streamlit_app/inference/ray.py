@@ -1,9 +1,8 @@
-"""The photos of a folder answered by a Ray cluster: `streamlit_app.batch FOLDER --cluster ADDRESS`.
+"""A folder of photos classified by a Ray cluster: `streamlit_app.batch FOLDER --cluster ADDRESS`.
 
-Ray Data hands out blocks of names to one worker a core, each with a process of its own that decodes
-and answers (lanes.py); what they say comes back as blocks are done, in any order. A block whose
-machine is lost is given to another. Code, checkpoints and photos lie on a file system that the
-machines share, under the same names on each.
+Ray Data hands blocks of names to one actor a core, each with a worker process (worker.py); rows
+come back block by block, in any order. Where a machine is lost, another gets its block. The
+machines share a file system with code, checkpoints and photos, under the same names on each.
 """
 
 import json
@@ -19,8 +18,8 @@ import ray
 import ray.data
 from ray.exceptions import RayError
 
-from streamlit_app.batch import AT_ONCE, Row, answer_batch, photo_bytes
 from streamlit_app.inference.classifier import Classifier
+from streamlit_app.inference.table import FILES_PER_REQUEST, Row, photo_bytes, rows_of_batch
 
 CODE = Path(__file__).parents[2]  # where the package lies, on each machine
 # Names in a block: a second or so of work, and what a machine that is lost has done in vain.
@@ -31,10 +30,10 @@ class ClusterError(ValueError):
     """A cluster that cannot be used; the message says why."""
 
 
-def answer_folder(
+def rows_of_folder(
     address: str, classifier: Classifier, folder: Path, names: Sequence[str]
 ) -> Generator[Row]:
-    """The row of each of these photos in the folder, as they are done.
+    """Classify photos by their paths in the folder: a row each, in any order.
 
     address: HOST:PORT of the cluster's head; `auto` for the one that runs on this machine; `local`
         to start one of this machine alone, which ends with the last row.
@@ -48,16 +47,16 @@ def answer_folder(
     except (ConnectionError, RayError, ValueError) as error:
         raise ClusterError(f"There is no Ray cluster at {address}: {error}") from error
     try:
-        for said in _answered(classifier, folder, names).iter_rows():
-            yield Row(**json.loads(said["row"]))
+        for record in _dataset(classifier, folder, names).iter_rows():
+            yield Row(**json.loads(record["row"]))
     except RayError as error:
         raise ClusterError(f"The cluster gave up: {error}") from error
     finally:
         ray.shutdown()
 
 
-def _answered(classifier: Classifier, folder: Path, names: Sequence[str]) -> ray.data.Dataset:
-    """A row as JSON for each name; JSON, because it keeps names that are no UTF-8."""
+def _dataset(classifier: Classifier, folder: Path, names: Sequence[str]) -> ray.data.Dataset:
+    """A JSON row for each name; JSON keeps names that are no UTF-8."""
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.WARNING)
@@ -66,29 +65,29 @@ def _answered(classifier: Classifier, folder: Path, names: Sequence[str]) -> ray
     return ray.data.from_items(
         [json.dumps(name) for name in names], override_num_blocks=blocks
     ).map_batches(
-        Worker,
+        Actor,
         fn_constructor_args=(classifier.folder.resolve(), folder.resolve()),
-        batch_size=AT_ONCE,
+        batch_size=FILES_PER_REQUEST,
         num_cpus=1,
         compute=ray.data.ActorPoolStrategy(size=workers),
     )
 
 
-class Worker:
-    """A core of the cluster that answers photos."""
+class Actor:
+    """A core of the cluster that classifies photos."""
 
     def __init__(self, checkpoint: Path, folder: Path) -> None:
         """Open the checkpoint; raises ClusterError where this machine does not see the photos."""
         if not folder.is_dir():
             raise ClusterError(
-                f"{platform.node()} has no folder {folder}: the machines of the cluster have to "
+                f"{platform.node()} has no folder {folder}: the machines of the cluster must "
                 "share a file system, with the same names on each."
             )
         self._classifier, self._folder = Classifier(checkpoint), folder
 
     def __call__(self, batch: dict[str, Sequence[str]]) -> dict[str, list[str]]:
-        """The rows of a few photos, by their names."""
+        """Classify a few photos, by their names."""
         names = [json.loads(name) for name in batch["item"]]
         files = [(name, partial(photo_bytes, self._folder / name)) for name in names]
-        rows = answer_batch(self._classifier, files)
+        rows = rows_of_batch(self._classifier, files)
         return {"row": [json.dumps(asdict(row)) for row, _ in rows]}

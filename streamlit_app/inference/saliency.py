@@ -1,14 +1,10 @@
-"""What a variant looks at, by what its two graphs can give, and the test of erasing it."""
+"""Saliency maps of a variant, from its saliency.onnx."""
 
 import hashlib
-import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-import altair as alt
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 from plumage.contract import (
@@ -26,13 +22,12 @@ from plumage.contract import (
     WEIGHTS_DIGEST,
 )
 from plumage.photos import resized
-from streamlit_app.inference.classifier import Classifier
-from streamlit_app.inference.onnx_graph import MOST_BYTES, Graph, GraphError
+from streamlit_app.inference.onnx_graph import MAX_BYTES, Graph, GraphError
 
 GRADIENT = "Gradient"
 METHODS = (GRAD_CAM, HIRESCAM, LAYERCAM, GRADIENT, SMOOTH_GRAD)
 # A stage's map by the methods that have one, from its features and the logit's gradient at them,
-# each (C, h, w), before what speaks against the species is cut off.
+# each (C, h, w), before evidence against the species is cut off.
 CAMS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     # Selvaraju et al. 2017, arXiv:1610.02391
     GRAD_CAM: lambda features, gradient: features * gradient.mean(axis=(1, 2), keepdims=True),
@@ -41,10 +36,8 @@ CAMS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     # Jiang et al. 2021, 10.1109/TIP.2021.3089943
     LAYERCAM: lambda features, gradient: features * np.maximum(gradient, 0),
 }
-STAGES = {"1": "First stage, fine", "2": "Second stage", "3": "Last stage, coarse"}
-LAST = "3"  # the stage whose Grad-CAM model.onnx has
-STEPS = 20  # in which a photo is erased
-GREY = (124, 116, 104)  # the mean pixel of natural photos, which the networks see as zero
+STAGE_LABELS = {"1": "First stage, fine", "2": "Second stage", "3": "Last stage, coarse"}
+LAST_STAGE = "3"  # the stage of model.onnx's heatmaps
 
 
 class SaliencyError(ValueError):
@@ -57,7 +50,7 @@ class Saliency:
     def __init__(self, folder: Path, image_size: int) -> None:
         """Open `folder`/saliency.onnx; raises SaliencyError.
 
-        image_size: the side in pixels that photos are squeezed to.
+        image_size: the side in pixels that photos are resized to.
         """
         self._make = (
             f"`python -m trainer.checkpoint.saliency --data PHOTOS` makes one for {folder.name}."
@@ -73,7 +66,7 @@ class Saliency:
         except GraphError as error:
             raise SaliencyError(f"The checkpoint {folder.name} {error} {self._make}") from error
         with weights.open("rb") as file:
-            kept = file.read(MOST_BYTES)
+            kept = file.read(MAX_BYTES)
         if self._graph.metadata.get(WEIGHTS_DIGEST) != hashlib.sha256(kept).hexdigest():
             raise SaliencyError(f"{self._of} is of other weights: {self._make}")
         self._size = image_size
@@ -81,9 +74,8 @@ class Saliency:
     def heatmap(self, photo: Image.Image, target: int, smooth: bool) -> np.ndarray:
         """The gradient's largest magnitude over red, green and blue: (S, S) float32.
 
-        Raises SaliencyError where the graph cannot give it.
         target: index of the species. smooth: the mean gradient over noisy copies instead of that
-            of the photo itself (Smilkov et al. 2017, arXiv:1706.03825).
+            of the photo itself (Smilkov et al. 2017, arXiv:1706.03825). Raises: SaliencyError.
         """
         pixels = np.asarray(resized(photo, self._size))
         if smooth:
@@ -98,9 +90,9 @@ class Saliency:
         return np.abs(gradient.mean(axis=0)).max(axis=-1)
 
     def stage_map(self, photo: Image.Image, target: int, method: str, stage: str) -> np.ndarray:
-        """The map of one of CAMS at one of STAGES: (h, w) float32, not negative.
+        """The map of one of CAMS at one of STAGE_LABELS: (h, w) float32, not negative.
 
-        Raises SaliencyError where the graph cannot give it. target: index of the species.
+        target: index of the species. Raises: SaliencyError.
         """
         found = self._run(np.asarray(resized(photo, self._size))[None], target)
         features, gradient = found[f"features_{stage}"][0], found[f"gradients_{stage}"][0]
@@ -114,7 +106,7 @@ class Saliency:
         except GraphError as error:
             raise SaliencyError(f"{self._of} {error} {self._make}") from error
         saliency, *of_stages = found
-        features, gradients = of_stages[: len(STAGES)], of_stages[len(STAGES) :]
+        features, gradients = of_stages[: len(STAGE_LABELS)], of_stages[len(STAGE_LABELS) :]
         if (
             saliency.shape != photos.shape
             or any(map.ndim != 4 or len(map) != len(photos) for map in of_stages)
@@ -129,100 +121,5 @@ class Saliency:
 
 
 def visible(heatmap: np.ndarray) -> np.ndarray:
-    """The map with its highest hundredth levelled: beside a few peaks all else would look cold."""
+    """Clip the map's highest hundredth: beside a few peaks all else would look cold."""
     return np.minimum(heatmap, np.quantile(heatmap, 0.99) or heatmap.max())
-
-
-def erased(photo: Image.Image, heatmap: np.ndarray, share: float) -> Image.Image:
-    """The photo with the hottest share (0 to 1) of its pixels turned grey."""
-    stretched = Image.fromarray(heatmap.astype(np.float32)).resize(
-        photo.size, Image.Resampling.BICUBIC
-    )
-    order = np.argsort(-np.asarray(stretched).ravel(), kind="stable")
-    pixels = np.asarray(photo).reshape(-1, 3).copy()
-    pixels[order[: round(share * len(order))]] = GREY
-    return Image.fromarray(pixels.reshape(photo.height, photo.width, 3))
-
-
-def deletion_curve(
-    classifier: Classifier, photo: Image.Image, heatmap: np.ndarray, species: str
-) -> pd.DataFrame:
-    """The species' probability while its hottest pixels are erased (Petsiuk et al. 2018).
-
-    Returns: columns erased and probability, 0 to 1, STEPS + 1 rows.
-    """
-    seen = resized(photo, classifier.image_size)
-    shares = np.linspace(0, 1, STEPS + 1)
-    answer = classifier.answer([erased(seen, heatmap, share) for share in shares])
-    probabilities = answer.probabilities[:, answer.species.index(species)]
-    return pd.DataFrame({"erased": shares, "probability": probabilities.astype(float)})
-
-
-def area(curve: pd.DataFrame) -> float:
-    """The area under a deletion curve, 0 to 1: low where the map found what matters."""
-    return float(np.trapezoid(curve["probability"], curve["erased"]))
-
-
-def curve_chart(curve: pd.DataFrame, share: float) -> alt.LayerChart:
-    """A deletion curve, drawn up to the share that is erased; its whole course stays in outline."""
-    x = alt.X(
-        "erased:Q",
-        title="erased, the hottest first",
-        scale=alt.Scale(domain=[0, 1]),
-        axis=alt.Axis(format=".0%", tickCount=5, grid=False),
-    )
-    y = alt.Y(
-        "probability:Q",
-        title="probability",
-        scale=alt.Scale(domain=[0, 1]),
-        axis=alt.Axis(format=".0%", tickCount=5),
-    )
-    tooltip = [alt.Tooltip(f"{name}:Q", format=".0%") for name in curve]
-    whole, drawn = alt.Chart(curve), alt.Chart(curve[curve["erased"] <= share + 1e-9])
-    return (
-        alt.layer(
-            whole.mark_line(color="#777777", opacity=0.4).encode(x=x, y=y),
-            drawn.mark_line(color="#1a8f7a", strokeWidth=3).encode(x=x, y=y),
-            drawn.mark_circle(color="#1a8f7a", size=50, opacity=1).encode(
-                x=x, y=y, tooltip=tooltip
-            ),
-        )
-        .properties(height=300)
-        .configure_view(strokeWidth=0)
-        .configure_axis(titleFontSize=12, labelFontSize=12, titleFontWeight="normal")
-    )
-
-
-@dataclass(frozen=True)
-class Exhibit:
-    """A photo of the gallery.
-
-    path: its file. species: what is on it. kind: right, wrong or doubtful. answered, probability:
-    what the variant said.
-    """
-
-    path: Path
-    species: str
-    kind: str
-    answered: str
-    probability: float
-
-
-def exhibits(gallery: Path, variant: str) -> list[Exhibit]:
-    """The gallery's photos for a variant; none where none was made or it is damaged."""
-    folder = gallery / variant
-    try:
-        entries = json.loads((folder / "gallery.json").read_text(encoding="utf-8"))
-        found = [
-            Exhibit(
-                folder / Path(entry["photo"]).name,
-                str(entry["species"]),
-                str(entry["kind"]),
-                str(entry["answered"]),
-                float(entry["probability"]),
-            )
-            for entry in entries
-        ]
-    except (OSError, ValueError, TypeError, KeyError):
-        return []
-    return [exhibit for exhibit in found if exhibit.path.is_file()]

@@ -1,122 +1,186 @@
-"""A process that decodes and answers files: `python -m streamlit_app.inference.worker`.
+"""The worker process, `python -m streamlit_app.inference.worker`; protocol.py says what it serves.
 
-A file is held to the limits of decoding.py, whatever the checkpoint itself takes.
+Decoders are C, and some file crashes each of them. Here that ends this process alone, as does a
+file that takes MAX_MEMORY, MAX_CPU_SECONDS or MAX_SECONDS.
 """
 
+import base64
 import contextlib
-import json
+import faulthandler
+import io
 import os
+import signal
+import sys
+import warnings
 from collections import deque
 from collections.abc import Iterator
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
-import numpy as np
+from PIL import Image
 
-from plumage.contract import MODEL
 from plumage.photos import PhotoError, read_photo, resized
-from streamlit_app.inference import decoding
-from streamlit_app.inference.classifier import Answer, CheckpointError, Classifier, none_of
-from streamlit_app.species import common_name
+from streamlit_app.inference.limits import return_memory_at_once
+from streamlit_app.inference.protocol import (
+    READY,
+    read_frame,
+    read_message,
+    write_frame,
+    write_message,
+)
 
-AT_ONCE = 4  # photos answered by one call: enough for onnxruntime's best speed, few in memory
+MAX_MEMORY = 300 * 2**20  # bytes that one file may take
+MAX_CPU_SECONDS = 2.0
+MAX_SECONDS = 20.0  # by the clock, which other work on the machine makes longer
+PHOTOS_PER_CALL = 4  # of the network: enough for onnxruntime's best speed, few in memory
+
+
+class Decoded(NamedTuple):
+    """A file of a table: fields of its row, and its resized photo's pixels, empty at a fault."""
+
+    fields: dict[str, Any]
+    pixels: bytes
+
+
+@contextlib.contextmanager
+def limited() -> Iterator[None]:
+    """Limit the block's memory and time; the system ends this process where it exceeds them."""
+    with limited_memory(), limited_time():
+        yield
 
 
 @contextlib.contextmanager
 def limited_memory() -> Iterator[None]:
-    """Have the block take MOST_MEMORY at most, beyond what this process holds."""
+    """Let the block take MAX_MEMORY at most, besides the memory that this process holds."""
     with contextlib.suppress(OSError):  # only Linux says how much that is
         pages = int(Path("/proc/self/statm").read_text().split()[5])
-        decoding.limit_memory(pages * os.sysconf("SC_PAGE_SIZE") + decoding.MOST_MEMORY)
+        _limit_data(pages * os.sysconf("SC_PAGE_SIZE") + MAX_MEMORY)
     try:
         yield
     finally:
-        decoding.limit_memory(None)
+        _limit_data(None)
 
 
-def opened(data: bytes, side: int, thumbnail: bool) -> tuple[dict[str, Any], bytes]:
-    """What is said of a file, and the pixels of its photo, squeezed; none where it has a fault."""
+def _limit_data(most: int | None) -> None:
+    """Refuse this process data beyond that many bytes; None: as much as there is."""
+    with contextlib.suppress(ImportError, OSError, ValueError):  # Windows has no such limit
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (hard if most is None else most, hard))
+
+
+@contextlib.contextmanager
+def limited_time() -> Iterator[None]:
+    """Have the system end this process where the block takes too long, even inside a decoder."""
+    if not hasattr(signal, "setitimer"):  # Windows
+        faulthandler.dump_traceback_later(MAX_SECONDS, exit=True)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+        return
+    timers = {signal.ITIMER_PROF: MAX_CPU_SECONDS, signal.ITIMER_REAL: MAX_SECONDS}
+    for timer, seconds in timers.items():
+        signal.setitimer(timer, seconds)
     try:
-        photo = read_photo(data)
+        yield
+    finally:
+        for timer in timers:
+            signal.setitimer(timer, 0)
+
+
+def thumbnail(photo: Image.Image) -> str:
+    """The photo as a small JPEG in a data URL."""
+    small, file = photo.copy(), io.BytesIO()
+    small.thumbnail((96, 96))
+    small.save(file, "JPEG", quality=75)
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def decode_resized(data: bytes, side: int, with_thumbnail: bool) -> Decoded:
+    """Decode a file of a table and resize it to a square of `side` pixels."""
+    try:
+        with limited():
+            photo = read_photo(data)
+            fields = {"taken": photo.info["taken"]}
+            if with_thumbnail:
+                fields["thumbnail"] = thumbnail(photo)
+            return Decoded(fields, resized(photo, side).tobytes())
     except PhotoError as error:
-        return {"error": str(error)}, b""
-    small = decoding.thumbnail(photo) if thumbnail else ""
-    said = {"taken": photo.info["taken"], "thumbnail": small}
-    return said, resized(photo, side).tobytes()
+        return Decoded({"error": str(error)}, b"")
 
 
-def described(answer: Answer, photo: int) -> dict[str, Any]:
-    """What the table says about the photo of that number, but for its file: fields of `Row`."""
-    guesses = [(common_name(name), share) for name, share in answer.ranking(photo)]
-    first: tuple[str, float | None]
-    first, second, among = guesses[0], guesses[1], answer.among(photo)
-    if answer.novel[photo]:
-        first, second, among = (none_of(answer.species), None), guesses[0], []
-    return {
-        "species": first[0],
-        "probability": first[1],
-        "second_species": second[0],
-        "second_probability": second[1],
-        "one_of": "; ".join(map(common_name, among)),
-    }
+def files(requests: IO[bytes]) -> Iterator[bytes]:
+    """The files of a request."""
+    while data := read_frame(requests):
+        yield data
 
 
-@lru_cache(maxsize=1)
-def _classifier(checkpoint: Path, stamp: int) -> Classifier:
-    return Classifier(checkpoint)
-
-
-Opened = tuple[dict[str, Any], bytes]
-
-
-def open_some(files: Iterator[bytes], side: int, thumbnails: bool) -> list[Opened]:
-    """What `opened` gives for the next AT_ONCE files."""
-    some = []
-    with limited_memory():
-        for data in islice(files, AT_ONCE):
-            with decoding.limited_time():
-                some.append(opened(data, side, thumbnails))
-    return some
-
-
-def answer_some(checkpoint: Path, side: int, some: list[Opened]) -> list[dict[str, Any]]:
-    """What is found in these files; raises CheckpointError."""
-    pixels = b"".join(photo for _, photo in some)
-    batch = np.frombuffer(pixels, np.uint8).reshape(-1, side, side, 3)
-    if len(batch):
-        model = checkpoint / MODEL
-        stamp = model.stat().st_mtime_ns if model.exists() else 0
-        answer = _classifier(checkpoint, stamp).answer_squeezed(batch)
-        numbers = iter(range(len(batch)))
-        for said, photo in some:
-            if photo:
-                said |= described(answer, next(numbers))
-    return [said for said, _ in some]
-
-
-def answer(checkpoint: Path, side: int, files: Iterator[bytes], thumbnails: bool) -> dict[str, Any]:
-    """What is found in each file, or why the checkpoint cannot be used."""
-    found: list[dict[str, Any]] = []
+def serve_decode(data: bytes, responses: IO[bytes]) -> None:
+    """Decode one file and write its photo."""
     try:
-        while some := open_some(files, side, thumbnails):
-            found += answer_some(checkpoint, side, some)
+        with limited():
+            photo = read_photo(data)
+            pixels = photo.tobytes()
+    except PhotoError as error:
+        write_message(responses, {"fault": str(error)})
+    else:
+        write_message(responses, {"size": photo.size})
+        write_frame(responses, pixels)
+
+
+def serve_classify(request: dict[str, Any], data: Iterator[bytes], responses: IO[bytes]) -> None:
+    """Decode and classify files, PHOTOS_PER_CALL at once, and write their rows."""
+    # Imported here, since onnxruntime is large: a worker that only decodes does without.
+    from streamlit_app.inference.rows import CheckpointError, classify_batch
+
+    checkpoint, side, thumbnails = (request[key] for key in ("checkpoint", "side", "thumbnails"))
+    rows: list[dict[str, Any]] = []
+    try:
+        while batch := [
+            decode_resized(file, side, thumbnails) for file in islice(data, PHOTOS_PER_CALL)
+        ]:
+            rows += classify_batch(Path(checkpoint), side, batch)
     except CheckpointError as error:
-        deque(files, maxlen=0)  # those that were sent are no part of the next request
-        return {"unusable": str(error)}
-    return {"found": found}
+        deque(data, maxlen=0)  # the files left are no part of the next request
+        write_message(responses, {"unusable": str(error)})
+    else:
+        write_message(responses, {"rows": rows})
 
 
 def serve(requests: IO[bytes], responses: IO[bytes]) -> None:
-    """Answer requests until there are no more; see `lanes.Lane.ask`."""
-    while line := requests.readline():
-        asked = json.loads(line)
-        checkpoint, side = Path(asked["checkpoint"]), asked["side"]
-        found = answer(checkpoint, side, decoding.files(requests), asked["thumbnails"])
-        responses.write(json.dumps(found).encode() + b"\n")
+    """Serve requests until the app has gone."""
+    with contextlib.suppress(EOFError):
+        while True:
+            request = read_message(requests)
+            data = files(requests)
+            if request["op"] == "decode":
+                (file,) = data
+                serve_decode(file, responses)
+            else:
+                serve_classify(request, data, responses)
+            responses.flush()
+
+
+def main() -> None:
+    """Serve the process that started this one, for as long as that lives."""
+    return_memory_at_once()
+    warnings.simplefilter("ignore")  # a decoder's warnings concern nobody
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the app, which ends this process
+    with contextlib.suppress(ImportError, OSError, ValueError):  # Windows keeps no core
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # What a decoder prints is no response.
+    responses = os.fdopen(os.dup(1), "wb", 2**16)
+    os.dup2(2, 1)
+    with contextlib.suppress(BrokenPipeError):
+        responses.write(READY)
         responses.flush()
+        serve(sys.stdin.buffer, responses)
 
 
 if __name__ == "__main__":
-    decoding.main(serve)
+    main()

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 import pandas as pd
 
 from plumage.contract import CONSENSUS
-from streamlit_app.inference.classifier import Answer
+from streamlit_app.inference.classifier import Prediction
 from streamlit_app.results.scores import in_words
 from streamlit_app.species import common_name
 
 
-def probabilities(answers: Mapping[str, Answer]) -> pd.DataFrame:
+def probabilities(answers: Mapping[str, Prediction]) -> pd.DataFrame:
     """Every variant's probability for each species, and the consensus: their mean.
 
     answers: by variant, to one photo each. Returns: a row a species, the consensus's likeliest

@@ -15,13 +15,13 @@ LEGEND = (
 )
 
 
-def room(places: str, photo: Image.Image, tallest: int) -> str:
-    """Style for what a picture fills: its place is kept until it is there, so nothing jumps.
+def reserve_space_css(places: str, photo: Image.Image, max_height: int) -> str:
+    """Style that keeps a picture's place until it has loaded, so that nothing jumps.
 
-    places: a CSS selector. tallest: in rem; a photo that would be higher is as much narrower.
+    places: a CSS selector. max_height: in rem; a photo that would be higher is made narrower.
     """
     ratio = photo.width / photo.height
-    width = f"max-width: {tallest * ratio:.2f}rem"
+    width = f"max-width: {max_height * ratio:.2f}rem"
     return f"<style>{places} {{ aspect-ratio: {ratio:.4f}; {width}; }}</style>"
 
 

@@ -1,4 +1,4 @@
-"""A visit, from the first page to what its browser leaves behind; goes by Streamlit's runtime."""
+"""Session lifetime: drops a visitor's uploads and state on leaving; uses Streamlit internals."""
 
 import asyncio
 from collections.abc import Callable, Iterable

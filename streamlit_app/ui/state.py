@@ -1,4 +1,4 @@
-"""What pages share: what is kept between reruns and in the address, and how charts are shown."""
+"""What pages share: results kept between reruns, choices kept in the address, charts."""
 
 import gc
 import re
@@ -15,59 +15,70 @@ from streamlit.elements.lib.mutable_tab_container import TabContainer
 from plumage.photos import PhotoError
 from streamlit_app.inference.classifier import (
     NO_MODEL,
-    NORMS,
-    Answer,
+    CheckpointError,
     Classifier,
+    Prediction,
+    Version,
     checkpoints_folder,
     open_variants,
-    stamps,
+    version_of,
 )
-from streamlit_app.inference.limits import BusyError, Turns
-from streamlit_app.inference.photos import CORES, read_upload, start_decoding
+from streamlit_app.inference.limits import CORES, BusyError, ConcurrencyLimiter
+from streamlit_app.inference.pool import decode_photo, decoders
+from streamlit_app.norms import norm_text
 from streamlit_app.results.best import best_first
 from streamlit_app.ui.cropping import Box
 
-# Widgets rerun the page; what they do not change is kept. `stamp` makes a changed checkpoint count.
-Stamp = tuple[tuple[str, int], ...]
+# Suffixes that file choosers offer.
+SUFFIXES = ("jpg", "jpeg", "png", "webp", "heic", "heif", "avif")
+# A prediction keeps one core busy. Beyond 60 waiting the server refuses rather than queues.
+ANSWER_SLOTS = ConcurrencyLimiter(at_once=CORES, waiting=60)
+BATCH_SLOT = ConcurrencyLimiter(at_once=1, waiting=8)  # a table keeps every core busy
 
 
+# Widgets rerun the page; results that they do not change are kept. Those of a visitor's photo are
+# kept for that session only.
 @st.cache_resource(max_entries=1, show_spinner=False)
-def variants_at(stamp: Stamp) -> tuple[dict[str, Classifier], list[str]]:
-    """Every variant that can serve, and what is wrong with the others."""
-    start_decoding()  # the first visitor is about to choose a photo
+def variants_at(version: Version) -> tuple[dict[str, Classifier], list[str]]:
+    """Open every variant: those that can serve, and the faults of the others."""
+    decoders.warm_up(1)  # the first visitor is about to choose a photo
     opened = open_variants(checkpoints_folder())
-    # Streamlit looks for garbage after each run of a page, and all threads wait for it meanwhile.
-    # Nearly all that it would look through is there by now, and is none.
+    # Streamlit collects garbage after each run of a page, and all threads wait for it meanwhile.
+    # Nearly every object that it would look through exists by now, and is no garbage.
     gc.freeze()
     return opened
 
 
-# An answer keeps one core busy: on each one at a time, or all would be late. Whoever comes when so
-# many wait would wait for longer than anybody likes.
-TURNS = Turns(at_once=CORES, waiting=60)
-TABLES = Turns(at_once=1, waiting=8)  # of many photos: making one keeps every core busy
-
-
-# What is made of a visitor's photo is kept for that visit only.
 @st.cache_resource(max_entries=2, scope="session", show_spinner=False)
-def photo_in(data: bytes) -> Image.Image:
-    """The photo in an uploaded file, not to be changed; raises PhotoError, BusyError."""
-    with TURNS.one():
-        return read_upload(data)
+def decoded(data: bytes) -> Image.Image:
+    """Decode an uploaded file to a photo, not to be changed; raises PhotoError, BusyError."""
+    with ANSWER_SLOTS.slot():
+        return decode_photo(data)
+
+
+def predict(data: bytes, variant: str, version: Version, box: Box | None = None) -> Prediction:
+    """Classify the photo in an uploaded file, or a box of it; raises CheckpointError, BusyError."""
+    prediction = _prediction(data, variant, version, box)
+    if isinstance(prediction, str):
+        raise CheckpointError(prediction)
+    return prediction
 
 
 @st.cache_resource(max_entries=16, scope="session", show_spinner=False)
-def answer_to(data: bytes, variant: str, stamp: Stamp, box: Box | None = None) -> Answer:
-    """What a variant says about the photo in an uploaded file, or a box of it; may be BusyError."""
-    variants, _ = variants_at(stamp)
-    photo = photo_in(data)
-    with TURNS.one():
-        return variants[variant].answer([photo.crop(box) if box else photo])
+def _prediction(data: bytes, variant: str, version: Version, box: Box | None) -> Prediction | str:
+    """The prediction, or the checkpoint's fault: it may take 20 s to show, and is kept too."""
+    variants, _ = variants_at(version)
+    photo = decoded(data)
+    with ANSWER_SLOTS.slot():
+        try:
+            return variants[variant].classify([photo.crop(box) if box else photo])
+        except CheckpointError as error:
+            return str(error)
 
 
 @contextmanager
-def if_not_busy(place: DeltaGenerator | None = None) -> Iterator[None]:
-    """The page ends at the block where too many wait: `place` says so, with a button to retry."""
+def or_retry(place: DeltaGenerator | None = None) -> Iterator[None]:
+    """End the page where the block finds the server busy; `place` offers to try again."""
     try:
         yield
     except BusyError as error:
@@ -77,53 +88,63 @@ def if_not_busy(place: DeltaGenerator | None = None) -> Iterator[None]:
         st.stop()
 
 
-def photo_given(data: bytes | None, place: DeltaGenerator) -> Image.Image | None:
-    """The photo in an uploaded file; None without one, or where `place` says what is wrong."""
+@contextmanager
+def or_fault(place: DeltaGenerator) -> Iterator[None]:
+    """End the page where the block's checkpoint fails; `place` says how."""
+    try:
+        yield
+    except CheckpointError as error:
+        place.error(f"{escape_markdown(str(error))} Choose another model, or make this one again.")
+        st.stop()
+
+
+def uploaded_photo(data: bytes | None, place: DeltaGenerator) -> Image.Image | None:
+    """The photo in an uploaded file; None without a file, or where `place` says what is wrong."""
     if data is None:
         return None
     try:
-        with if_not_busy():
-            return photo_in(data)
+        with or_retry():
+            return decoded(data)
     except PhotoError as error:
         place.error(str(error))
         return None
 
 
-def forget_species() -> None:
-    """Another photo starts with its own answer; the first keeps what a link asked for."""
+def reset_species() -> None:
+    """Forget the species chosen for the photo before; the first photo keeps a link's choice."""
     if st.session_state.get("answered"):
         st.query_params.pop("species", None)
 
 
-def variants_to_serve() -> tuple[dict[str, Classifier], Stamp]:
-    """Every variant that can serve, by name, and their stamp.
+def variants_to_serve() -> tuple[dict[str, Classifier], Version]:
+    """Every variant that can serve, by name, and their version.
 
-    What is wrong with the others is said on the page; where none can serve, the page ends there.
+    The page warns of faults in the others; where none can serve, it ends there.
     """
-    stamp = stamps(checkpoints_folder())
-    variants, faults = variants_at(stamp)
+    version = version_of(checkpoints_folder())
+    variants, faults = variants_at(version)
     for fault in faults:
-        st.warning(as_it_is(fault))
+        st.warning(escape_markdown(fault))
     if not variants:
         st.error(NO_MODEL)
         st.stop()
-    return variants, stamp
+    return variants, version
 
 
-def as_it_is(text: str) -> str:
-    """The text for where Markdown is read, without anything in it being read so."""
+def escape_markdown(text: str) -> str:
+    """Escape whatever Markdown would act on."""
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
 
 
-def described(variant: str, norm: str) -> str:
-    """A variant with the words for its norm, as in `bn: batch norm`."""
-    return f"{variant}: {NORMS.get(norm, 'another norm')}"
+def variant_label(variant: str, norm: str) -> str:
+    """A variant with its norm's name, as in `bn: batch norm`."""
+    return f"{variant}: {norm_text(norm).name}"
 
 
 def show_chart(
     chart: alt.Chart | alt.LayerChart, words: str, table: pd.DataFrame, name: str
 ) -> None:
-    """A chart, described in words for whoever cannot see it, over its table as `name`.csv."""
+    """Show a chart, described in words, above a button that downloads its table as `name`.csv."""
     # Without Streamlit's own theme: its light labels are too pale for contrast AA.
     st.altair_chart(chart, theme=None, alt=words)
     st.download_button(
@@ -139,18 +160,20 @@ def show_chart(
     )
 
 
-def choose_in_address(
+# Streamlit's own bind="query-params" does not do: it replaces the entry in the browser's history,
+# so that Back leaves the app, and it writes labels, so that links end where a label changes.
+def selectbox_in_url(
     label: str,
     options: Sequence[str],
     key: str,
     default: str | None,
-    format_func: Callable[[str], str],
+    format_func: Callable[[str], str] = str,
     placeholder: str | None = None,
-    explained: str | None = None,
+    help: str | None = None,
 ) -> str | None:
-    """A selectbox whose choice stands in the address as `key`, so that links and Back keep it.
+    """A selectbox whose choice is the address's parameter `key`, for links and Back.
 
-    default: what is chosen where the address says nothing; None leaves the choice open.
+    default: the choice where the address has none; None leaves it open.
     """
     return st.selectbox(
         label,
@@ -159,18 +182,18 @@ def choose_in_address(
         key=key,
         format_func=format_func,
         placeholder=placeholder,
-        help=explained,
-        on_change=_kept_in_address(options, key, default),
+        help=help,
+        on_change=_kept_in_url(options, key, default),
     )
 
 
-def tabs_in_address(labels: Sequence[str], key: str) -> Sequence[TabContainer]:
-    """Tabs of which the open one stands in the address as `key`; only that one is to be filled."""
-    return st.tabs(labels, key=key, on_change=_kept_in_address(labels, key, labels[0]))
+def tabs_in_url(labels: Sequence[str], key: str) -> Sequence[TabContainer]:
+    """Tabs whose open one is the address's parameter `key`; only that one is to be filled."""
+    return st.tabs(labels, key=key, on_change=_kept_in_url(labels, key, labels[0]))
 
 
-def _kept_in_address(options: Sequence[str], key: str, default: str | None) -> Callable[[], None]:
-    """Choose for the widget `key` what the address says, and return what its change has to call."""
+def _kept_in_url(options: Sequence[str], key: str, default: str | None) -> Callable[[], None]:
+    """Set the widget `key` to the address's choice; returns its on_change."""
 
     def remember() -> None:
         chosen = st.session_state[key]
@@ -179,28 +202,25 @@ def _kept_in_address(options: Sequence[str], key: str, default: str | None) -> C
         else:
             st.query_params[key] = chosen
 
-    wanted = st.query_params.get(key)
+    wanted = st.query_params.get(key, "").lower()
     # The address decides: after Back it has changed and the widget has not.
-    st.session_state[key] = wanted if wanted in options else default
+    st.session_state[key] = next((o for o in options if o.lower() == wanted), default)
     return remember
 
 
 def choose_variant(variants: dict[str, Classifier]) -> str:
-    """The variant to ask; where there are several, one chosen and kept in the address.
-
-    The list begins with the best, which is asked where nobody has chosen.
-    """
+    """Choose the variant to ask where there are several; the most accurate one is the default."""
     variants = best_first(variants, checkpoints_folder())
     first = next(iter(variants))
     if len(variants) == 1:
         return first
-    chosen = choose_in_address(
+    chosen = selectbox_in_url(
         "Model",
         list(variants),
         "variant",
         first,
-        lambda name: described(name, variants[name].norm),
-        explained="They are alike but for their norm, which keeps the numbers inside a network "
-        "within bounds. The first is right most often; Results says how often.",
+        lambda name: variant_label(name, variants[name].norm),
+        help="They differ only in their norm, which keeps the numbers inside a network within "
+        "bounds. The first is the most accurate; Results says how accurate.",
     )
     return chosen or first

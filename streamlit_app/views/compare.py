@@ -1,35 +1,44 @@
-"""One photo, answered by every variant side by side."""
+"""Compare: one photo, classified by every variant side by side."""
 
+import pandas as pd
 import streamlit as st
 from PIL import Image
 
 from plumage.contract import CONSENSUS
 from plumage.photos import shrunk
-from streamlit_app.inference.classifier import Answer, Classifier, checkpoints_folder, none_of
-from streamlit_app.inference.photos import SUFFIXES
+from streamlit_app.inference.classifier import (
+    CheckpointError,
+    Classifier,
+    Prediction,
+    Version,
+    checkpoints_folder,
+)
+from streamlit_app.norms import norm_text
 from streamlit_app.results import charts
 from streamlit_app.results import scores as results
 from streamlit_app.results.charts import percent
 from streamlit_app.results.consensus import agreement, probabilities
 from streamlit_app.results.scores import in_words
-from streamlit_app.species import common_name
-from streamlit_app.ui.heatmaps import LEGEND, overlay, room
+from streamlit_app.species import common_name, ood_label
+from streamlit_app.ui.heatmaps import LEGEND, overlay, reserve_space_css
 from streamlit_app.ui.state import (
-    answer_to,
-    choose_in_address,
-    described,
-    forget_species,
-    if_not_busy,
-    photo_given,
+    SUFFIXES,
+    escape_markdown,
+    or_retry,
+    predict,
+    reset_species,
+    selectbox_in_url,
     show_chart,
+    uploaded_photo,
+    variant_label,
     variants_to_serve,
 )
 
 STRENGTH = 0.6  # how opaque the hottest colour is
 CARD_SIDE = 512  # pixels of a photo that is shown a quarter as wide as the page
-CARD_TALLEST = 24  # rem that a photo may be high
-# Two cards beside each other on a phone, four on a desk. The chart is drawn last: what comes below
-# keeps its place meanwhile.
+MAX_CARD_HEIGHT = 24  # rem, of a photo
+# Two cards beside each other on a phone, four on a desk. The chart is drawn last: what lies below
+# it keeps its place meanwhile.
 GRID = """<style>
 .st-key-chances { min-height: 13.75rem; }
 .st-key-cards { display: grid; gap: 1.75rem 1rem;
@@ -37,61 +46,49 @@ GRID = """<style>
 </style>"""
 WHAT_IS_A_NORM = (
     "A norm subtracts the mean of some numbers inside a network and divides by their spread. "
-    "Norms differ in which; a channel is what one filter sees."
+    "Norms differ in which numbers; a channel is what one filter sees."
 )
-WHAT_IT_DOES = {
-    "bn": "Evens out each channel over a batch of photos.",
-    "in": "Evens out each channel of each photo.",
-    "bin": "Mixes batch and instance norm, as learned for each channel.",
-    "ln": "Evens out all channels of a photo together.",
-    "gn": "Evens out groups of a photo's channels.",
-    "nn": "Evens out nothing.",
-    "torch-bn": "Batch norm as PyTorch has it, to check ours by.",
-}
 
 
 def show_variants(variants: dict[str, Classifier]) -> None:
-    """What there is to see before a photo is chosen: who will be asked."""
+    """A card for each variant, shown until there is a photo."""
     reports, _ = results.read_reports(checkpoints_folder())
     st.markdown(WHAT_IS_A_NORM)
     with st.container(key="cards"):
         for name, variant in variants.items():
             with st.container(border=True, gap="xsmall"):
-                st.markdown(f"**{described(name, variant.norm)}**")
-                if variant.norm in WHAT_IT_DOES:
-                    st.markdown(WHAT_IT_DOES[variant.norm])
+                st.markdown(f"**{variant_label(name, variant.norm)}**")
+                st.markdown(norm_text(variant.norm).effect)
                 if name in reports:
                     test = reports[name]["metrics"]["test"]["accuracy"]["value"]
                     photos = reports[name]["photos"]["test"]["count"]
                     st.markdown(f"Right on **{test:.1%}** of {photos:,} test photos")
 
 
-def show_answers(photo: Image.Image, answers: dict[str, Answer], labels: dict[str, str]) -> None:
-    """The consensus, who agrees with whom, and a card for each variant, by its label."""
-    table = probabilities(answers)
-    best = str(table.index[0])
+def predict_all(
+    data: bytes, variants: dict[str, Classifier], version: Version
+) -> dict[str, Prediction]:
+    """Every variant's prediction; one that fails is named on the page and left out."""
+    predictions = {}
+    for name in variants:
+        try:
+            predictions[name] = predict(data, name, version)
+        except CheckpointError as error:
+            st.warning(escape_markdown(str(error)))
+    return predictions
+
+
+def show_predictions(
+    photo: Image.Image, predictions: dict[str, Prediction], labels: dict[str, str]
+) -> None:
+    """The consensus, who agrees with it, and a card for each variant, by its label."""
+    table = probabilities(predictions)
     left, right = st.columns(2, gap="medium")
     with left:
-        strange = [f"`{name}`" for name, answer in answers.items() if answer.novel[0]]
-        if 2 * len(strange) > len(answers):
-            st.header(none_of(table.index), anchor=False)
-            st.markdown(f"So say {in_words(strange)}. If it is one:")
-            st.markdown(agreement(table))
-        else:
-            st.header(f"{common_name(best)}, {percent(table[CONSENSUS].iloc[0])}", anchor=False)
-            doubt = "doubts" if len(strange) == 1 else "doubt"
-            doubt = f" But {in_words(strange)} {doubt} that it is a bird of these {len(table)}."
-            st.markdown(agreement(table) + (doubt if strange else ""))
-            if len(answers) > 1:
-                st.markdown(
-                    ":small[In large letters: the consensus, the mean of all probabilities.]"
-                )
-        species = choose_in_address(
-            "Show what speaks for",
-            sorted(table.index, key=common_name),
-            "species",
-            best,
-            common_name,
+        show_consensus(predictions, table)
+        best = str(table.index[0])
+        species = selectbox_in_url(
+            "Show evidence for", sorted(table.index, key=common_name), "species", best, common_name
         )
     with right, st.container(key="chances"):
         first_five = [(common_name(name), value) for name, value in table[CONSENSUS].head().items()]
@@ -102,74 +99,93 @@ def show_answers(photo: Image.Image, answers: dict[str, Answer], labels: dict[st
             "answers",
         )
     assert species is not None  # there is a default
-    show_cards(photo, answers, labels, species)
+    show_cards(photo, predictions, labels, species)
+
+
+def show_consensus(predictions: dict[str, Prediction], table: pd.DataFrame) -> None:
+    """The consensus in large letters, and which variants disagree; table: of probabilities."""
+    ood = [f"`{name}`" for name, prediction in predictions.items() if prediction.is_ood[0]]
+    if 2 * len(ood) > len(predictions):
+        st.header(ood_label(table.index), anchor=False)
+        st.markdown(f"So say {in_words(ood)}. If it is one:")
+        st.markdown(agreement(table))
+        return
+    best, probability = table.index[0], table[CONSENSUS].iloc[0]
+    st.header(f"{common_name(best)}, {percent(probability)}", anchor=False)
+    verb = "doubts" if len(ood) == 1 else "doubt"
+    doubt = f" But {in_words(ood)} {verb} that it is a bird of these {len(table)}."
+    st.markdown(agreement(table) + (doubt if ood else ""))
+    if len(predictions) > 1:
+        st.markdown(":small[The heading is the consensus: the mean of all probabilities.]")
 
 
 def show_cards(
-    photo: Image.Image, answers: dict[str, Answer], labels: dict[str, str], species: str
+    photo: Image.Image, predictions: dict[str, Prediction], labels: dict[str, str], species: str
 ) -> None:
-    """The photo, and under each variant its heatmap of the species and its answer."""
+    """The photo, and under each variant its heatmap of the species and its prediction."""
     small = shrunk(photo, CARD_SIDE)
-    st.html(room(".st-key-cards .stElementContainer:first-child", photo, CARD_TALLEST))
+    pictures = ".st-key-cards .stElementContainer:first-child"
+    st.html(reserve_space_css(pictures, photo, MAX_CARD_HEIGHT))
     with st.container(key="cards"):
         with st.container(gap="xsmall"):
             st.image(small, width="stretch", output_format="JPEG", alt="Your photo")
-            st.html(f"What speaks for <b>{common_name(species)}</b>{LEGEND}")
-        for name, answer in answers.items():
+            st.html(f"Evidence for <b>{common_name(species)}</b>{LEGEND}")
+        for name, prediction in predictions.items():
             with st.container(gap="xsmall"):
-                show_card(small, labels[name], answer, species)
+                show_card(small, labels[name], prediction, species)
 
 
-def show_card(photo: Image.Image, label: str, answer: Answer, species: str) -> None:
-    """One variant's heatmap of a species, its own answer, and what it gives that species."""
-    best, probability = answer.ranking(0)[0]
-    known = species in answer.species
+def show_card(photo: Image.Image, label: str, prediction: Prediction, species: str) -> None:
+    """One variant's heatmap of a species, its own prediction, and the species' probability."""
+    best, probability = prediction.ranking(0)[0]
+    known = species in prediction.species
     st.image(
-        overlay(photo, answer.heatmap(0, species), STRENGTH) if known else photo,
+        overlay(photo, prediction.heatmap(0, species), STRENGTH) if known else photo,
         width="stretch",
         output_format="JPEG",
-        alt=f"Your photo; bright colours mark what speaks for {common_name(species)} in {label}",
+        alt=f"Your photo; bright colours mark the evidence for {common_name(species)} in {label}",
     )
-    said = f"{common_name(best)}, {percent(probability)}"
-    lines = [f":small[{label}]", f"**{said}**"]
-    if answer.novel[0]:
-        lines = [f":small[{label}]", f"**{none_of(answer.species)}**", f":small[{said}]"]
+    first = f"{common_name(best)}, {percent(probability)}"
+    lines = [f":small[{label}]", f"**{first}**"]
+    if prediction.is_ood[0]:
+        lines = [f":small[{label}]", f"**{ood_label(prediction.species)}**", f":small[{first}]"]
     if not known:
         lines.append(f":small[does not know {common_name(species)}]")
     elif best != species:
-        lines.append(f":small[{common_name(species)}, {percent(dict(answer.ranking(0))[species])}]")
+        share = percent(dict(prediction.ranking(0))[species])
+        lines.append(f":small[{common_name(species)}, {share}]")
     st.markdown("  \n".join(lines))
 
 
 st.title("What does each variant say?", anchor=False)
-variants, stamp = variants_to_serve()
+variants, version = variants_to_serve()
 st.html(GRID)
 left, right = st.columns(2, gap="medium")
 with left:
     upload = st.file_uploader(
-        "A photo of a bird",
-        type=list(SUFFIXES),
-        key="photo",
-        on_change=forget_species,
+        "A photo of a bird", type=list(SUFFIXES), key="photo", on_change=reset_species
     )
 with right:
     st.markdown(
-        "The same small network, trained once with each norm, answers your photo once "
-        "for each of them: see who agrees, and whether they look at the same place."
+        "The same small network, trained once with each norm, classifies your photo once for each "
+        "of them. See which variants agree, and whether they look at the same place."
     )
     if len(variants) == 1:
         st.info(
             f"Only `{next(iter(variants))}` is here yet. `python -m trainer --norm gn --data "
-            "PHOTOS` trains another; copied into `checkpoints/`, it answers here too."
+            "PHOTOS` trains another; copy it into `checkpoints/` to compare them."
         )
 data = upload.getvalue() if upload else None
-photo = photo_given(data, left)
-welcome = st.empty()  # gone before the answers come
+photo = uploaded_photo(data, left)
+welcome = st.empty()  # gone before the predictions come
 if data is None or photo is None:
     with welcome.container():
         show_variants(variants)
     st.stop()
-with if_not_busy():
-    answers = {name: answer_to(data, name, stamp) for name in variants}
-show_answers(photo, answers, {name: described(name, variants[name].norm) for name in variants})
+with or_retry():
+    predictions = predict_all(data, variants, version)
+if not predictions:
+    st.stop()
+labels = {name: variant_label(name, variants[name].norm) for name in variants}
+show_predictions(photo, predictions, labels)
 st.session_state.answered = True

@@ -1,32 +1,28 @@
-"""What the variants look at on one photo, and whether it matters to them."""
+"""Explain: what the variants look at on one photo, and whether it matters to them."""
 
 import time
-from collections import Counter
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 from PIL import Image
+from streamlit.delta_generator import DeltaGenerator
 
+from plumage.contract import GRAD_CAM
 from plumage.photos import shrunk
-from streamlit_app.inference.classifier import Classifier, checkpoints_folder
-from streamlit_app.inference.photos import SUFFIXES
+from streamlit_app.inference.classifier import (
+    CheckpointError,
+    Classifier,
+    Version,
+    checkpoints_folder,
+)
+from streamlit_app.inference.deletion import STEPS, area, curve_chart, erased
 from streamlit_app.inference.saliency import (
     CAMS,
-    GRAD_CAM,
-    LAST,
+    LAST_STAGE,
     METHODS,
-    SMOOTH_GRAD,
-    STAGES,
-    STEPS,
-    Exhibit,
-    Saliency,
+    STAGE_LABELS,
     SaliencyError,
-    area,
-    curve_chart,
-    deletion_curve,
-    erased,
-    exhibits,
     visible,
 )
 from streamlit_app.results.charts import percent, titled
@@ -39,28 +35,29 @@ from streamlit_app.results.saliency import (
 )
 from streamlit_app.results.scores import ResultsError
 from streamlit_app.species import common_name
-from streamlit_app.ui.heatmaps import LEGEND, overlay, room
+from streamlit_app.ui.gallery import Exhibit, caption, captions, exhibits
+from streamlit_app.ui.heatmaps import LEGEND, overlay, reserve_space_css
+from streamlit_app.ui.saliency import curve_of, heatmap_of
 from streamlit_app.ui.state import (
-    TURNS,
-    Stamp,
-    answer_to,
-    choose_in_address,
+    SUFFIXES,
     choose_variant,
-    described,
-    forget_species,
-    if_not_busy,
-    photo_given,
-    photo_in,
+    escape_markdown,
+    or_fault,
+    or_retry,
+    predict,
+    reset_species,
+    selectbox_in_url,
     show_chart,
-    variants_at,
+    uploaded_photo,
+    variant_label,
     variants_to_serve,
 )
 
 STRENGTH = 0.7  # how opaque the hottest colour is
 CARD_SIDE = 512  # pixels of a photo that is shown half as wide as the page or less
-SECONDS = 0.2  # that each step of the erasing stays
-TALLEST, CARD_TALLEST = 36, 20  # rem that a photo may be high, or it would be all that is seen
-# Two cards beside each other on a phone, all on a desk: seven variants, or five misled answers.
+STEP_SECONDS = 0.2  # of each step of the erasing
+MAX_HEIGHT, MAX_CARD_HEIGHT = 36, 20  # rem, of a photo: the rest of the page stays in sight
+# Two cards beside each other on a phone, all on a desk: seven variants, or five wrong predictions.
 GRID = """<style>
 .st-key-cards, .st-key-misled { display: grid; gap: 1.5rem 1rem; }
 .st-key-cards { grid-template-columns: repeat(auto-fill, minmax(max(8rem, 12%), 1fr)); }
@@ -68,82 +65,26 @@ GRID = """<style>
 </style>"""
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
-def saliency_of(variant: str, stamp: Stamp) -> Saliency:
-    """A variant's gradients; raises SaliencyError."""
-    size = variants_at(stamp)[0][variant].image_size
-    return Saliency(checkpoints_folder() / variant, size)
-
-
-@st.cache_resource(max_entries=32, scope="session", show_spinner=False)
-def heatmap_of(
-    data: bytes, variant: str, species: str, method: str, stage: str, stamp: Stamp
-) -> np.ndarray:
-    """The map of a species by a method at a stage; raises SaliencyError, BusyError."""
-    answer = answer_to(data, variant, stamp)
-    if (method, stage) == (GRAD_CAM, LAST):
-        return answer.heatmap(0, species)
-    photo, target = photo_in(data), answer.species.index(species)
-    with TURNS.one():
-        saliency = saliency_of(variant, stamp)
-        if method in CAMS:
-            return saliency.stage_map(photo, target, method, stage)
-        return saliency.heatmap(photo, target, method == SMOOTH_GRAD)
-
-
-@st.cache_resource(max_entries=16, scope="session", show_spinner=False)
-def curve_of(
-    data: bytes, variant: str, species: str, method: str, stage: str, stamp: Stamp
-) -> pd.DataFrame:
-    """The deletion curve of that map; raises SaliencyError, BusyError."""
-    heatmap = heatmap_of(data, variant, species, method, stage, stamp)
-    photo = photo_in(data)
-    with TURNS.one():
-        return deletion_curve(variants_at(stamp)[0][variant], photo, heatmap, species)
-
-
-def caption(exhibit: Exhibit) -> str:
-    """A gallery photo in words."""
-    answered = common_name(exhibit.answered)
-    said = {
-        "right": "rightly answered",
-        "wrong": f"taken for {answered}",
-        "doubtful": f"in doubt, {answered}",
-    }[exhibit.kind]
-    return f"{common_name(exhibit.species)}, {said}, {percent(exhibit.probability)}"
-
-
-def captions(shown: dict[str, Exhibit]) -> dict[str, str]:
-    """Each gallery photo in words, numbered where they are another's too: a choice goes by them."""
-    found: dict[str, str] = {}
-    times: Counter[str] = Counter()
-    for name, exhibit in shown.items():
-        words = caption(exhibit)
-        times[words] += 1
-        found[name] = f"{words} ({times[words]})" if times[words] > 1 else words
-    return found
-
-
 def choose_photo(shown: dict[str, Exhibit]) -> bytes | None:
-    """One's own photo, else one of the gallery, by its file's name; None without either."""
+    """The uploaded photo, else the one chosen from the gallery; None without either."""
     upload = st.file_uploader(
-        "A photo of a bird", type=list(SUFFIXES), key="photo", on_change=forget_species
+        "A photo of a bird", type=list(SUFFIXES), key="photo", on_change=reset_species
     )
     if upload is not None:
         return upload.getvalue()
     if not shown:
-        st.markdown(f":small[{COMMAND} makes a gallery of telling photos to choose from.]")
+        st.markdown(f":small[{COMMAND} makes a gallery of photos to choose from.]")
         return None
-    name = choose_in_address(
+    name = selectbox_in_url(
         "Or one of the gallery",
         list(shown),
         "gallery",
         None,
         captions(shown).__getitem__,
-        "Right, wrong and doubtful answers of this model",
+        "Correct, wrong and doubtful predictions of this model",
     )
     if st.session_state.setdefault("exhibit", name) != name:
-        forget_species()
+        reset_species()
     st.session_state.exhibit = name
     return shown[name].path.read_bytes() if name else None
 
@@ -151,42 +92,51 @@ def choose_photo(shown: dict[str, Exhibit]) -> bytes | None:
 def introduce() -> None:
     """What the page does."""
     st.markdown(
-        "Choose a photo to see which parts of it speak for a species, by five methods and in "
-        "every variant, and to watch the answer while those parts are erased."
+        "Choose a photo to see where the evidence for a species lies, by five methods and in every "
+        "variant, and how the prediction changes while that evidence is erased."
     )
 
 
-def show_gallery(shown: dict[str, Exhibit], variant: str, stamp: Stamp) -> None:
-    """Photos that were answered wrongly, one a species, each with what speaks for the answer."""
-
-    def choose(name: str) -> None:
-        st.query_params["gallery"] = name
-
+def show_gallery(shown: dict[str, Exhibit], variant: str, version: Version) -> None:
+    """Wrong predictions of the gallery, one a species, each with the evidence for it."""
     wrong = {e.species: (name, e) for name, e in reversed(shown.items()) if e.kind == "wrong"}
     if not wrong:
         return
     st.subheader("What misled it?", anchor=False)
-    with st.container(key="misled"), if_not_busy():
+    with st.container(key="misled"), or_retry():
         for name, exhibit in wrong.values():
             with (card := st.container(gap="xsmall")):
-                data = exhibit.path.read_bytes()
-                if (photo := photo_given(data, card)) is None:
-                    continue
-                answer = answer_to(data, variant, stamp)
-                heatmap = answer.heatmap(0, answer.ranking(0)[0][0])
-                st.image(
-                    overlay(photo, visible(heatmap), STRENGTH),
-                    width="stretch",
-                    output_format="JPEG",
-                    alt=f"{caption(exhibit)}; bright colours mark what speaks for the answer",
-                )
-                st.button(
-                    caption(exhibit), key=name, on_click=choose, args=(name,), width="stretch"
-                )
+                try:
+                    show_exhibit(name, exhibit, variant, version, card)
+                except CheckpointError as error:
+                    st.warning(escape_markdown(str(error)))
+                    return
+
+
+def show_exhibit(
+    name: str, exhibit: Exhibit, variant: str, version: Version, card: DeltaGenerator
+) -> None:
+    """One gallery photo with its map, and a button that chooses it; raises CheckpointError."""
+    data = exhibit.path.read_bytes()
+    if (photo := uploaded_photo(data, card)) is None:
+        return
+    prediction = predict(data, variant, version)
+    heatmap = prediction.heatmap(0, prediction.ranking(0)[0][0])
+    st.image(
+        overlay(photo, visible(heatmap), STRENGTH),
+        width="stretch",
+        output_format="JPEG",
+        alt=f"{caption(exhibit)}; bright colours mark the evidence for the prediction",
+    )
+
+    def choose() -> None:
+        st.query_params["gallery"] = name
+
+    st.button(caption(exhibit), key=name, on_click=choose, width="stretch")
 
 
 def show_trust(variant: str) -> None:
-    """What was measured of maps on test photos: which methods to believe, where maps lie."""
+    """Measurements of maps on test photos: which methods to believe, where maps lie."""
     try:
         found = read_trust(checkpoints_folder())
     except ResultsError as error:
@@ -201,14 +151,14 @@ def show_trust(variant: str) -> None:
         with left:
             show_chart(
                 outer_chart(shares, found["even_outer_share"]),
-                "Share of each variant's maps in the photo's outer tenth, for right and wrong "
-                "answers",
+                "Share of each variant's maps in the photo's outer tenth, for correct and wrong "
+                "predictions",
                 shares,
                 "outer-tenth",
             )
     right.markdown(
-        "A wrong answer's map lies at the photo's edge more often than a right one's where its "
-        "mark stands further right; the dashed line is a map that is the same all over.\n\n"
+        "Where the mark of the wrong predictions is further right, their maps lie at the photo's "
+        "edge more often than those of the correct ones. The dashed line is an even map.\n\n"
         + best_method(found, variant)
     )
 
@@ -220,33 +170,37 @@ def show_cards(
     species: str,
     method: str,
     stage: str,
-    stamp: Stamp,
+    version: Version,
 ) -> None:
-    """Every variant's map of the species, with the probability that it gives."""
+    """Every variant's map of the species, with its probability."""
     small = shrunk(photo, CARD_SIDE)
-    st.subheader(f"What speaks for {common_name(species)} in each variant", anchor=False)
-    st.html(room(".st-key-cards .stElementContainer:has(.stImage)", photo, CARD_TALLEST))
+    st.subheader(f"Evidence for {common_name(species)} in each variant", anchor=False)
+    pictures = ".st-key-cards .stElementContainer:has(.stImage)"
+    st.html(reserve_space_css(pictures, photo, MAX_CARD_HEIGHT))
     with st.container(key="cards"):
         for name, variant in variants.items():
             with st.container(gap="xsmall"):
-                label = f"**{described(name, variant.norm)}**"
+                label = f"**{variant_label(name, variant.norm)}**"
                 if species not in variant.species:
                     st.markdown(f"{label}  \ndoes not know {common_name(species)}")
                     continue
                 try:
-                    heatmap = heatmap_of(data, name, species, method, stage, stamp)
+                    heatmap = heatmap_of(data, name, species, method, stage, version)
                 except SaliencyError as error:
                     st.markdown(label)
                     st.warning(str(error))
+                    continue
+                except CheckpointError as error:
+                    st.warning(escape_markdown(str(error)))
                     continue
                 st.image(
                     overlay(small, visible(heatmap), STRENGTH),
                     width="stretch",
                     output_format="JPEG",
-                    alt=f"Your photo; bright colours mark what speaks for {common_name(species)} "
+                    alt=f"Your photo; bright colours mark the evidence for {common_name(species)} "
                     f"in {name}",
                 )
-                given = dict(answer_to(data, name, stamp).ranking(0))[species]
+                given = dict(predict(data, name, version).ranking(0))[species]
                 st.markdown(f"{label}  \ngives it {percent(given)}")
 
 
@@ -256,12 +210,12 @@ def show_erasing(
     """The deletion curve, and beside it the photo as far as it is erased."""
     st.subheader("Does it matter what it looked at?", anchor=False)
     st.markdown(
-        "The hottest parts of the map turn grey first. If they are what the answer rests on, the "
+        "The hottest parts of the map turn grey first. If the prediction rests on them, the "
         f"probability falls early: the area under the curve is **{area(curve):.2f}** "
         "(Petsiuk et al. 2018). Grey patches are no natural photos, so the curve can jump."
     )
     left, right = st.columns(2, gap="medium")
-    st.html(room(".st-key-frame", photo, TALLEST))
+    st.html(reserve_space_css(".st-key-frame", photo, MAX_HEIGHT))
     frame = left.container(key="frame").empty()
     with right:
         play = st.button("Erase it step by step", icon=":material/play_arrow:")
@@ -280,60 +234,57 @@ def show_erasing(
         drawn = titled(curve_chart(curve, share), f"Deletion curve of {variant}")
         if share < steps[-1]:
             chart.altair_chart(drawn, theme=None, key=f"curve-{share}", alt=words)
-            time.sleep(SECONDS)
+            time.sleep(STEP_SECONDS)
     with chart.container():
         show_chart(drawn, words, curve, f"deletion-{variant}")
 
 
 st.html(GRID)
 st.title("What does it look at?", anchor=False)
-variants, stamp = variants_to_serve()
+variants, version = variants_to_serve()
 left, right = st.columns(2, gap="medium")
 with left:
-    variant = choose_variant(variants)  # first, since the others make room for an answer
+    variant = choose_variant(variants)  # first, since the others make room for a prediction
     gallery = {e.path.name: e for e in exhibits(checkpoints_folder().parent / "gallery", variant)}
     data = choose_photo(gallery)
-photo = photo_given(data, left)
-# Both are gone before the answer comes, which would push them down; the lower one goes first.
+photo = uploaded_photo(data, left)
+# Both are gone before the prediction comes, which would push them down; the lower one goes first.
 guide, welcome = st.empty(), right.empty()
 if data is None or photo is None:
     with welcome.container():
         introduce()
     with guide.container():
-        show_gallery(gallery, variant, stamp)
+        show_gallery(gallery, variant, version)
         show_trust(variant)
     st.stop()
 
-with if_not_busy():
-    answer = answer_to(data, variant, stamp)
-best, probability = answer.ranking(0)[0]
+with or_retry(), or_fault(left):
+    prediction = predict(data, variant, version)
+best, probability = prediction.ranking(0)[0]
 with right:
     picture = st.container(key="picture")
-    st.html(room(".st-key-picture", photo, TALLEST))
-    said = f"**{common_name(best)}, {percent(probability)}**"
-    st.markdown(f"{described(variant, variants[variant].norm)} says {said}.")
+    st.html(reserve_space_css(".st-key-picture", photo, MAX_HEIGHT))
+    first = f"**{common_name(best)}, {percent(probability)}**"
+    st.markdown(f"{variant_label(variant, variants[variant].norm)} says {first}.")
     st.html(LEGEND)
 with left:
-    species = choose_in_address(
-        "Show what speaks for",
-        sorted(answer.species, key=common_name),
-        "species",
-        best,
-        common_name,
-    )
+    names = sorted(prediction.species, key=common_name)
+    species = selectbox_in_url("Show evidence for", names, "species", best, common_name)
     how, where = st.columns(2)
     with how:
-        method = choose_in_address("Method", list(METHODS), "method", GRAD_CAM, str)
-    assert species is not None  # there is a default
-    assert method is not None
-    stage: str | None = LAST
+        method = selectbox_in_url("Method", METHODS, "method", GRAD_CAM)
+    stage: str | None = LAST_STAGE
     if method in CAMS:
         with where:
-            stage = choose_in_address("Stage", list(STAGES), "stage", LAST, STAGES.__getitem__)
+            stage = selectbox_in_url(
+                "Stage", list(STAGE_LABELS), "stage", LAST_STAGE, STAGE_LABELS.__getitem__
+            )
+    assert species is not None  # each has a default
+    assert method is not None
     assert stage is not None
 try:
-    with if_not_busy():
-        heatmap = heatmap_of(data, variant, species, method, stage, stamp)
+    with or_retry(), or_fault(left):
+        heatmap = heatmap_of(data, variant, species, method, stage, version)
 except SaliencyError as error:
     left.error(str(error))
     st.stop()
@@ -341,12 +292,13 @@ picture.image(
     overlay(photo, visible(heatmap), STRENGTH),
     width="stretch",
     output_format="JPEG",
-    alt=f"Your photo; bright colours mark what speaks for {common_name(species)}",
+    alt=f"Your photo; bright colours mark the evidence for {common_name(species)}",
 )
 if not heatmap.any():
-    right.markdown(f"Nothing on this photo speaks for **{common_name(species)}**.")
-with if_not_busy():
-    show_cards(photo, data, variants, species, method, stage, stamp)
-    curve = curve_of(data, variant, species, method, stage, stamp)
-show_erasing(photo, heatmap, curve, variant)
+    right.markdown(f"No evidence for **{common_name(species)}** on this photo.")
 st.session_state.answered = True
+with or_retry():
+    show_cards(photo, data, variants, species, method, stage, version)
+    with or_fault(st.container()):
+        curve = curve_of(data, variant, species, method, stage, version)
+show_erasing(photo, heatmap, curve, variant)

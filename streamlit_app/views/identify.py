@@ -1,5 +1,6 @@
-"""Give a photo, read which bird it is, and see where the network looked."""
+"""Identify: one photo, its species, and the heatmap that shows where the network looked."""
 
+from contextlib import suppress
 from html import escape
 from typing import Any
 
@@ -7,26 +8,33 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
-from plumage.contract import COVERAGE
-from streamlit_app.inference.classifier import Answer, checkpoints_folder, none_of
-from streamlit_app.inference.photos import SUFFIXES
+from streamlit_app.inference.classifier import Prediction, checkpoints_folder
 from streamlit_app.results.charts import percent, probability_bars
-from streamlit_app.results.scores import ResultsError, read_comparison
-from streamlit_app.species import FACTS, RED_LIST_YEAR, common_name, lookalikes, sureness
+from streamlit_app.results.scores import ResultsError, read_comparison, read_reports
+from streamlit_app.species import (
+    FACTS,
+    RED_LIST_YEAR,
+    common_name,
+    confidence_word,
+    lookalikes,
+    ood_label,
+)
 from streamlit_app.ui.cropping import Box, crop_box, marked
-from streamlit_app.ui.heatmaps import LEGEND, overlay, room
+from streamlit_app.ui.heatmaps import LEGEND, overlay, reserve_space_css
 from streamlit_app.ui.state import (
-    answer_to,
-    choose_in_address,
+    SUFFIXES,
     choose_variant,
-    if_not_busy,
-    photo_given,
+    or_fault,
+    or_retry,
+    predict,
+    selectbox_in_url,
     show_chart,
+    uploaded_photo,
     variants_to_serve,
 )
 
-# The guide has as many columns as fit, one on a phone. The chart is drawn last: what comes below
-# it on a phone keeps its place meanwhile, and so does what comes below the photo.
+# The guide has as many columns as fit, one on a phone. The chart is drawn last: on a phone, what
+# lies below it keeps its place meanwhile, and so does what lies below the photo.
 STYLE = """<style>
 .st-key-ahead { display: none; }
 .st-key-chances { min-height: 13.75rem; }
@@ -39,53 +47,52 @@ ul.guide.guide > li { margin: 0; padding: 0; font-size: .9375rem; }
     overflow: hidden; border: 1px solid #8888; }
 .guide s { flex: 1; }
 </style>"""
-# Where the sliders start.
 WHOLE = {"zoom": 1.0, "across": 50, "down": 50}
 STRENGTH = 60
-TALLEST = 36  # rem that a photo may be high, or nothing else would be seen beside it
+MAX_HEIGHT = 36  # rem, of a photo: the rest of the page stays in sight
 
 
-def start_anew() -> None:
-    """A new photo starts whole, with the heatmap of its own answer."""
+def reset() -> None:
+    """Show a new photo whole, with the heatmap of its own prediction."""
     st.query_params.pop("species", None)
     st.session_state.update(WHOLE)
 
 
-def measured() -> dict[str, Any] | None:
-    """What is known of who is taken for whom; None where that was not measured."""
+def measured_confusion() -> dict[str, Any] | None:
+    """The comparison, which counts confused species; None where it was not measured."""
     try:
         return read_comparison(checkpoints_folder())
-    except ResultsError:  # the results page says so
+    except ResultsError:  # the Results page names the fault
         return None
 
 
 def choose_photo() -> bytes | None:
-    """The file of a photo, uploaded or taken; None where there is none yet."""
-    # The camera is asked for only by who wants it: shown at once, it would ask for permission.
+    """A photo's file, uploaded or taken; None where there is none yet."""
+    # Shown at once, the camera would ask everyone for permission.
     if st.session_state.get("camera"):
-        source = st.camera_input("A photo of a bird", key="taken", on_change=start_anew)
+        source = st.camera_input("A photo of a bird", key="taken", on_change=reset)
     else:
         source = st.file_uploader(
-            "A photo of a bird", type=list(SUFFIXES), key="photo", on_change=start_anew
+            "A photo of a bird", type=list(SUFFIXES), key="photo", on_change=reset
         )
-    st.toggle("Use the camera", key="camera", on_change=start_anew)
+    st.toggle("Use the camera", key="camera", on_change=reset)
     return source.getvalue() if source else None
 
 
 def introduce(species: tuple[str, ...]) -> None:
-    """What Plumage does, and a bird to look up."""
+    """Say what Plumage does, and offer a bird to look up."""
     st.markdown(
-        "Plumage names the bird on your photo and paints over it what it looked at. "
-        "It does best where the bird fills about half the photo. A copied photo can be pasted: "
-        "go to Upload with the Tab key, then press Ctrl+V."
+        "Plumage names the bird on your photo and shows what it looked at. It works best where "
+        "the bird fills about half of the photo. To paste a copied photo, move to Upload with the "
+        "Tab key and press Ctrl+V."
     )
-    chosen = choose_in_address(
+    chosen = selectbox_in_url(
         "Look up a bird",
         sorted(species, key=common_name),
         "species",
         None,
         common_name,
-        "Choose one to see how it is told apart",
+        "Choose one to see how to tell it apart",
     )
     if chosen:
         show_facts(chosen, expanded=True)
@@ -93,15 +100,15 @@ def introduce(species: tuple[str, ...]) -> None:
 
 
 def load_ahead() -> None:
-    """Have the browser load what shows the picture while that is being chosen."""
-    # Streamlit loads the script of each kind of element when it first shows one.
+    """Have the browser load the scripts for pictures and sliders before they are needed."""
+    # Streamlit loads the script of a kind of element when it first shows one.
     with st.container(key="ahead"):
         st.image(Image.new("RGB", (1, 1)), alt="Nothing yet")
         st.slider("Nothing yet", 0, 1, key="nothing")
 
 
 def show_guide(species: tuple[str, ...]) -> None:
-    """What there is to see before a photo is chosen: a field guide to the birds it knows."""
+    """A field guide to the birds that the model knows, shown until there is a photo."""
     st.subheader(f"The {len(species)} birds it knows", anchor=False)
     cards = []
     for name in sorted(species, key=common_name):
@@ -118,7 +125,7 @@ def show_guide(species: tuple[str, ...]) -> None:
 
 
 def show_facts(species: str, expanded: bool = False) -> None:
-    """Who the species is, and behind a click how to tell it from the two most like it."""
+    """Facts on a species, and behind a click how to tell it from the two most like it."""
     if species not in FACTS:
         return
     facts = FACTS[species]
@@ -128,41 +135,50 @@ def show_facts(species: str, expanded: bool = False) -> None:
     )
     st.markdown(facts.look_for)
     with st.expander("What it is most often mistaken for", expanded=expanded):
-        for other, line in lookalikes(species, measured()):
+        for other, line in lookalikes(species, measured_confusion()):
             st.markdown(f"**{common_name(other)}**  \n{line}")
 
 
-def show_answer(answer: Answer) -> None:
-    """The likeliest species in large letters, how sure that is, and who it is."""
-    (best, probability), (second, its_probability), *_ = answer.ranking(0)
-    if answer.novel[0]:
-        show_stranger(answer.species, best, probability)
+def show_prediction(prediction: Prediction, variant: str) -> None:
+    """The likeliest species in large letters, the confidence in words, and facts on the species."""
+    (best, probability), *_ = prediction.ranking(0)
+    if prediction.is_ood[0]:
+        show_ood(prediction.species, best, probability, variant)
         return
     st.header(f"{common_name(best)}, {percent(probability)}", anchor=False)
-    runner_up = f"{common_name(second)}, {percent(its_probability)}"
-    rest = {
-        "very likely": "",
-        "probably": f"If not, then {runner_up}.",
-        "a guess": f"It may as well be {runner_up}. A crop closer to the bird may help.",
-    }
-    words = sureness(probability)
-    among = answer.among(0)
-    if len(among) > 1:
-        names = ", ".join(common_name(species) for species in among)
-        often = f"{100 * COVERAGE:.0f} times in 100"
-        rest["probably"] = f"One of: {names} ({often} the bird is among these)."
-        rest["a guess"] = f"{rest['probably']} A crop closer to the bird may help."
-    st.markdown(f"**{words.capitalize()}.** {rest[words]}")
+    word = confidence_word(probability)
+    sentences = [f"**{word.capitalize()}.**"]
+    if word != "very likely":
+        sentences.append(alternatives(prediction, word))
+    if word == "a guess":
+        sentences.append("A crop closer to the bird may help.")
+    st.markdown(" ".join(sentences))
     show_facts(best)
 
 
-def show_stranger(species: tuple[str, ...], nearest: str, probability: float) -> None:
-    """That the photo shows none of the species, and which comes nearest all the same."""
-    st.header(none_of(species), anchor=False)
+def alternatives(prediction: Prediction, word: str) -> str:
+    """The prediction set where it holds several species, else the second species."""
+    among = prediction.prediction_set(0)
+    if len(among) > 1:
+        # Without the coverage: it is over all photos, and lower over those with several species.
+        return f"Usually one of: {', '.join(map(common_name, among))}."
+    second, probability = prediction.ranking(0)[1]
+    other = f"{common_name(second)}, {percent(probability)}"
+    return f"It could equally be {other}." if word == "a guess" else f"If not, then {other}."
+
+
+def show_ood(species: tuple[str, ...], nearest: str, probability: float, variant: str) -> None:
+    """Say that the photo shows none of the species, how often that is wrong, and the nearest."""
+    st.header(ood_label(species), anchor=False)
+    reports, _ = read_reports(checkpoints_folder())
+    wrong = ""
+    with suppress(KeyError):  # a variant that was measured by an earlier version
+        share = 1 - reports[variant]["novelty"]["accepted"]["test"]
+        wrong = f"So are {share:.1%} of the test photos of its own birds. "
     st.markdown(
-        "The photo is unlike those that it was trained on. So are 5 in 100 photos of its own "
-        f"birds: if this is one, {common_name(nearest)} comes nearest, {percent(probability)}. "
-        "A crop closer to the bird may help."
+        f"The photo is unlike those that the model was trained on. {wrong}If it shows one of them, "
+        f"{common_name(nearest)} is the nearest, {percent(probability)}. A crop closer to the bird "
+        "may help."
     )
 
 
@@ -178,13 +194,13 @@ def show_chances(ranking: list[tuple[str, float]]) -> None:
 
 
 def chosen_crop(size: tuple[int, int]) -> Box | None:
-    """The square that the answer is about, as its sliders say; None for the whole photo."""
+    """The square to classify, by its sliders; None for the whole photo."""
     zoom, across, down = (st.session_state.setdefault(key, start) for key, start in WHOLE.items())
     return None if zoom == 1 else crop_box(size, zoom, across / 100, down / 100)
 
 
 def show_crop(whole: bool) -> None:
-    """The sliders that choose the crop; whole: whether there is none yet, to be moved."""
+    """The sliders that choose the crop; whole: whether there is none yet that could be moved."""
     with st.expander("Crop to the bird"):
         st.markdown("It works best where the bird fills about half the square.")
         st.slider("Zoom", 1.0, 8.0, step=0.25, format="%.2f x", key="zoom")
@@ -192,44 +208,45 @@ def show_crop(whole: bool) -> None:
         st.slider("Top to bottom", 0, 100, key="down", format="%d%%", disabled=whole)
 
 
-def show_heatmap(photo: Image.Image, box: Box | None, answer: Answer) -> None:
+def show_heatmap(photo: Image.Image, box: Box | None, prediction: Prediction) -> None:
     """The photo with the heatmap of the likeliest species, or of another one chosen."""
-    other = choose_in_address(
+    other = selectbox_in_url(
         "Why not another bird?",
-        sorted(answer.species, key=common_name),
+        sorted(prediction.species, key=common_name),
         "species",
         None,
         common_name,
-        "Choose one to see what speaks for it",
+        "Choose one to see the evidence for it",
     )
-    species = other or answer.ranking(0)[0][0]
-    heatmap, share = answer.heatmap(0, species), percent(dict(answer.ranking(0))[species])
+    species = other or prediction.ranking(0)[0][0]
+    heatmap = prediction.heatmap(0, species)
+    share = percent(dict(prediction.ranking(0))[species])
     strength = st.session_state.setdefault("strength", STRENGTH)
     inside = overlay(photo.crop(box) if box else photo, heatmap, strength / 100)
     with st.container(key="picture"):
-        st.html(room(".st-key-picture", photo, TALLEST))
+        st.html(reserve_space_css(".st-key-picture", photo, MAX_HEIGHT))
         st.image(
             marked(photo, inside, box) if box else inside,
             width="stretch",
             output_format="JPEG",
-            alt=f"Your photo; bright colours mark what speaks for {common_name(species)}",
+            alt=f"Your photo; bright colours mark the evidence for {common_name(species)}",
         )
     if heatmap.any():
-        st.html(f"What speaks for <b>{common_name(species)}</b>, {share}{LEGEND}")
+        st.html(f"Evidence for <b>{common_name(species)}</b>, {share}{LEGEND}")
     else:
-        st.markdown(f"Nothing on this photo speaks for **{common_name(species)}**, {share}.")
+        st.markdown(f"No evidence for **{common_name(species)}** on this photo, {share}.")
     st.slider("Strength of the heatmap", 0, 100, step=5, format="%d%%", key="strength")
 
 
 st.html(STYLE)
 st.title("Which bird is this?", anchor=False)
-variants, stamp = variants_to_serve()
+variants, version = variants_to_serve()
 left, right = st.columns([4, 3], gap="medium")
 with left:
     data = choose_photo()
     variant = choose_variant(variants)
-photo = photo_given(data, left)
-# Both are gone before the answer comes, which would push them down; the lower one goes first.
+photo = uploaded_photo(data, left)
+# Both are gone before the prediction comes, which would push them down; the lower one goes first.
 guide, welcome = st.empty(), right.empty()
 if data is None or photo is None:
     with welcome.container():
@@ -241,12 +258,12 @@ if data is None or photo is None:
 with left:
     facts, chances = st.container(), st.container(key="chances")
 box = chosen_crop(photo.size)
-with if_not_busy():
-    answer = answer_to(data, variant, stamp, box)
+with or_retry(), or_fault(facts):
+    prediction = predict(data, variant, version, box)
 with facts:
-    show_answer(answer)
+    show_prediction(prediction, variant)
 with right:
-    show_heatmap(photo, box, answer)
+    show_heatmap(photo, box, prediction)
     show_crop(whole=box is None)
 with chances:  # last, since drawing a chart keeps a browser longest
-    show_chances(answer.ranking(0))
+    show_chances(prediction.ranking(0))

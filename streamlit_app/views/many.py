@@ -1,4 +1,4 @@
-"""Give many photos, look through the answers, correct them, and take a table or folders home."""
+"""Many photos: predictions to look through and correct, then a table or folders to download."""
 
 import io
 
@@ -6,37 +6,30 @@ import pandas as pd
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from plumage.contract import COVERAGE
-from streamlit_app.batch import (
-    COLUMNS,
-    Row,
-    answer_files,
-    cells,
-    write_row,
-)
-from streamlit_app.inference.classifier import none_of
-from streamlit_app.inference.photos import SUFFIXES
-from streamlit_app.inference.pool import start_lanes
-from streamlit_app.species import common_name
+from streamlit_app.inference.classifier import Version
+from streamlit_app.inference.pool import classifiers
+from streamlit_app.inference.table import COLUMNS, Row, cells, rows_of, write_row
+from streamlit_app.species import common_name, ood_label
 from streamlit_app.ui.session import forget_uploads, kept_for_download
 from streamlit_app.ui.state import (
-    TABLES,
-    Stamp,
+    BATCH_SLOT,
+    SUFFIXES,
     choose_variant,
-    if_not_busy,
+    or_fault,
+    or_retry,
     variants_to_serve,
 )
 from streamlit_app.ui.zips import write_zip
 
-# The server holds the photos in memory, and each run of a page a copy of its own, and a ZIP of them
-# while it is downloaded.
-MOST_PHOTOS = 200
-MOST_MEGABYTES = 400
+# The server holds the photos in memory, a copy for each run of a page, and their ZIP while it is
+# downloaded.
+MAX_PHOTOS = 200
+MAX_MEGABYTES = 400
 ROW = 66  # pixels; long text is wrapped in rows of more than 64
 UNREAD = "Not read"  # in the table and as the ZIP's folder, for files without a species
-# By the upload's id: what the table says of it, and its thumbnail's address.
+# By the upload's id: its row and its thumbnail, a data URL.
 Rows = dict[str, tuple[Row, str]]
-# On a phone the filters below the summary, which is filled last, keep their place meanwhile.
+# The summary is filled last: on a phone, the filters below it keep their place meanwhile.
 STYLE = """<style>
 @media (max-width: 640px) { .st-key-summary { min-height: 8.75rem; } }
 </style>"""
@@ -44,25 +37,25 @@ SHELL = "python -m streamlit_app.batch FOLDER --out birds.csv"
 
 
 def introduce() -> None:
-    """What there is to see before photos are chosen."""
+    """Say what the page gives, until there are photos."""
     st.markdown(
-        "You get a table with the bird on each photo, how sure that is, the second guess and when "
-        "the photo was taken. Correct what is wrong, then download the table, or the photos "
-        "sorted into a folder for each species."
+        "You get a table of your photos: the species, the confidence, the second guess and the "
+        "date taken. Correct the species where they are wrong, then download the table, or the "
+        "photos in a folder for each species."
     )
     st.markdown(
-        f":small[At most {MOST_PHOTOS} photos and {MOST_MEGABYTES} MB at a time. They stay in "
-        "memory and are forgotten when you close the page. For more, in a shell:]"
+        f":small[At most {MAX_PHOTOS} photos and {MAX_MEGABYTES} MB at a time. They stay in "
+        "memory and are deleted when you close the page. For more photos, use a shell:]"
     )
     st.code(SHELL, language=None, wrap_lines=True)
 
 
 def within_limits(uploads: list[UploadedFile]) -> list[UploadedFile]:
-    """As many of the photos as one page takes, with a word about the others."""
+    """The first photos, as many as a page takes; a warning counts the others."""
     taken, size = [], 0
-    for upload in uploads[:MOST_PHOTOS]:
+    for upload in uploads[:MAX_PHOTOS]:
         size += upload.size
-        if size > MOST_MEGABYTES * 2**20:
+        if size > MAX_MEGABYTES * 2**20:
             break
         taken.append(upload)
     forget_uploads(uploads[len(taken) :])
@@ -70,47 +63,47 @@ def within_limits(uploads: list[UploadedFile]) -> list[UploadedFile]:
     st.session_state.refused = refused
     if refused:
         st.warning(
-            f"This page takes {MOST_PHOTOS} photos and {MOST_MEGABYTES} MB at a time, so the "
-            f"first {len(taken)} of your {len(taken) + refused} are in the table. For a whole "
-            f"folder, please use a shell: `{SHELL}`."
+            f"This page takes {MAX_PHOTOS} photos and {MAX_MEGABYTES} MB at a time, so the "
+            f"first {len(taken)} of your {len(taken) + refused} are in the table. For more, use a "
+            f"shell: `{SHELL}`."
         )
     return taken
 
 
-def take_anew() -> None:
-    """What was refused of an earlier choice of photos is no matter any more."""
+def reset_refused() -> None:
+    """Forget how many photos of an earlier choice were refused."""
     st.session_state.refused = 0
 
 
-def name_birds(uploads: list[UploadedFile], variant: str, stamp: Stamp) -> Rows:
-    """Each photo's row and thumbnail; photos that were answered before are not asked again."""
-    asked = variant, stamp
+def classify(uploads: list[UploadedFile], variant: str, version: Version) -> Rows:
+    """Each photo's row and thumbnail; rows of an earlier run of the page are kept."""
+    asked = variant, version
     before = st.session_state.get("named", {})
     keys = [(upload.file_id, asked) for upload in uploads]
     named = {key: before[key] for key in keys if key in before}
-    # Whoever goes away meanwhile and comes back finds what was named by then.
+    # A visitor who leaves meanwhile and comes back finds the rows that were done by then.
     st.session_state.named = named
     new = [upload for upload in uploads if (upload.file_id, asked) not in named]
     place = st.empty()
     files = [(upload.name, upload.getvalue) for upload in new]
-    answers = answer_files(variants[variant], files, thumbnails=True)
+    found = rows_of(variants[variant], files, thumbnails=True)
     if new:
         place.progress(0.0, "Waiting for other visitors' photos")
-        with if_not_busy(place), TABLES.one():
+        with or_retry(place), or_fault(place), BATCH_SLOT.slot():
             place.progress(0.0, f"0 of {len(new)} photos")
-            for done, (upload, found) in enumerate(zip(new, answers, strict=True), 1):
-                named[upload.file_id, asked] = found
+            for done, (upload, row) in enumerate(zip(new, found, strict=True), 1):
+                named[upload.file_id, asked] = row
                 place.progress(done / len(new), f"{done} of {len(new)} photos")
         place.empty()
     return {upload.file_id: named[upload.file_id, asked] for upload in uploads}
 
 
 def choose_rows(rows: Rows, species: list[str]) -> list[str]:
-    """The photos to show, of all species and sureness or of some; first those without either."""
+    """Choose the photos to show by species and confidence; unread files come first."""
     left, right = st.columns([4, 3], gap="medium")
-    # All that there are, not all that were found: with other options the choice would be lost.
+    # All species, not those found only: with other options the choice would be lost.
     chosen = left.multiselect("Show only these species", species, placeholder="All species")
-    most = right.slider("Show only photos at most this sure", 5, 100, 100, 5, "%d%%")
+    most = right.slider("Maximum confidence", 5, 100, 100, 5, "%d%%")
     shown = [
         name
         for name, (row, _) in rows.items()
@@ -125,10 +118,10 @@ def species_of(name: str, row: Row) -> str:
 
 
 def show_table(rows: Rows, shown: list[str], species: list[str]) -> None:
-    """The rows that were chosen, in a table that takes corrections."""
+    """The rows to show, in a table that takes corrections."""
     key = f"table {hash((*shown, *rows.values()))}"
     if st.session_state.get("key") != key:
-        # A table that changed under the hand that edits it would lose its order and its place.
+        # A table that changes while it is edited would lose its order and its place.
         st.session_state.key = key
         st.session_state.table = table_of(rows, shown)
     table = st.session_state.table
@@ -150,14 +143,13 @@ def show_table(rows: Rows, shown: list[str], species: list[str]) -> None:
                 required=True,
                 help="Click twice to correct it",
             ),
-            "Sure": st.column_config.ProgressColumn(
+            "Confidence": st.column_config.ProgressColumn(
                 width=108, format="%.1f%%", min_value=0, max_value=100
             ),
             "Second guess": st.column_config.TextColumn(width=166),
             "Note": st.column_config.TextColumn(
                 width=310,
-                help="What is wrong with the file, or the species among which the bird is "
-                f"{100 * COVERAGE:.0f} times in 100",
+                help="The file's fault, or the prediction set: the bird is usually one of these",
             ),
             "Taken": st.column_config.DatetimeColumn(width=140, format="YYYY-MM-DD HH:mm"),
             "File": st.column_config.TextColumn(width=154),
@@ -178,11 +170,11 @@ def table_of(rows: Rows, shown: list[str]) -> pd.DataFrame:
                 "Photo": picture,
                 "Species": species_of(name, row),
                 # Never rounded to certainty.
-                "Sure": None if row.probability is None else min(100 * row.probability, 99.9),
+                "Confidence": None if row.probability is None else min(100 * row.probability, 99.9),
                 "Second guess": row.second_species,
-                # One species among which the bird is would say no more than the first column.
-                "Note": row.error or (f"One of {row.one_of}" if ";" in row.one_of else ""),
-                # Without its zone: what the clock in the camera showed.
+                "Note": row.error
+                or (f"Usually one of: {row.prediction_set}" if ";" in row.prediction_set else ""),
+                # Without its zone: as the camera's clock showed it.
                 "Taken": pd.to_datetime(row.taken[:19] or None),
                 "File": row.file,
             }
@@ -193,8 +185,13 @@ def table_of(rows: Rows, shown: list[str]) -> pd.DataFrame:
     return table if any(table["Note"]) else table.drop(columns="Note")
 
 
+def note(prediction_set: str) -> str:
+    """The note on a photo: a set of one species says no more than the first column."""
+    return f"Usually one of: {prediction_set}" if ";" in prediction_set else ""
+
+
 def show_summary(rows: Rows) -> None:
-    """How the photos fared, in one line."""
+    """Counts of photos, in one line."""
     unread = sum(bool(row.error) for row, _ in rows.values())
     words = [f"{len(rows) - unread} photos named" if len(rows) - unread != 1 else "1 photo named"]
     if unread:
@@ -205,7 +202,7 @@ def show_summary(rows: Rows) -> None:
 
 
 def show_downloads(rows: Rows, uploads: list[UploadedFile]) -> None:
-    """All rows as a table, and all photos in folders, whatever is shown."""
+    """Buttons for all rows as a table and all photos in folders, whatever is shown."""
 
     def birds_csv() -> str:
         file = io.StringIO(newline="")
@@ -245,7 +242,7 @@ def show_downloads(rows: Rows, uploads: list[UploadedFile]) -> None:
 
 st.html(STYLE)
 st.title("Which birds are these?", anchor=False)
-variants, stamp = variants_to_serve()
+variants, version = variants_to_serve()
 st.session_state.setdefault("corrections", {})
 left, right = st.columns([4, 3], gap="medium")
 with left:
@@ -254,27 +251,27 @@ with left:
         type=list(SUFFIXES),
         accept_multiple_files=True,
         key="photos",
-        on_change=take_anew,
+        on_change=reset_refused,
     )
     variant = choose_variant(variants)
-welcome = right.empty()  # gone before the answers come
+welcome = right.empty()  # gone before the predictions come
 if not uploads:
-    start_lanes()  # the visitor is about to choose photos
+    classifiers.warm_up()  # the visitor is about to choose photos
     with welcome.container():
         introduce()
     st.stop()
 
 uploads = within_limits(uploads)
-rows = name_birds(uploads, variant, stamp)
+rows = classify(uploads, variant, version)
 with right:
-    summary = st.container(key="summary")  # filled once the table has taken in the corrections
+    summary = st.container(key="summary")  # filled after the table, with its corrections
 known = variants[variant].species
-species = [*sorted(map(common_name, known)), none_of(known)]
+species = [*sorted(map(common_name, known)), ood_label(known)]
 shown = choose_rows(rows, species)
 if shown:
     show_table(rows, shown, species)
 else:
-    st.info("No photo is like that.")
+    st.info("No photos match these filters.")
 with summary:
     show_summary(rows)
     show_downloads(rows, uploads)

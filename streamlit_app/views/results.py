@@ -16,7 +16,7 @@ from streamlit_app.results import studies, study_charts
 from streamlit_app.results.best import best_first
 from streamlit_app.results.scores import Comparison, Reports, ResultsError
 from streamlit_app.species import common_name
-from streamlit_app.ui.state import choose_in_address, described, show_chart, tabs_in_address
+from streamlit_app.ui.state import selectbox_in_url, show_chart, tabs_in_url, variant_label
 from streamlit_app.views.results_tabs.border import show_shortcut
 from streamlit_app.views.results_tabs.ood import show_doubt
 
@@ -158,14 +158,14 @@ def show_closely(reports: Reports, comparison: Comparison) -> None:
     def words(name: str) -> str:
         if name == CONSENSUS:
             return "consensus: the mean of all probabilities"
-        return described(name, reports[name]["recipe"]["norm"])
+        return variant_label(name, reports[name]["recipe"]["norm"])
 
     st.header("One variant close up", anchor=False)
     left, right = st.columns(2, gap="medium")
     with left:
-        variant = choose_in_address("Variant", variants, "variant", variants[0], words)
+        variant = selectbox_in_url("Variant", variants, "variant", variants[0], words)
     with right:
-        species = choose_in_address(
+        species = selectbox_in_url(
             "Species",
             sorted(comparison["species"], key=common_name),
             "species",
@@ -244,7 +244,7 @@ def show_studies(folder: Path) -> None:
         "feature-quantiles": (studies.features_over_epochs, study_charts.feature_curves),
         "depth": (studies.by_depth, study_charts.depth_curves),
     }
-    tabs = tabs_in_address(list(studies.TITLES.values()), "study")
+    tabs = tabs_in_url(list(studies.TITLES.values()), "study")
     for tab, (name, title) in zip(tabs, studies.TITLES.items(), strict=True):
         if not tab.open:
             continue
@@ -307,7 +307,7 @@ if comparison is not None and not reports.keys().isdisjoint(comparison["variants
 sections["Doubt"] = partial(attempt, partial(show_doubt, folder, reports))
 sections["Shortcut"] = partial(attempt, partial(show_shortcut, folder))
 sections["Studies"] = partial(show_studies, folder)
-tabs = tabs_in_address(list(sections), "tab")
+tabs = tabs_in_url(list(sections), "tab")
 for tab, show in zip(tabs, sections.values(), strict=True):
     if tab.open:  # the others are made when they are opened
         with tab:

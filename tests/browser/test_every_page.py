@@ -118,7 +118,7 @@ def test_a_tall_photo_fits_the_window(open_page: Open, name: str, tmp_path: Path
     Image.effect_noise((300, 1500), 60).convert("RGB").save(tmp_path / "tall.png")
     page = open_page(name)
     give(page, tmp_path / "tall.png")
-    box = page.get_by_alt_text("speaks for").first.bounding_box()
+    box = page.get_by_alt_text("evidence for").first.bounding_box()
     assert box is not None
     assert box["height"] < SIZES["desktop"][1]
     assert box["height"] == pytest.approx(5 * box["width"], rel=0.02)

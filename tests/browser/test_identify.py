@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from streamlit_app.inference.classifier import (
     Classifier,
     checkpoints_folder,
-    none_of,
+    ood_label,
     variant_folders,
 )
 from streamlit_app.results.charts import percent
@@ -34,10 +34,10 @@ VARIANTS = sorted(variant_folders(checkpoints_folder()), key=accuracy, reverse=T
 
 def answered(photo: Path, variant: Path = VARIANTS[0], box: Box | None = None) -> str:
     """What the heading has to say: asked without the app."""
-    answer = Classifier(variant).answer([Image.open(photo).crop(box)])
+    answer = Classifier(variant).classify([Image.open(photo).crop(box)])
     species, probability = answer.ranking(0)[0]
-    if answer.novel[0]:  # a drawing is no photo, and some variants notice
-        return none_of(answer.species)
+    if answer.is_ood[0]:  # a drawing is no photo, and some variants notice
+        return ood_label(answer.species)
     return f"{common_name(species)}, {percent(probability)}"
 
 
@@ -58,7 +58,7 @@ def test_a_photo_is_answered_with_its_heatmap_facts_and_numbers(
     give(page, kingfisher)
     assert heading(page) == answered(kingfisher)
     assert page.get_by_alt_text("bright colours mark").evaluate("i => i.naturalWidth") == 480
-    expect(page.get_by_text("What speaks for")).to_be_visible()
+    expect(page.get_by_text("Evidence for")).to_be_visible()
     expect(page.get_by_text("IUCN Red List")).to_be_visible()
     expect(page.get_by_text("birds it knows")).to_have_count(0)
     with page.expect_download() as download:
@@ -76,10 +76,10 @@ def test_another_species_stands_in_the_address_and_back_undoes_it(
     choose(page, "Why not another bird?", "Sarus Crane")
     expect(page.get_by_text("for Sarus Crane")).to_be_visible()
     expect(page).to_have_url(re.compile("species=Sarus-Crane"))
-    expect(page.get_by_alt_text("speaks for Sarus Crane")).not_to_have_attribute("src", before)
+    expect(page.get_by_alt_text("evidence for Sarus Crane")).not_to_have_attribute("src", before)
     page.go_back()
     expect(page).not_to_have_url(re.compile("species="))
-    expect(page.get_by_alt_text("speaks for Sarus Crane")).to_have_count(0)
+    expect(page.get_by_alt_text("evidence for Sarus Crane")).to_have_count(0)
     assert heading(page) == answered(kingfisher)
 
 

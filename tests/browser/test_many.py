@@ -110,7 +110,7 @@ def test_the_table_shows_only_what_is_asked_for_and_all_is_downloaded(
     give(page, photos[0])
     choose(page, "Show only these species", "House Crow")
     page.keyboard.press("Escape")
-    expect(page.get_by_text("No photo is like that.")).to_be_visible()
+    expect(page.get_by_text("No photos match these filters.")).to_be_visible()
     assert rows(page).keys() == {"one.png"}
 
 

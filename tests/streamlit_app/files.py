@@ -5,36 +5,30 @@ import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
-from typing import TypeVar
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from streamlit_app.inference.photos import Helper, Helpers
+from streamlit_app.inference import pool
+from streamlit_app.inference.pool import Worker, WorkerPool
 from tests.conftest import draw_bird, encode
 from tests.plumage.profiles import adobe_rgb, cmyk_profile, display_p3
 
-# Processes for photos.py and lanes.py that some files break.
-_FRAGILE = [sys.executable, "-m", "tests.streamlit_app.fragile_decoding"]
-FRAGILE_DECODER = [*_FRAGILE, "streamlit_app.inference.decoding"]
-FRAGILE_LANE = [*_FRAGILE, "streamlit_app.inference.worker"]
+# Starts a worker that some files break.
+FRAGILE = (sys.executable, "-m", "tests.streamlit_app.fragile_worker")
 RAW = Path(__file__).parents[3] / "shared" / "birds25_raw_sample"
-Kind = TypeVar("Kind", bound=Helper)
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-def only(
-    monkeypatch: pytest.MonkeyPatch, module: ModuleType, kind: type[Kind], command: list[str]
-) -> Iterator[Kind]:
-    """The only process of its kind that the module has, started by that command."""
-    monkeypatch.setattr(kind, "command", command)
-    monkeypatch.setattr(module, "_helpers", helpers := Helpers(kind, 1))
-    with helpers.one() as helper:
+def only_worker(monkeypatch: pytest.MonkeyPatch, name: str) -> Iterator[Worker]:
+    """The only worker of the pool of that name, which files of fragile_worker.py can break."""
+    monkeypatch.setattr(Worker, "command", FRAGILE)
+    monkeypatch.setattr(pool, name, workers := WorkerPool(count=1))
+    with workers.worker() as worker:
         pass
-    yield helper
-    helper.start().kill()
+    yield worker
+    worker.start().kill()
 
 
 def png_chunk(kind: bytes, body: bytes) -> bytes:

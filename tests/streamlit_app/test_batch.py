@@ -13,21 +13,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from plumage.folders import list_photos
 from plumage.photos import read_photo
-from streamlit_app import batch
-from streamlit_app.batch import (
-    AT_ONCE,
+from streamlit_app.batch import fill_table, main
+from streamlit_app.inference import table as tables
+from streamlit_app.inference.classifier import Classifier
+from streamlit_app.inference.limits import CORES
+from streamlit_app.inference.table import (
     COLUMNS,
+    EARLIER_COLUMNS,
+    FILES_PER_REQUEST,
     File,
-    answer_files,
-    fill_table,
-    harmless,
-    main,
+    escape_formula,
     open_table,
-    photo_files,
+    rows_of,
     write_row,
 )
-from streamlit_app.inference.classifier import Classifier
 from tests.conftest import COLOURS, colour_checkpoint, draw_bird, encode
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +50,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
+def photo_files(folder: Path) -> list[str]:
+    return [photo.as_posix() for photo in list_photos(folder).photos]
+
+
 def rows(table: Path) -> list[dict[str, str]]:
     with table.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
         return list(csv.DictReader(file, strict=True))
@@ -60,20 +65,22 @@ def test_each_photo_of_a_folder_is_one_row_with_its_first_two_species(
     said = fill_table(folder, tmp_path / "birds.csv", classifier)
     found = rows(tmp_path / "birds.csv")
     assert list(found[0]) == COLUMNS == [
-        "file", "species", "probability", "second species", "second probability", "one of", "taken",
-        "error", "variant",
+        "file", "species", "probability", "second species", "second probability",
+        "prediction set", "taken", "error", "variant",
     ]  # fmt: skip
     assert [row["file"] for row in found] == photo_files(folder)
     colours = dict(zip(BIRDS, COLOURS, strict=True))
     for row in found:
-        answer = classifier.answer([read_photo((folder / row["file"]).read_bytes())])
+        answer = classifier.classify([read_photo((folder / row["file"]).read_bytes())])
         (first, probability), (second, second_probability), *_ = answer.ranking(0)
         assert first == colours[Path(row["file"]).stem]
         assert row["species"] == first.replace("-", " ")
         assert row["second species"] == second.replace("-", " ")
         assert float(row["probability"]) == pytest.approx(probability, abs=1e-4)
         assert float(row["second probability"]) == pytest.approx(second_probability, abs=1e-4)
-        assert row["one of"] == "; ".join(name.replace("-", " ") for name in answer.among(0))
+        assert row["prediction set"] == "; ".join(
+            name.replace("-", " ") for name in answer.prediction_set(0)
+        )
         assert row["taken"] == row["error"] == ""
     assert "6 photos named, 0 could not be read, 0 were there already" in said
 
@@ -115,9 +122,9 @@ def test_a_photo_of_no_bird_says_so_and_what_comes_nearest(
     (tmp_path / "wall.png").write_bytes(encode(photo, "PNG"))
     fill_table(tmp_path, tmp_path / "birds.csv", classifier)
     (row,) = rows(tmp_path / "birds.csv")
-    (nearest, probability), *_ = classifier.answer([photo]).ranking(0)
+    (nearest, probability), *_ = classifier.classify([photo]).ranking(0)
     assert row["species"] == "No bird of these 6"
-    assert row["probability"] == row["one of"] == ""
+    assert row["probability"] == row["prediction set"] == ""
     assert row["second species"] == nearest.replace("-", " ")
     assert float(row["second probability"]) == pytest.approx(probability, abs=1e-4)
 
@@ -132,12 +139,12 @@ def test_a_file_that_cannot_be_opened_is_one_row_too(
     assert row["error"] == "This file cannot be opened: No such file or directory."
 
 
-def test_other_files_and_hidden_ones_are_no_photos(tmp_path: Path) -> None:
-    for name in ("a.JPG", "b.jpeg", "c.png", "d.webp", "notes.txt", "._a.jpg", ".trash/e.jpg"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    (tmp_path / "folder.jpg").mkdir()
-    assert photo_files(tmp_path) == ["a.JPG", "b.jpeg", "c.png", "d.webp"]
+def test_files_that_are_left_out_are_counted(
+    folder: Path, tmp_path: Path, classifier: Classifier
+) -> None:
+    (folder / "film.mp4").touch()
+    said = fill_table(folder, tmp_path / "birds.csv", classifier)
+    assert said.endswith("Left out: 1 video.")
 
 
 def test_a_second_run_asks_only_about_new_photos_and_adds_their_rows(
@@ -151,9 +158,9 @@ def test_a_second_run_asks_only_about_new_photos_and_adds_their_rows(
 
     def watched(classifier: Classifier, files: list[File]) -> object:
         asked.extend(name for name, _ in files)
-        return answer_files(classifier, files)
+        return rows_of(classifier, files)
 
-    monkeypatch.setattr(batch, "answer_files", watched)
+    monkeypatch.setattr(tables, "rows_of", watched)
     said = fill_table(folder, table, classifier)
     assert asked == ["new.png"]
     assert table.read_bytes().startswith(before)
@@ -198,8 +205,8 @@ def test_a_killed_run_is_resumed_to_the_same_table(tmp_path: Path, checkpoints: 
 
 @pytest.mark.parametrize("start", list("=+-@\uff1d\uff0b\uff0d\uff20\t\r\n'"))
 def test_a_cell_that_a_spreadsheet_would_compute_starts_with_an_apostrophe(start: str) -> None:
-    assert harmless(f"{start}cmd") == f"'{start}cmd"
-    assert harmless(f"cmd{start}") == f"cmd{start}"
+    assert escape_formula(f"{start}cmd") == f"'{start}cmd"
+    assert escape_formula(f"cmd{start}") == f"cmd{start}"
 
 
 @given(st.text(st.characters(exclude_categories=[])), st.text(st.characters(exclude_categories=[])))
@@ -209,7 +216,7 @@ def test_any_two_names_stay_two_through_a_table(first: str, second: str) -> None
         write_row(file, [name, 0.5, None])
     file.seek(0)
     names = [line[0] for line in csv.reader(file, strict=True)]
-    assert names == [harmless(first), harmless(second)]
+    assert names == [escape_formula(first), escape_formula(second)]
     assert (names[0] == names[1]) == (first == second)
 
 
@@ -229,7 +236,7 @@ def test_names_are_data_whatever_they_hold(tmp_path: Path, classifier: Classifie
         (tmp_path / name).write_bytes(encode(draw_bird()))
     table = tmp_path / "birds.csv"
     fill_table(tmp_path, table, classifier)
-    assert {row["file"] for row in rows(table)} == {harmless(name) for name in names}
+    assert {row["file"] for row in rows(table)} == {escape_formula(name) for name in names}
     assert "0 photos named, 0 could not be read, 8 were" in fill_table(tmp_path, table, classifier)
 
 
@@ -238,9 +245,23 @@ def test_a_table_of_something_else_is_left_alone(
 ) -> None:
     table = tmp_path / "accounts.csv"
     table.write_text("date,amount\n1 May,7\n")
-    with pytest.raises(ValueError, match="another table"):
+    with pytest.raises(ValueError, match="is not a Plumage results table"):
         fill_table(folder, table, classifier)
     assert table.read_text() == "date,amount\n1 May,7\n"
+
+
+def test_a_table_of_an_earlier_version_is_resumed_under_its_own_header(
+    folder: Path, tmp_path: Path, classifier: Classifier
+) -> None:
+    table = tmp_path / "birds.csv"
+    fill_table(folder, table, classifier)
+    whole = table.read_bytes()
+    rest = whole.split(b"\r\n", 1)[1]
+    earlier = ",".join(EARLIER_COLUMNS).encode()
+    assert b"one of" in earlier
+    table.write_bytes(earlier + b"\r\n" + rest[: len(rest) // 2])
+    fill_table(folder, table, classifier)
+    assert table.read_bytes() == earlier + b"\r\n" + rest
 
 
 def test_a_table_of_another_variant_is_left_alone_and_the_way_on_is_said(
@@ -251,7 +272,7 @@ def test_a_table_of_another_variant_is_left_alone_and_the_way_on_is_said(
     before = table.read_bytes()
     (folder / "new.jpg").write_bytes(encode(draw_bird()))
     other = Classifier(colour_checkpoint(tmp_path / "checkpoints" / "gn"))
-    with pytest.raises(ValueError, match=r"filled by bn, not by gn: go on with --variant bn, or"):
+    with pytest.raises(ValueError, match=r"by bn, not by gn: resume it with --variant bn, or"):
         fill_table(folder, table, other)
     assert table.read_bytes() == before
 
@@ -261,7 +282,7 @@ def test_a_file_without_a_whole_line_is_not_overwritten_unless_it_is_our_own(
 ) -> None:
     table = tmp_path / "letter.txt"
     table.write_text("Dear Sir")
-    with pytest.raises(ValueError, match="another table"), open_table(table, "bn"):
+    with pytest.raises(ValueError, match="is not a Plumage results table"), open_table(table, "bn"):
         pass
     assert table.read_text() == "Dear Sir"
 
@@ -269,8 +290,7 @@ def test_a_file_without_a_whole_line_is_not_overwritten_unless_it_is_our_own(
 def test_many_files_are_answered_in_order_and_no_more_of_them_read_than_wait(
     classifier: Classifier,
 ) -> None:
-    cores = os.cpu_count() or 1
-    count = AT_ONCE * (4 * cores + 1) + 3
+    count = FILES_PER_REQUEST * (8 * CORES) + 3
     photos = [encode(draw_bird(colour)) for colour in BIRDS]
     opened, lock = [], threading.Lock()
 
@@ -280,9 +300,9 @@ def test_many_files_are_answered_in_order_and_no_more_of_them_read_than_wait(
         return photos[number % 6]
 
     files = [(str(number), lambda number=number: read(number)) for number in range(count)]
-    answers = answer_files(classifier, files, thumbnails=True)
+    answers = rows_of(classifier, files, thumbnails=True)
     found = [next(answers)]
-    assert len(opened) <= AT_ONCE * 2 * cores
+    assert len(opened) <= FILES_PER_REQUEST * 2 * CORES
     found += answers
     assert [row.file for row, _ in found] == [name for name, _ in files]
     assert [row.species for row, _ in found[:6]] == [name.replace("-", " ") for name in COLOURS]

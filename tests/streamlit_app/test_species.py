@@ -13,8 +13,8 @@ from streamlit_app.species import (
     FACTS,
     TELL_APART,
     common_name,
+    confidence_word,
     lookalikes,
-    sureness,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -127,4 +127,4 @@ def test_a_species_without_facts_keeps_its_folders_name_and_has_no_lookalikes() 
      (0.59, "a guess"), (0.1, "a guess")],
 )  # fmt: skip
 def test_sureness_is_said_in_words(probability: float, words: str) -> None:
-    assert sureness(probability) == words
+    assert confidence_word(probability) == words

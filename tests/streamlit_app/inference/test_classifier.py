@@ -12,7 +12,7 @@ from streamlit_app.inference.classifier import (
     Classifier,
     checkpoints_folder,
     open_variants,
-    stamps,
+    version_of,
 )
 from tests.conftest import IMAGE_SIZE, SPECIES, colour_checkpoint, draw_bird
 
@@ -65,7 +65,7 @@ def test_it_says_what_the_checkpoint_holds(classifier: Classifier) -> None:
 
 def test_photos_of_any_shape_are_answered_in_one_batch(classifier: Classifier) -> None:
     photos = [draw_bird(colour, (40 + 30 * i, 200)) for i, colour in enumerate(COLOURS)]
-    answer = classifier.answer(photos)
+    answer = classifier.classify(photos)
     assert answer.probabilities.shape == (6, 6)
     assert answer.heatmaps.shape == (6, 6, 8, 8)
     assert [answer.ranking(i)[0][0] for i in range(6)] == list(SPECIES)
@@ -73,15 +73,15 @@ def test_photos_of_any_shape_are_answered_in_one_batch(classifier: Classifier) -
 
 def test_a_photo_is_answered_alike_alone_and_in_a_batch(classifier: Classifier) -> None:
     photos = [draw_bird(colour) for colour in COLOURS]
-    batch = classifier.answer(photos)
+    batch = classifier.classify(photos)
     for index, photo in enumerate(photos):
-        alone = classifier.answer([photo])
+        alone = classifier.classify([photo])
         np.testing.assert_allclose(alone.probabilities[0], batch.probabilities[index], atol=1e-6)
         np.testing.assert_allclose(alone.heatmaps[0], batch.heatmaps[index], atol=1e-6)
 
 
 def test_probabilities_sum_to_one_and_the_ranking_falls(classifier: Classifier) -> None:
-    answer = classifier.answer([draw_bird()])
+    answer = classifier.classify([draw_bird()])
     np.testing.assert_allclose(answer.probabilities.sum(axis=1), 1, rtol=1e-6)
     values = [probability for _, probability in answer.ranking(0)]
     assert values == sorted(values, reverse=True)
@@ -92,20 +92,20 @@ def test_photos_are_squeezed_with_pillows_bicubic_filter(classifier: Classifier)
     noise = np.random.default_rng(0).integers(0, 255, (90, 70, 3), np.uint8)
     photo = Image.fromarray(noise)
     squeezed = photo.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC)
-    expected = classifier.answer([squeezed]).probabilities
-    np.testing.assert_array_equal(classifier.answer([photo]).probabilities, expected)
+    expected = classifier.classify([squeezed]).probabilities
+    np.testing.assert_array_equal(classifier.classify([photo]).probabilities, expected)
 
 
 def test_the_heatmap_of_a_species_is_hot_where_its_bird_is(classifier: Classifier) -> None:
-    heatmap = classifier.answer([draw_bird("blue")]).heatmap(0, "Blue-Bird")
+    heatmap = classifier.classify([draw_bird("blue")]).heatmap(0, "Blue-Bird")
     assert heatmap.min() >= 0
     assert heatmap[4, 2] > 0
     assert heatmap[:, 5:].max() < 0.1 * heatmap[4, 2]
 
 
 def test_a_temperature_softens_the_probabilities(tmp_path: Path) -> None:
-    sure = Classifier(colour_checkpoint(tmp_path / "bn")).answer([draw_bird()])
-    calm = Classifier(colour_checkpoint(tmp_path / "gn", temperature="2.0")).answer([draw_bird()])
+    sure = Classifier(colour_checkpoint(tmp_path / "bn")).classify([draw_bird()])
+    calm = Classifier(colour_checkpoint(tmp_path / "gn", temperature="2.0")).classify([draw_bird()])
     expected = np.sqrt(sure.probabilities)
     expected /= expected.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(calm.probabilities, expected, rtol=1e-5)
@@ -113,22 +113,26 @@ def test_a_temperature_softens_the_probabilities(tmp_path: Path) -> None:
 
 def test_a_photo_above_the_novelty_threshold_is_novel_and_no_other(classifier: Classifier) -> None:
     bright = Image.new("RGB", (50, 50), "white")
-    assert classifier.answer([draw_bird(), bright, draw_bird("blue")]).novel.tolist() == [
+    assert classifier.classify([draw_bird(), bright, draw_bird("blue")]).is_ood.tolist() == [
         False, True, False,
     ]  # fmt: skip
 
 
 def test_a_set_holds_the_species_that_reach_its_threshold_likeliest_first(tmp_path: Path) -> None:
     photo = [draw_bird("red")]
-    raw = Classifier(colour_checkpoint(tmp_path / "bn")).answer(photo)
+    raw = Classifier(colour_checkpoint(tmp_path / "bn")).classify(photo)
     ranking = raw.ranking(0)
     between = (ranking[2][1] + ranking[3][1]) / 2
     thresholds = json.dumps({"0.9": 1.0, "0.95": between})
     # The sets are of the raw probabilities, whatever the temperature.
     folder = colour_checkpoint(tmp_path / "gn", set_thresholds=thresholds, temperature="3.0")
-    answer = Classifier(folder).answer(photo)
-    assert answer.among(0, 0.95) == answer.among(0) == [species for species, _ in ranking[:3]]
-    assert answer.among(0, 0.9) == [ranking[0][0]]  # never empty
+    answer = Classifier(folder).classify(photo)
+    assert (
+        answer.prediction_set(0, 0.95)
+        == answer.prediction_set(0)
+        == [species for species, _ in ranking[:3]]
+    )
+    assert answer.prediction_set(0, 0.9) == [ranking[0][0]]  # never empty
 
 
 def test_threads_share_one_classifier(classifier: Classifier) -> None:
@@ -136,7 +140,7 @@ def test_threads_share_one_classifier(classifier: Classifier) -> None:
 
     def ask(index: int) -> None:
         for _ in range(20):
-            if classifier.answer([draw_bird(COLOURS[index])]).ranking(0)[0][0] != SPECIES[index]:
+            if classifier.classify([draw_bird(COLOURS[index])]).ranking(0)[0][0] != SPECIES[index]:
                 wrong.append(index)
 
     threads = [threading.Thread(target=ask, args=(index,)) for index in range(6)]
@@ -244,16 +248,16 @@ def test_a_missing_checkpoints_folder_holds_no_variants(tmp_path: Path) -> None:
     assert open_variants(tmp_path / "nowhere") == ({}, [])
 
 
-def test_stamps_change_when_a_variant_appears_changes_or_goes(tmp_path: Path) -> None:
-    seen = {stamps(tmp_path)}
+def test_the_version_changes_when_a_variant_appears_changes_or_goes(tmp_path: Path) -> None:
+    seen = {version_of(tmp_path)}
     model = colour_checkpoint(tmp_path / "bn") / "model.onnx"
-    seen.add(stamps(tmp_path))
+    seen.add(version_of(tmp_path))
     colour_checkpoint(tmp_path / "gn")
-    seen.add(stamps(tmp_path))
+    seen.add(version_of(tmp_path))
     model.touch()
-    seen.add(stamps(tmp_path))
+    seen.add(version_of(tmp_path))
     model.unlink()
-    seen.add(stamps(tmp_path))
+    seen.add(version_of(tmp_path))
     assert len(seen) == 5
 
 

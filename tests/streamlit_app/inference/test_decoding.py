@@ -1,5 +1,3 @@
-import base64
-import io
 import os
 import re
 import struct
@@ -13,9 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from plumage.photos import MAX_SIDE, MIN_SIDE, PhotoError, read_photo
-from streamlit_app.inference import decoding, photos
-from streamlit_app.inference.decoding import thumbnail
-from streamlit_app.inference.photos import read_upload
+from streamlit_app.inference import pool, worker
+from streamlit_app.inference.pool import decode_photo
 from tests.conftest import draw_bird, encode
 from tests.streamlit_app.files import (
     exif_of_greedy_tags,
@@ -28,13 +25,13 @@ from tests.streamlit_app.files import (
 
 pillow_heif.register_heif_opener()  # lets the tests write HEIC, which Pillow calls HEIF
 SEEDS = dict(seeds())
-MOST_RESIDENT = decoding.MOST_MEMORY + 40 * 2**20  # with the code of its libraries
+MAX_RESIDENT = worker.MAX_MEMORY + 40 * 2**20  # with the code of its libraries
 
 
 def outcome(data: bytes) -> Image.Image | str:
     """What a page would show; anything but a photo or a sentence fails the test."""
     try:
-        photo = read_upload(data)
+        photo = decode_photo(data)
     except PhotoError as error:
         words = str(error)
         assert words.endswith(".")
@@ -47,7 +44,7 @@ def outcome(data: bytes) -> Image.Image | str:
 
 def peak() -> int:
     """Bytes that the decoding process has held at most."""
-    with photos._helpers.one() as decoder:
+    with pool.decoders.worker() as decoder:
         process = decoder.start()
     status = Path(f"/proc/{process.pid}/status")
     if not status.exists():
@@ -65,12 +62,6 @@ def test_a_phones_24_megapixel_heic_is_read_with_5_bytes_a_pixel() -> None:
     assert max(read_photo(data).size) == MAX_SIDE
     peak = int(re.findall(r"VmHWM:\s+(\d+) kB", status.read_text())[0])
     assert (peak - before) * 1000 < 6 * 5712 * 4284
-
-
-def test_a_thumbnail_is_a_small_jpeg_of_the_photos_shape() -> None:
-    kind, data = thumbnail(draw_bird(size=(900, 600))).split(",")
-    small = Image.open(io.BytesIO(base64.b64decode(data)))
-    assert (kind, small.format, small.size) == ("data:image/jpeg;base64", "JPEG", (96, 64))
 
 
 def test_of_a_long_and_narrow_photo_no_side_is_lost() -> None:
@@ -94,7 +85,7 @@ def test_a_progressive_jpeg_that_would_be_held_whole_is_refused_by_its_header() 
 def test_a_jpeg_that_would_be_decoded_for_half_a_minute_is_given_up() -> None:
     before = time.process_time()
     assert "too long" in str(outcome(jpeg_of_many_scans(30_000)))
-    assert time.process_time() - before < decoding.MOST_SECONDS
+    assert time.process_time() - before < worker.MAX_CPU_SECONDS
     assert isinstance(outcome(SEEDS["jpeg"]), Image.Image)
 
 
@@ -104,7 +95,7 @@ def test_a_file_that_wants_more_memory_than_a_photo_may_is_bounded() -> None:
         png((64, 64), b"", png_chunk(b"eXIf", exif_of_greedy_tags(20_000, 4_000_000)[6:])),
     ):
         outcome(data)
-        assert peak() < MOST_RESIDENT
+        assert peak() < MAX_RESIDENT
     assert isinstance(outcome(SEEDS["jpeg"]), Image.Image)
 
 
@@ -156,4 +147,4 @@ def damaged(draw: st.DrawFn) -> bytes:
 @given(damaged())
 def test_a_damaged_file_is_a_photo_or_one_sentence(data: bytes) -> None:
     outcome(data)
-    assert peak() < MOST_RESIDENT
+    assert peak() < MAX_RESIDENT

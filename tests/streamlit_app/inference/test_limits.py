@@ -2,16 +2,16 @@ import threading
 
 import pytest
 
-from streamlit_app.inference.limits import BusyError, Turns
+from streamlit_app.inference.limits import BusyError, ConcurrencyLimiter
 
 
-def test_no_more_work_at_once_than_may_and_all_who_wait_have_their_turn() -> None:
-    turns, lock = Turns(at_once=2, waiting=8), threading.Lock()
+def test_no_more_work_at_once_than_may_and_all_who_wait_get_a_slot() -> None:
+    limiter, lock = ConcurrencyLimiter(at_once=2, waiting=8), threading.Lock()
     together, most, done = 0, 0, 0
 
     def work() -> None:
         nonlocal together, most, done
-        with turns.one():
+        with limiter.slot():
             with lock:
                 together += 1
                 most = max(most, together)
@@ -28,17 +28,21 @@ def test_no_more_work_at_once_than_may_and_all_who_wait_have_their_turn() -> Non
     assert (most, done) == (2, 10)
 
 
-def test_who_finds_the_queue_full_is_told_so_and_may_come_back() -> None:
-    turns = Turns(at_once=1, waiting=0)
-    with turns.one(), pytest.raises(BusyError, match="please try again in a moment"), turns.one():
+def test_a_full_queue_refuses_and_later_admits_again() -> None:
+    limiter = ConcurrencyLimiter(at_once=1, waiting=0)
+    with (
+        limiter.slot(),
+        pytest.raises(BusyError, match="please try again in a moment"),
+        limiter.slot(),
+    ):
         pytest.fail("there was no place")
-    with turns.one():
+    with limiter.slot():
         pass
 
 
-def test_a_turn_that_fails_is_given_back() -> None:
-    turns = Turns(at_once=1, waiting=0)
-    with pytest.raises(ZeroDivisionError), turns.one():
+def test_a_slot_whose_work_fails_is_given_back() -> None:
+    limiter = ConcurrencyLimiter(at_once=1, waiting=0)
+    with pytest.raises(ZeroDivisionError), limiter.slot():
         raise ZeroDivisionError
-    with turns.one():
+    with limiter.slot():
         pass

@@ -1,25 +1,15 @@
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from plumage.contract import GRAD_CAM, HIRESCAM, LAYERCAM
 from plumage.photos import resized
-from streamlit_app.inference.classifier import Classifier
 from streamlit_app.inference.saliency import (
     CAMS,
-    GREY,
-    STAGES,
-    STEPS,
+    STAGE_LABELS,
     Saliency,
     SaliencyError,
-    area,
-    curve_chart,
-    deletion_curve,
-    erased,
-    exhibits,
     visible,
 )
 from tests.conftest import IMAGE_SIZE, colour_checkpoint, draw_bird
@@ -48,12 +38,12 @@ def test_a_stages_map_is_that_of_its_paper(folder: Path) -> None:
         LAYERCAM: (gradient * features).sum(axis=0),  # no gradient here is negative
     }
     for method, heatmap in expected.items():
-        for stage in STAGES:
+        for stage in STAGE_LABELS:
             ours = saliency.stage_map(photo, 1, method, stage)
             np.testing.assert_allclose(ours, float(stage) * heatmap, rtol=1e-5)
 
 
-def test_what_speaks_against_a_species_is_cut_off_each_value_or_their_sum() -> None:
+def test_evidence_against_a_species_is_cut_off_each_value_or_their_sum() -> None:
     features = np.array([[[1.0, 2.0]], [[3.0, 4.0]]])  # two channels of one row
     gradient = np.array([[[1.0, -3.0]], [[-1.0, 1.0]]])
     maps = {method: cam(features, gradient).sum(axis=0) for method, cam in CAMS.items()}
@@ -104,51 +94,3 @@ def test_a_few_peaks_do_not_make_the_rest_of_a_map_look_cold() -> None:
     one = np.zeros((20, 20))
     one[0, 0] = 3
     np.testing.assert_array_equal(visible(one), one)
-
-
-def test_the_hottest_share_of_the_photo_turns_grey_and_no_more() -> None:
-    photo = Image.new("RGB", (40, 20), "red")
-    heatmap = np.zeros((4, 4), np.float32)
-    heatmap[:, 3] = 1  # the right edge
-    half = np.asarray(erased(photo, heatmap, 0.25)).reshape(20, 40, 3)
-    grey = (half == GREY).all(axis=-1)
-    assert grey.mean() == 0.25
-    assert grey[:, 30:].all()
-    assert erased(photo, heatmap, 0).tobytes() == photo.tobytes()
-    assert (np.asarray(erased(photo, heatmap, 1)) == GREY).all()
-
-
-def test_erasing_what_speaks_for_a_bird_costs_it_more_than_erasing_the_rest(
-    checkpoints: Path,
-) -> None:
-    classifier, photo = Classifier(checkpoints / "bn"), draw_bird("red")
-    heatmap = classifier.answer([photo]).heatmap(0, "Red-Bird")
-    curve = deletion_curve(classifier, photo, heatmap, "Red-Bird")
-    assert len(curve) == STEPS + 1
-    assert curve.erased.iloc[[0, -1]].tolist() == [0, 1]
-    given = dict(classifier.answer([photo]).ranking(0))["Red-Bird"]
-    assert curve.probability.iloc[0] == pytest.approx(given, abs=1e-5)
-    other_way = deletion_curve(classifier, photo, heatmap.max() - heatmap, "Red-Bird")
-    assert area(curve) < area(other_way)
-
-
-def test_the_curve_is_drawn_as_far_as_the_photo_is_erased(checkpoints: Path) -> None:
-    classifier, photo = Classifier(checkpoints / "bn"), draw_bird("red")
-    curve = deletion_curve(classifier, photo, np.ones((8, 8), np.float32), "Red-Bird")
-    chart = curve_chart(curve, 0.25)
-    rows = sorted(len(layer.data) for layer in chart.layer)
-    assert rows == [6, 6, STEPS + 1]
-    assert curve.probability.min() >= 0
-
-
-def test_a_gallery_lists_the_photos_that_are_there(tmp_path: Path) -> None:
-    assert exhibits(tmp_path, "bn") == []
-    folder = tmp_path / "bn"
-    folder.mkdir()
-    entry = {"species": "Red-Bird", "kind": "right", "answered": "Red-Bird", "probability": 0.9}
-    entries = [entry | {"photo": name} for name in ("a.jpg", "gone.jpg", "../a.jpg")]
-    (folder / "gallery.json").write_text(json.dumps(entries))
-    draw_bird().save(folder / "a.jpg")
-    assert {exhibit.path for exhibit in exhibits(tmp_path, "bn")} == {folder / "a.jpg"}
-    (folder / "gallery.json").write_text('{"no": "list"}')
-    assert exhibits(tmp_path, "bn") == []

@@ -1,41 +1,87 @@
+import base64
+import io
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from plumage.photos import read_photo, resized
-from streamlit_app.inference.worker import AT_ONCE, answer, limited_memory, opened
+from streamlit_app.inference.protocol import read_message, write_frame, write_message
+from streamlit_app.inference.worker import (
+    PHOTOS_PER_CALL,
+    decode_resized,
+    limited_memory,
+    serve,
+    thumbnail,
+)
 from tests.conftest import IMAGE_SIZE, draw_bird, encode
 
 
-def test_a_photo_is_squeezed_as_the_network_wants_it_and_may_come_with_a_thumbnail() -> None:
+def responses(*requests: tuple[dict[str, Any], list[bytes]]) -> list[dict[str, Any]]:
+    """What a worker responds to classify requests, each with its files."""
+    sent, received = io.BytesIO(), io.BytesIO()
+    for request, files in requests:
+        write_message(sent, request)
+        for data in (*files, b""):
+            write_frame(sent, data)
+    sent.seek(0)
+    serve(sent, received)
+    received.seek(0)
+    return [read_message(received) for _ in requests]
+
+
+def classify(checkpoint: Path) -> dict[str, Any]:
+    request = {"op": "classify", "checkpoint": str(checkpoint), "side": IMAGE_SIZE}
+    return request | {"thumbnails": False}
+
+
+def test_a_photo_is_resized_for_the_network_and_may_come_with_a_thumbnail() -> None:
     data = encode(draw_bird(size=(300, 200)))
-    said, pixels = opened(data, 32, thumbnail=False)
-    assert pixels == resized(read_photo(data), 32).tobytes()
-    assert said == {"taken": "", "thumbnail": ""}
-    said, _ = opened(data, 32, thumbnail=True)
-    assert said["thumbnail"].startswith("data:image/jpeg;base64,")
+    decoded = decode_resized(data, 32, with_thumbnail=False)
+    assert decoded.pixels == resized(read_photo(data), 32).tobytes()
+    assert decoded.fields == {"taken": ""}
+    decoded = decode_resized(data, 32, with_thumbnail=True)
+    assert decoded.fields["thumbnail"].startswith("data:image/jpeg;base64,")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say what is held")
-def test_memory_is_limited_while_files_are_decoded_and_not_while_they_are_answered() -> None:
+def test_a_thumbnail_is_a_small_jpeg_of_the_photos_shape() -> None:
+    kind, data = thumbnail(draw_bird(size=(900, 600))).split(",")
+    small = Image.open(io.BytesIO(base64.b64decode(data)))
+    assert (kind, small.format, small.size) == ("data:image/jpeg;base64", "JPEG", (96, 64))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say how much is held")
+def test_memory_is_limited_while_files_are_decoded_and_not_while_they_are_classified() -> None:
     with limited_memory(), pytest.raises(MemoryError):
         np.empty(2**30, np.uint8)
     assert np.empty(2**30, np.uint8).nbytes == 2**30
 
 
-def test_files_are_answered_a_few_at_a_time_and_in_order(checkpoints: Path) -> None:
+def test_files_are_classified_a_few_at_a_time_and_in_order(checkpoints: Path) -> None:
     bird = encode(draw_bird())
-    files = [b"no photo" if number == 5 else bird for number in range(2 * AT_ONCE + 1)]
-    found = answer(checkpoints / "bn", IMAGE_SIZE, iter(files), thumbnails=False)["found"]
-    assert ["error" in said for said in found] == [number == 5 for number in range(len(files))]
-    assert {said.get("species") for said in found} == {"Red Bird", None}
+    files = [b"no photo" if number == 5 else bird for number in range(2 * PHOTOS_PER_CALL + 1)]
+    (response,) = responses((classify(checkpoints / "bn"), files))
+    rows = response["rows"]
+    assert ["error" in row for row in rows] == [number == 5 for number in range(len(files))]
+    assert {row.get("species") for row in rows} == {"Red Bird", None}
 
 
 def test_files_for_a_checkpoint_that_is_gone_are_no_part_of_the_next_request(
-    tmp_path: Path,
+    tmp_path: Path, checkpoints: Path
 ) -> None:
-    files = iter([encode(draw_bird())] * (AT_ONCE + 2))
-    assert "model.onnx" in answer(tmp_path, IMAGE_SIZE, files, thumbnails=False)["unusable"]
-    assert not list(files)
+    files = [encode(draw_bird())] * (PHOTOS_PER_CALL + 2)
+    gone, there = responses((classify(tmp_path), files), (classify(checkpoints / "bn"), files))
+    assert "model.onnx" in gone["unusable"]
+    assert len(there["rows"]) == len(files)
+
+
+def test_a_worker_that_only_decodes_loads_no_network() -> None:
+    import subprocess
+
+    script = "import sys, streamlit_app.inference.worker; print('onnxruntime' in sys.modules)"
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "False"

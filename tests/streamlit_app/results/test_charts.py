@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamlit_app.inference.classifier import NORMS
+from streamlit_app.norms import NORMS
 from streamlit_app.results import charts
 from streamlit_app.results.charts import VARIANT_COLOURS, percent, probability_bars
 

@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 
-from streamlit_app.inference.classifier import Answer
+from streamlit_app.inference.classifier import Prediction
 from streamlit_app.results.consensus import agreement, probabilities
 
 BIRDS = ("Hoopoe", "House-Crow", "Indian-Pitta")
 
 
-def answer(*shares: float, species: tuple[str, ...] = BIRDS) -> Answer:
+def answer(*shares: float, species: tuple[str, ...] = BIRDS) -> Prediction:
     maps = np.zeros((1, len(species), 2, 2))
-    return Answer(species, np.array([shares]), maps, np.array([False]), {})
+    return Prediction(species, np.array([shares]), maps, np.array([False]), {})
 
 
 HOOPOE, CROW, PITTA = answer(0.8, 0.1, 0.1), answer(0.2, 0.7, 0.1), answer(0.1, 0.3, 0.6)
@@ -50,6 +50,6 @@ def test_a_species_that_one_variant_does_not_know_has_probability_0_in_it() -> N
         ([CROW, HOOPOE], "**No two agree.** `in` says Eurasian Hoopoe; `bn` says House Crow."),
     ],
 )
-def test_who_agrees_with_whom_is_said_in_words(answers: list[Answer], words: str) -> None:
+def test_who_agrees_with_whom_is_said_in_words(answers: list[Prediction], words: str) -> None:
     names = ["bn", "in", "bin", "ln", "gn", "nn"]
     assert agreement(probabilities(dict(zip(names, answers, strict=False)))) == words

@@ -17,7 +17,7 @@ def overlay(photo: Image.Image, heatmap: np.ndarray, strength: float) -> np.ndar
 def test_a_photo_keeps_its_shape_and_is_narrower_before_it_is_too_tall(
     size: tuple[int, int], widest: str
 ) -> None:
-    style = heatmaps.room(".place", Image.new("RGB", size), tallest=36)
+    style = heatmaps.reserve_space_css(".place", Image.new("RGB", size), max_height=36)
     assert f".place {{ aspect-ratio: {size[0] / size[1]:.4f}; max-width: {widest};" in style
 
 

@@ -8,32 +8,32 @@ from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartParser
 from streamlit.testing.v1 import AppTest
 
-from streamlit_app.inference.classifier import Answer, Classifier, stamps
-from streamlit_app.inference.limits import Turns
-from streamlit_app.ui import state as serving
-from streamlit_app.ui.state import as_it_is, described, variants_at
+from streamlit_app.inference.classifier import Classifier, Prediction, version_of
+from streamlit_app.inference.limits import ConcurrencyLimiter
+from streamlit_app.ui import state
+from streamlit_app.ui.state import escape_markdown, variant_label, variants_at
 from tests.conftest import colour_checkpoint, draw_bird, encode
 
 APP = Path(__file__).parents[3] / "streamlit_app"
 
 
-def answered(photo: bytes, times: int = 1) -> list[Answer]:
+def answered(photo: bytes, times: int = 1) -> list[Prediction]:
     """What the only variant says to a visitor who asks some times."""
 
     def page(photo: bytes, times: int) -> None:
         import streamlit as st
 
-        from streamlit_app.inference.classifier import checkpoints_folder, stamps
-        from streamlit_app.ui.state import answer_to, photo_in
+        from streamlit_app.inference.classifier import checkpoints_folder, version_of
+        from streamlit_app.ui.state import decoded, predict
 
-        stamp = stamps(checkpoints_folder())
-        st.session_state.answers = [answer_to(photo, "bn", stamp) for _ in range(times)]
-        assert photo_in(photo) is photo_in(photo)
+        version = version_of(checkpoints_folder())
+        st.session_state.answers = [predict(photo, "bn", version) for _ in range(times)]
+        assert decoded(photo) is decoded(photo)
 
     app = AppTest.from_function(page, kwargs={"photo": photo, "times": times}, default_timeout=60)
     app.run()
     assert not app.exception
-    answers: list[Answer] = app.session_state.answers
+    answers: list[Prediction] = app.session_state.answers
     return answers
 
 
@@ -41,8 +41,8 @@ def test_a_photo_is_answered_once_for_each_variant(
     checkpoints: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    real = Classifier.answer
-    monkeypatch.setattr(Classifier, "answer", lambda *args: asked.append(args) or real(*args))
+    real = Classifier.classify
+    monkeypatch.setattr(Classifier, "classify", lambda *args: asked.append(args) or real(*args))
     first, second = answered(encode(draw_bird("blue")), times=2)
     assert first is second
     assert len(asked) == 1
@@ -61,11 +61,11 @@ def test_where_too_many_wait_a_page_says_so_and_offers_to_try_again(
 ) -> None:
     app = AppTest.from_file(str(APP / "views/identify.py"), default_timeout=60).run()
     app.file_uploader(key="photo").set_value(("bird.jpg", encode(draw_bird("red")), "image/jpeg"))
-    monkeypatch.setattr(serving, "TURNS", Turns(at_once=0, waiting=0))
+    monkeypatch.setattr(state, "ANSWER_SLOTS", ConcurrencyLimiter(at_once=0, waiting=0))
     app.run()
     assert not app.exception
     assert "please try again in a moment" in app.warning[0].value
-    monkeypatch.setattr(serving, "TURNS", Turns(at_once=1, waiting=0))
+    monkeypatch.setattr(state, "ANSWER_SLOTS", ConcurrencyLimiter(at_once=1, waiting=0))
     app.button(key="again").click().run()
     assert "Red Bird" in app.header[0].value
     assert not app.warning
@@ -77,7 +77,7 @@ def test_a_fault_is_shown_letter_by_letter(checkpoints: Path) -> None:
     assert "".join(app.warning[0].value.split("\\")) == (
         "The checkpoint *gn* [x](http:y) :red[z] $1$ has a temperature of 0.0."
     )
-    assert as_it_is("a_b *c*") == r"a\_b \*c\*"
+    assert escape_markdown("a_b *c*") == r"a\_b \*c\*"
 
 
 def test_an_upload_is_never_written_to_a_file(checkpoints: Path) -> None:
@@ -97,11 +97,11 @@ def test_an_upload_is_never_written_to_a_file(checkpoints: Path) -> None:
 
 def test_a_folder_without_a_model_is_no_broken_variant(checkpoints: Path) -> None:
     (checkpoints / "results" / "studies").mkdir(parents=True)
-    variants, faults = variants_at(stamps(checkpoints))
+    variants, faults = variants_at(version_of(checkpoints))
     assert list(variants) == ["bn"]
     assert not faults
 
 
 def test_a_norm_that_is_not_of_the_study_still_has_words() -> None:
-    assert described("gn", "gn") == "gn: group norm"
-    assert described("mine", "mine") == "mine: another norm"
+    assert variant_label("gn", "gn") == "gn: group norm"
+    assert variant_label("mine", "mine") == "mine: another norm"

@@ -6,7 +6,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from streamlit_app.inference.classifier import Classifier
-from tests.conftest import SPECIES, colour_checkpoint, draw_bird, encode
+from tests.conftest import SPECIES, break_variant, colour_checkpoint, draw_bird, encode
 from tests.measurements import write_report
 
 ROOT = Path(__file__).parents[3]
@@ -93,7 +93,7 @@ def test_choosing_a_species_asks_no_model_again(
     app: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload(run(app), encode(draw_bird("green"), "PNG"))
-    monkeypatch.setattr(Classifier, "answer", lambda *_: pytest.fail("a model was run again"))
+    monkeypatch.setattr(Classifier, "classify", lambda *_: pytest.fail("a model was run again"))
     app.selectbox(key="species").set_value("Cyan-Bird")
     run(app)
 
@@ -136,6 +136,39 @@ def test_a_broken_variant_is_named_and_the_others_answer(app: AppTest, checkpoin
     upload(run(app), encode(draw_bird("red"), "PNG"))
     assert "ln" in app.warning[0].value
     assert len(cards(app)) == 3
+
+
+def test_a_variant_that_fails_on_a_photo_is_named_and_the_others_answer(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_variant(monkeypatch, "nn")
+    upload(run(app), encode(draw_bird("red"), "PNG"))
+    (warning,) = app.warning
+    assert "The checkpoint nn cannot answer" in warning.value.replace("\\", "")
+    assert len(cards(app)) == 2
+    assert app.header[0].value.startswith("Red Bird")
+
+
+def test_where_every_variant_fails_each_is_named(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("bn", "gn", "nn"):
+        break_variant(monkeypatch, name)
+    upload(run(app), encode(draw_bird("red"), "PNG"))
+    assert len(app.warning) == 3
+    assert not cards(app)
+
+
+def test_an_added_norm_has_name_and_explanation_and_answers(
+    app: AppTest, checkpoints: Path
+) -> None:
+    colour_checkpoint(checkpoints / "mine")
+    run(app)
+    words = " ".join(element.value for element in app.markdown)
+    assert "**mine: another norm**" in words
+    assert "Not one of the study's seven norms." in words
+    upload(app, encode(draw_bird("red"), "PNG"))
+    assert cards(app)[-1].startswith(":small[mine: another norm]")
 
 
 @pytest.mark.parametrize("data", [b"", b"not a photo"])

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.conftest import colour_checkpoint, draw_bird, encode
+from tests.conftest import break_variant, colour_checkpoint, draw_bird, encode
 from tests.measurements import draw_trust, result_file
 from tests.saliency import add_saliency
 
@@ -173,6 +173,25 @@ def test_another_photo_starts_with_its_own_answer(app: AppTest) -> None:
     assert app.selectbox(key="species").value == "Yellow-Bird"
     upload(app, encode(draw_bird("green"), "PNG"))
     assert app.selectbox(key="species").value == "Green-Bird"
+
+
+def test_a_variant_that_fails_on_a_photo_is_named_in_its_card(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_variant(monkeypatch, "gn")
+    upload(run(app), encode(draw_bird("red"), "PNG"))
+    assert "The checkpoint gn cannot answer" in app.warning[0].value.replace("\\", "")
+    assert len(pictures(app)) == 1 + 1 + 1  # large, bn's card, erased
+
+
+def test_the_chosen_variant_that_fails_on_a_photo_is_named(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_variant(monkeypatch, "bn")
+    upload(run(app), encode(draw_bird("red"), "PNG"))
+    assert "The checkpoint bn cannot answer" in app.error[0].value.replace("\\", "")
+    app.selectbox(key="variant").set_value("gn")
+    assert pictures(run(app))
 
 
 def test_what_cannot_be_read_gets_one_sentence(app: AppTest) -> None:

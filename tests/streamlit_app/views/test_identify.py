@@ -7,8 +7,8 @@ from streamlit.testing.v1 import AppTest
 
 from streamlit_app.inference.classifier import Classifier
 from streamlit_app.species import FACTS
-from tests.conftest import SPECIES, colour_checkpoint, draw_bird, encode
-from tests.measurements import result_file
+from tests.conftest import SPECIES, break_variant, colour_checkpoint, draw_bird, encode
+from tests.measurements import result_file, write_report
 
 ROOT = Path(__file__).parents[3]
 SHARED = ROOT.parent / "shared" / "birds25" / "test"
@@ -80,7 +80,7 @@ def test_a_species_that_nothing_speaks_for_is_said_to_have_no_heatmap(app: AppTe
     upload(run(app), encode(draw_bird("blue"), "PNG"))
     app.selectbox(key="species").set_value("Yellow-Bird")
     run(app)
-    assert any("Nothing on this photo speaks for" in text.value for text in app.markdown)
+    assert any("No evidence for" in text.value for text in app.markdown)
 
 
 def test_the_slider_changes_the_picture_and_asks_the_model_nothing(
@@ -88,7 +88,7 @@ def test_the_slider_changes_the_picture_and_asks_the_model_nothing(
 ) -> None:
     upload(run(app), encode(draw_bird("red")))
     before = picture(app)
-    monkeypatch.setattr(Classifier, "answer", lambda *_: pytest.fail("the model was run again"))
+    monkeypatch.setattr(Classifier, "classify", lambda *_: pytest.fail("the model was run again"))
     app.slider(key="strength").set_value(20)
     run(app)
     assert picture(app) != before
@@ -173,13 +173,13 @@ def test_an_unsure_answer_says_so_and_names_the_runner_up(app: AppTest, checkpoi
     assert "**Probably.** If not, then" in shown(app)
     colour_checkpoint(checkpoints / "bn", temperature="4")
     run(app)
-    assert "**A guess.** It may as well be" in shown(app)
+    assert "**A guess.** It could equally be" in shown(app)
     colour_checkpoint(checkpoints / "bn", temperature="0.3")
     run(app)
     assert "**Very likely.**" in shown(app)
 
 
-def test_species_that_are_as_likely_are_named_together_with_how_often_they_hold_the_bird(
+def test_a_prediction_set_of_several_species_is_named_without_a_promise(
     app: AppTest, checkpoints: Path
 ) -> None:
     thresholds = json.dumps({"0.9": 0.5, "0.95": 0.1})
@@ -188,17 +188,43 @@ def test_species_that_are_as_likely_are_named_together_with_how_often_they_hold_
     both.paste((160, 128, 128), (0, 0, 39, 80))
     both.paste((128, 128, 160), (40, 0, 80, 80))
     upload(run(app), encode(both, "PNG"))
-    among = Classifier(checkpoints / "bn").answer([both]).among(0)
+    among = Classifier(checkpoints / "bn").classify([both]).prediction_set(0)
     assert len(among) > 1
     names = ", ".join(name.replace("-", " ") for name in among)
-    assert f"One of: {names} (95 times in 100 the bird is among these)" in shown(app)
+    assert f"Usually one of: {names}." in shown(app)
 
 
 def test_a_photo_of_no_bird_is_told_so_without_a_species_in_large_letters(app: AppTest) -> None:
     upload(run(app), encode(Image.new("RGB", (60, 60), "white")))
     assert [header.value for header in app.header] == ["No bird of these 6"]
-    assert "comes nearest" in shown(app)
+    assert "is the nearest" in shown(app)
     upload(run(app), encode(draw_bird("blue")))
+    assert app.header[0].value.startswith("Blue Bird")
+
+
+def test_a_photo_of_no_bird_comes_with_the_measured_share_of_false_alarms(
+    app: AppTest, checkpoints: Path
+) -> None:
+    white = encode(Image.new("RGB", (60, 60), "white"))
+    assert "test photos" not in shown(upload(run(app), white))
+    write_report(checkpoints / "bn", 0.9)
+    report = json.loads((checkpoints / "bn" / "report.json").read_text())
+    report["novelty"] = {"accepted": {"val": 0.95, "test": 0.877}}
+    (checkpoints / "bn" / "report.json").write_text(json.dumps(report))
+    assert "So are 12.3% of the test photos of its own birds." in shown(run(app))
+
+
+def test_a_model_that_fails_on_a_photo_is_named_and_another_can_be_chosen(
+    app: AppTest, checkpoints: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    colour_checkpoint(checkpoints / "gn")
+    break_variant(monkeypatch, "bn")
+    upload(run(app), encode(draw_bird("blue")))
+    (error,) = app.error
+    assert error.value.replace("\\", "").startswith("The checkpoint bn cannot answer")
+    app.selectbox(key="variant").set_value("gn")
+    run(app)
+    assert not app.error
     assert app.header[0].value.startswith("Blue Bird")
 
 

@@ -5,6 +5,7 @@ import json
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -15,10 +16,9 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
 
-from streamlit_app import batch
-from streamlit_app.batch import COLUMNS, File, Row
-from streamlit_app.batch import answer_files as many_answers
-from streamlit_app.inference.classifier import Classifier
+from streamlit_app.inference import table as tables
+from streamlit_app.inference.classifier import CheckpointError, Classifier
+from streamlit_app.inference.table import COLUMNS, File, Row, rows_of
 from tests.conftest import SPECIES, colour_checkpoint, draw_bird, encode
 
 ROOT = Path(__file__).parents[3]
@@ -91,7 +91,7 @@ def test_each_photo_is_a_row_with_its_thumbnail_species_and_second_guess(page: P
         "lime.jpg": "Green Bird",
         "blue.jpg": "Blue Bird",
     }
-    assert page.table["Sure"].between(80, 90).all()
+    assert page.table["Confidence"].between(80, 90).all()
     assert page.table["Second guess"].str.endswith("Bird").all()
     data = base64.b64decode(page.table["Photo"][0].partition(",")[2])
     assert Image.open(io.BytesIO(data)).convert("RGB").getpixel((30, 30))[0] > 200
@@ -116,7 +116,9 @@ def test_a_note_names_the_species_among_which_the_bird_is_where_there_are_severa
     colour_checkpoint(checkpoints / "bn", set_thresholds=json.dumps({"0.9": 0.5, "0.95": 0.1}))
     page.drop({**BIRDS, "grey.jpg": encode(Image.new("RGB", (64, 64), (128, 128, 128)))})
     for row, note in zip(page.csv(), page.table["Note"], strict=True):
-        assert note == (f"One of {row['one of']}" if ";" in row["one of"] else "")
+        assert note == (
+            f"Usually one of: {row['prediction set']}" if ";" in row["prediction set"] else ""
+        )
     assert any(page.table["Note"])
     assert not all(page.table["Note"])
 
@@ -182,7 +184,7 @@ def test_photos_answered_before_are_not_asked_again(
     page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page.drop(BIRDS)
-    monkeypatch.setattr(Classifier, "answer", lambda *_: pytest.fail("the model was run again"))
+    monkeypatch.setattr(Classifier, "classify", lambda *_: pytest.fail("the model was run again"))
     page.app.multiselect[0].set_value(["Red Bird"])
     page.run()
     assert len(page.table) == 1
@@ -191,10 +193,10 @@ def test_photos_answered_before_are_not_asked_again(
 def test_another_variant_answers_anew(page: Page, checkpoints: Path) -> None:
     colour_checkpoint(checkpoints / "gn", temperature="4")
     page.drop(BIRDS)
-    sure = page.table["Sure"]
+    sure = page.table["Confidence"]
     page.app.selectbox(key="variant").set_value("gn")
     page.run()
-    assert (page.table["Sure"] < sure).all()
+    assert (page.table["Confidence"] < sure).all()
 
 
 def test_beyond_the_limit_the_first_photos_are_named_and_the_others_forgotten(
@@ -214,7 +216,7 @@ def test_beyond_the_limit_the_first_photos_are_named_and_the_others_forgotten(
 def test_what_was_named_before_an_interruption_is_not_asked_again(
     page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, asked = many_answers, []
+    real, asked = rows_of, []
 
     def answer(
         classifier: Classifier, files: list[File], thumbnails: bool
@@ -225,11 +227,32 @@ def test_what_was_named_before_an_interruption_is_not_asked_again(
             if len(asked) == 1:
                 raise StopException  # as where the browser goes away
 
-    monkeypatch.setattr(batch, "answer_files", answer)
+    monkeypatch.setattr(tables, "rows_of", answer)
     page.drop(BIRDS)
     page.run()
     assert asked == [3, 2]
     assert len(page.table) == 3
+
+
+def test_a_model_that_fails_is_named_and_another_can_be_chosen(
+    page: Page, checkpoints: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    colour_checkpoint(checkpoints / "gn")
+    real = tables.classify_files
+
+    def classify(checkpoint: Path, *arguments: Any) -> list[dict[str, Any]]:
+        if checkpoint.name == "bn":
+            raise CheckpointError("The checkpoint bn cannot answer in 20 seconds.")
+        return real(checkpoint, *arguments)
+
+    monkeypatch.setattr(tables, "classify_files", classify)
+    page.drop(BIRDS)
+    (error,) = page.app.error
+    assert "The checkpoint bn cannot answer" in error.value.replace("\\", "")
+    page.app.selectbox(key="variant").set_value("gn")
+    page.run()
+    assert len(page.table) == 3
+    assert not page.app.error
 
 
 def test_a_name_that_a_spreadsheet_would_compute_is_harmless_in_the_download(page: Page) -> None:

@@ -1,12 +1,10 @@
-"""decoding.py or answering.py where some files break the decoder, as their first word says."""
+"""The worker where some files break the decoder, as their first word says."""
 
 import ctypes
-import sys
 import time
-from importlib import import_module
 
 from plumage import photos
-from streamlit_app.inference import decoding
+from streamlit_app.inference import worker
 
 opened = photos._opened
 
@@ -24,5 +22,5 @@ def break_or_open(data: bytes) -> object:
 
 
 photos._opened = break_or_open
-decoding.MOST_SECONDS, decoding.MOST_SECONDS_WAITED = 0.5, 3.0
-decoding.main(import_module(sys.argv[1]).serve)
+worker.MAX_CPU_SECONDS, worker.MAX_SECONDS = 0.5, 3.0
+worker.main()

@@ -1,0 +1,61 @@
+"""Decoded photos to fields of a table's rows; runs in a worker."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from plumage.contract import MODEL
+from streamlit_app.inference.classifier import CheckpointError, Classifier, Prediction
+from streamlit_app.species import common_name, ood_label
+
+if TYPE_CHECKING:
+    from streamlit_app.inference.worker import Decoded
+
+__all__ = ["CheckpointError", "classify_batch", "row_fields"]
+
+
+def classify_batch(
+    checkpoint: Path, side: int, photos: "Sequence[Decoded]"
+) -> list[dict[str, Any]]:
+    """Classify a few photos: fields of a row each; raises CheckpointError.
+
+    side: in pixels, of the photos.
+    """
+    pixels = b"".join(photo.pixels for photo in photos)
+    batch = np.frombuffer(pixels, np.uint8).reshape(-1, side, side, 3)
+    if not len(batch):
+        return [photo.fields for photo in photos]
+    model = checkpoint / MODEL
+    version = model.stat().st_mtime_ns if model.exists() else 0
+    prediction = _classifier(checkpoint, version).classify_pixels(batch)
+    numbers = iter(range(len(batch)))
+    return [
+        photo.fields | (row_fields(prediction, next(numbers)) if photo.pixels else {})
+        for photo in photos
+    ]
+
+
+def row_fields(prediction: Prediction, photo: int) -> dict[str, Any]:
+    """Fields of `table.Row` that a prediction decides, for the photo of that number."""
+    (first, probability), (second, second_probability), *_ = prediction.ranking(photo)
+    if prediction.is_ood[photo]:
+        return {
+            "species": ood_label(prediction.species),
+            "second_species": common_name(first),
+            "second_probability": probability,
+        }
+    return {
+        "species": common_name(first),
+        "probability": probability,
+        "second_species": common_name(second),
+        "second_probability": second_probability,
+        "prediction_set": "; ".join(map(common_name, prediction.prediction_set(photo))),
+    }
+
+
+@lru_cache(maxsize=1)
+def _classifier(checkpoint: Path, version: int) -> Classifier:
+    return Classifier(checkpoint)
