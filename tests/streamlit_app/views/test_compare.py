@@ -133,6 +133,7 @@ def test_one_variant_alone_says_how_to_get_another(checkpoints: Path) -> None:
 
 def test_a_broken_variant_is_named_and_the_others_answer(app: AppTest, checkpoints: Path) -> None:
     (checkpoints / "ln").mkdir()
+    (checkpoints / "ln" / "model.onnx").touch()
     upload(run(app), encode(draw_bird("red"), "PNG"))
     assert "ln" in app.warning[0].value
     assert len(cards(app)) == 3

@@ -325,6 +325,7 @@ def test_a_changed_checkpoint_answers_anew(app: AppTest, checkpoints: Path) -> N
 
 def test_a_broken_variant_is_named_and_the_others_answer(app: AppTest, checkpoints: Path) -> None:
     (checkpoints / "gn").mkdir()
+    (checkpoints / "gn" / "model.onnx").touch()
     upload(run(app), encode(draw_bird("red")))
     assert "gn" in app.warning[0].value
     assert app.header[0].value.startswith("Red Bird")
