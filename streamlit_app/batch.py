@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from plumage.folders import list_photos
+from plumage.folders import in_words, list_photos
 from streamlit_app.inference.classifier import (
     NO_MODEL,
     CheckpointError,
@@ -73,7 +73,12 @@ def fill_table(
         f"{table}: {len(new) - unread} photos named, {unread} could not be read, "
         f"{len(photos) - len(new)} were there already."
     )
-    left_out = listing.left_out_in_words()
+    left_out = in_words(
+        {
+            kind: [path for path in paths if folder / path != table]
+            for kind, paths in listing.left_out.items()
+        }
+    )
     return f"{done} Left out: {left_out}." if left_out else done
 
 
