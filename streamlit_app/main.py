@@ -10,14 +10,14 @@ from starlette.formparsers import MultiPartParser
 if (root := str(Path(__file__).parents[1])) not in sys.path:
     sys.path.insert(0, root)
 
-from streamlit_app.ui.session import begin_visit
+from streamlit_app.ui.session import begin_session
 
-# Photos stay in memory: else the server writes those over 1 MB to a file while they arrive.
+# Photos stay in memory: the server would write those over 1 MB to a file while they arrive.
 MultiPartParser.spool_max_size = 0
 
 st.set_page_config(page_title="Plumage", page_icon="🪶", layout="wide")
-# A column paints nothing itself: hidden, it does not jump when its content is another. The names of
-# many files scroll in a box, beyond which the page is not to become longer by them.
+# A column paints nothing itself: hidden, it does not jump when its content changes. The names of
+# many files scroll in a box, so that they do not lengthen the page.
 st.html(
     "<style>.stColumn:has(> .stVerticalBlock > *) { visibility: hidden; }"
     ".stColumn > .stVerticalBlock > * { visibility: visible; }"
@@ -36,5 +36,5 @@ page = st.navigation(
     ],
     position="top",
 )
-begin_visit(page.url_path)
+begin_session(page.url_path)
 page.run()

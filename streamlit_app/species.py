@@ -1,7 +1,7 @@
-"""What is known of the 25 birds besides their looks: names, family, status, and look-alikes.
+"""Facts on the 25 birds: names, family, status, and look-alikes; words for predictions.
 
-The facts stand in species.csv, one row a species under its folder name; how two species are told
-apart stands in species_pairs.csv, in the order of how often the two were confused when written.
+species.csv holds the facts, one row a species under its folder name. species_pairs.csv says how to
+tell two species apart, those first that were confused most often when it was written.
 """
 
 import csv
@@ -13,7 +13,7 @@ from typing import Any
 from plumage.contract import display_name
 
 RED_LIST_YEAR = 2023
-# The least calibrated probability for which each is said: at 0.9 and above, at most one answer in
+# Calibrated probabilities from which each word applies: at 0.9 and above, at most one prediction in
 # ten is wrong; below 0.6, up to every second one.
 VERY_LIKELY = 0.9
 PROBABLE = 0.6
@@ -24,7 +24,7 @@ class Facts:
     """One species, as a field guide lists it.
 
     species: its folder name. red_list: its category on the IUCN Red List of RED_LIST_YEAR.
-    look_for: what gives it away, in one line. colours: of its plumage, bill or legs, roughly from
+    look_for: its field marks, in one line. colours: of its plumage, bill or legs, roughly from
     the head down, as #rrggbb with spaces between.
     """
 

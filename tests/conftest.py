@@ -18,7 +18,7 @@ from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 
 from streamlit_app.inference.classifier import CheckpointError, Classifier
-from streamlit_app.ui import session as visits
+from streamlit_app.ui import session
 
 COLOURS = {
     "Red-Bird": (1, 0, 0),
@@ -136,7 +136,7 @@ def files(monkeypatch: pytest.MonkeyPatch) -> MediaFileManager:
     """What a server keeps to be downloaded; a test has no server."""
     files = MediaFileManager(MemoryMediaFileStorage("/media"))
     server = SimpleNamespace(media_file_mgr=files)
-    monkeypatch.setattr(visits, "get_instance", lambda: server)
+    monkeypatch.setattr(session, "get_instance", lambda: server)
     return files
 
 

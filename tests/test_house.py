@@ -56,6 +56,34 @@ def test_photos_are_read_by_plumage_alone(path: Path) -> None:
     assert not named & {"pillow_heif.open_heif", "pillow_heif.read_heif"}
 
 
+# A part of the app imports from its own part and those before it.
+APP_ORDER = [
+    "plumage",
+    "streamlit_app.norms",
+    "streamlit_app.species",
+    "streamlit_app.inference",
+    "streamlit_app.results",
+    "streamlit_app.ui",
+    "streamlit_app.views",
+    "streamlit_app.main",
+    "streamlit_app.batch",
+]
+
+
+def app_rank(module: str) -> int:
+    return max(
+        (rank for rank, part in enumerate(APP_ORDER) if f"{module}.".startswith(f"{part}.")),
+        default=-1,
+    )
+
+
+@pytest.mark.parametrize("path", APP, ids=name)
+def test_every_import_of_the_app_points_downhill(path: Path) -> None:
+    module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    above = [other for other in imported(path) if app_rank(other) > app_rank(module)]
+    assert not above or path.name == "__init__.py"
+
+
 @pytest.mark.parametrize("path", APP, ids=name)
 def test_only_pages_and_what_they_share_import_streamlit(path: Path) -> None:
     shows = "views" in path.parts or path.stem == "main"

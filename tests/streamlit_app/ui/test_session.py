@@ -11,7 +11,7 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.state import SafeSessionState, SessionState
 from streamlit.testing.v1 import AppTest
 
-from streamlit_app.ui import session as visits
+from streamlit_app.ui import session
 from streamlit_app.ui.session import kept_for_download
 
 MAIN = Path(__file__).parents[3] / "streamlit_app" / "main.py"
@@ -37,33 +37,33 @@ def closed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     closed: list[str] = []
     files = MediaFileManager(MemoryMediaFileStorage("/media"))
     server = SimpleNamespace(
-        is_active_session=lambda session: False,
+        is_active_session=lambda _: False,
         close_session=closed.append,
         media_file_mgr=files,
     )
-    monkeypatch.setattr(visits, "get_instance", lambda: server)
+    monkeypatch.setattr(session, "get_instance", lambda: server)
     monkeypatch.setattr(st, "get_option", lambda name: 0.05)  # seconds to come back
     return closed
 
 
 @pytest.mark.parametrize("back", [False, True])
-def test_a_visit_is_emptied_once_it_is_over_and_not_if_its_browser_is_back(
+def test_a_session_is_emptied_once_it_is_over_and_not_if_its_browser_is_back(
     back: bool, closed: list[str]
 ) -> None:
     state = SafeSessionState(SessionState(), lambda: None)
     state["named"] = "a bird"
 
     async def leave() -> None:
-        visits._end_of_visit(visits._Visit("visitor", state))
+        session._on_release(session._Session("visitor", state))
         if back:
-            visits._stay("visitor")
+            session._keep("visitor")
         await asyncio.sleep(0.2)
 
     with ThreadPoolExecutor(1) as pool:  # the browser tests' loop still stands in this one
         pool.submit(asyncio.run, leave()).result()
     assert closed == ([] if back else ["visitor"])
     assert ("named" in state) == back
-    assert not visits._leaving
+    assert not session._leaving
 
 
 def test_what_is_to_be_downloaded_stays_while_others_come_and_go(
@@ -74,7 +74,7 @@ def test_what_is_to_be_downloaded_stays_while_others_come_and_go(
             files.remove_orphaned_files()
 
     visit = SimpleNamespace(session_id="visitor")
-    monkeypatch.setattr(visits, "get_script_run_ctx", lambda: visit)
+    monkeypatch.setattr(session, "get_script_run_ctx", lambda: visit)
     button = "birds.zip", "application/zip"
     make = kept_for_download(lambda: b"birds", *button)
     pressed = files.add_deferred(make, button[1], "where it stands", button[0])
