@@ -25,7 +25,7 @@ test: .venv/all check ## Install everything, check the code and run every test
 	$(BIN)/pytest
 
 test-lowest: .venv/lowest ## Run the tests of app and trainer with the lowest versions that the ranges allow
-	.venv/lowest/$(SCRIPTS)/python -m pytest tests/streamlit_app tests/trainer
+	.venv/lowest/$(SCRIPTS)/python -m pytest tests/plumage tests/streamlit_app tests/trainer
 
 nightly: .venv/all ## Feed the app 20,000 damaged files
 	$(BIN)/pytest --hypothesis-profile=nightly -k damaged_file tests/streamlit_app/inference/test_decoding.py
