@@ -73,8 +73,8 @@ def prediction_sets(reports: Reports) -> pd.DataFrame:
     rows = []
     for name, report in reports.items():
         for promise, measured in report.get("prediction_sets", {}).items():
-            held = measured["species_coverage"]
-            least = held.index(min(held))
+            held = measured["species_coverage"]  # None for a species without photos
+            least = held.index(min(share for share in held if share is not None))
             rows.append(
                 {
                     "variant": name,

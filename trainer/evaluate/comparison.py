@@ -7,7 +7,6 @@ scores with intervals, calibration, confusion, pairwise tests, and the consensus
 """
 
 import itertools
-import json
 import statistics
 import sys
 from dataclasses import dataclass, replace
@@ -34,7 +33,7 @@ from trainer.recipe import Recipe
 from trainer.state import new_run
 from trainer.training import epoch_batches, train_step
 from trainer.utils.cli import exit_status
-from trainer.utils.files import replacing
+from trainer.utils.files import write_json
 from trainer.utils.timing import alternate
 
 BINS = 15
@@ -58,8 +57,7 @@ def write_comparison(command: Command) -> None:
     """Write comparison.json; raises as `compare` does."""
     source, cache = PhotoFolder(Path(command.data)), Path(command.output) / "cache"
     comparison = compare(command.checkpoints, source, cache)
-    with replacing(command.checkpoints / "results" / "comparison.json") as temporary:
-        temporary.write_text(json.dumps(comparison) + "\n")
+    write_json(command.checkpoints / "results" / "comparison.json", comparison, indent=None)
     for name, variant in comparison["variants"].items():
         print(f"{name:10} {variant['accuracy']['value']:.3f}")
 

@@ -23,7 +23,7 @@ from trainer.explain.gallery import Answers, write_gallery
 from trainer.metrics import session_options
 from trainer.recipe import Recipe
 from trainer.report.explain import SHOWN, of_method
-from trainer.utils.files import replacing
+from trainer.utils.files import write_json
 from trainer.utils.memory import keep_memory
 
 RANDOM = "random"
@@ -67,8 +67,7 @@ def explain(
         there = read_reports(checkpoints)
         variants = {key: value for key, value in kept.items() if key in there}
         result = {"even_outer_share": faith.EVEN, "variants": variants | {name: measured}}
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(result) + "\n")
+        write_json(path, result, indent=None)
         print(f"{name:10} {'can' if measured['trusted'] else 'cannot'} be trusted")
 
 

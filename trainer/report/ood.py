@@ -115,7 +115,7 @@ def prediction_sets(checkpoints: Path) -> str:
         row = {"variant": f"`{name}`"}
         for level, held in report["prediction_sets"].items():
             promised = f"{100 * float(level):.0f}%"
-            lowest = min(held["species_coverage"])
+            lowest = min(share for share in held["species_coverage"] if share is not None)
             species = report["species"][held["species_coverage"].index(lowest)].replace("-", " ")
             row[f"held, {promised} promised"] = f"{held['coverage']:.1%}"
             row[f"species in a set, {promised}"] = f"{held['size']:.2f}"

@@ -42,7 +42,7 @@ from trainer.studies.definitions import SHORT, Study
 from trainer.studies.runs import run_if_free
 from trainer.studies.tables import finished
 from trainer.utils.cli import RESUME_HINT, exit_status
-from trainer.utils.files import replacing, write_json
+from trainer.utils.files import write_json
 from trainer.utils.memory import keep_memory
 
 # Those that are turned in the photos as published.
@@ -129,8 +129,7 @@ def shortcut(command: Command) -> None:
         "pairs": pairs,
     }
     if pairs:
-        with replacing(command.checkpoints / "results" / "border.json") as temporary:
-            temporary.write_text(json.dumps(result) + "\n")
+        write_json(command.checkpoints / "results" / "border.json", result, indent=None)
 
 
 class Versions:

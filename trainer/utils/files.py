@@ -1,6 +1,7 @@
 """Files that are either whole or not there."""
 
 import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,10 +26,28 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write a value as JSON that people can read, whole or not at all."""
+def write_json(path: Path, value: Any, indent: int | None = 2) -> None:
+    """Write a value as JSON, whole or not at all.
+
+    JSON has no NaN and no infinity: they become null, as the mean over no photos does.
+
+    Args:
+        path: of the file.
+        value: of dictionaries, lists, strings, numbers, truth values and None.
+        indent: spaces a level, for people to read; None writes one line.
+    """
+    text = json.dumps(_finite(value), indent=indent, allow_nan=False)
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2) + "\n")
+        temporary.write_text(text + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """The value with None in the place of each number that is not finite."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _to_disk(path: Path) -> None:

@@ -63,6 +63,16 @@ def test_of_a_set_the_species_that_is_held_least_is_named(tmp_path: Path) -> Non
     assert shown["of it held, %"].tolist() == [70] * 4
 
 
+def test_a_species_without_photos_is_not_the_one_that_is_held_least(tmp_path: Path) -> None:
+    write_results(tmp_path, ["bn"])
+    reports, _ = read_reports(tmp_path)
+    before = doubt.prediction_sets(reports)
+    for measured in reports["bn"]["prediction_sets"].values():
+        measured["species_coverage"].append(None)
+        measured["species_size"].append(None)
+    assert doubt.prediction_sets(reports).equals(before)
+
+
 def test_strangers_are_shown_a_row_a_variant_beside_the_test_photos(tmp_path: Path) -> None:
     write_results(tmp_path, ["bn", "gn"])
     found = doubt.read_strangers(tmp_path)

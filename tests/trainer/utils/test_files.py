@@ -1,4 +1,5 @@
 import json
+import math
 
 import pytest
 
@@ -27,3 +28,13 @@ def test_what_is_written_as_json_is_read_as_it_was(tmp_path):
     value = {"value": 0.1, "none": None, "words": ["a", "b"]}
     write_json(tmp_path / "new" / "found.json", value)
     assert json.loads((tmp_path / "new" / "found.json").read_text()) == value
+
+
+def test_a_number_that_json_lacks_becomes_null(tmp_path):
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    value = {"means": [0.5, math.nan], "most": {"far": (math.inf, -math.inf)}, "count": 3}
+    write_json(tmp_path / "report.json", value)
+    read = json.loads((tmp_path / "report.json").read_text(), parse_constant=refuse)
+    assert read == {"means": [0.5, None], "most": {"far": [None, None]}, "count": 3}
