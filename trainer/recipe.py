@@ -4,7 +4,9 @@ import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+import tyro
 
 from trainer.utils.cli import UserError
 
@@ -22,7 +24,7 @@ class Recipe:
 
     norm: NormKey = "bn"
     """Normalisation: batch, instance, batch-instance, layer, group, none, or torch's own batch."""
-    n: int = 2
+    n: Annotated[int, tyro.conf.arg(aliases=["--blocks-per-stage"])] = 2
     """Blocks in each of the three stages: the network has 6n+2 layers."""
     data: str = "photos"
     """Folder with train/, val/ and test/ inside, each with one folder of photos a species."""

@@ -44,6 +44,10 @@ def test_flags_change_single_values_of_a_preset():
     assert parse([]).recipe == PRESETS["best"]
 
 
+def test_the_number_of_blocks_has_a_flag_that_torchrun_leaves_alone():
+    assert parse(["--blocks-per-stage", "5"]).recipe.n == parse(["--n", "5"]).recipe.n == 5
+
+
 def test_help_explains_every_flag(capsys):
     with pytest.raises(SystemExit) as stop:
         parse(["--help"])
