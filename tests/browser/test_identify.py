@@ -11,11 +11,10 @@ from playwright.sync_api import Page, expect
 from streamlit_app.inference.classifier import (
     Classifier,
     checkpoints_folder,
-    ood_label,
     variant_folders,
 )
 from streamlit_app.results.charts import percent
-from streamlit_app.species import common_name
+from streamlit_app.species import common_name, ood_label
 from streamlit_app.ui.cropping import Box, crop_box
 from tests.browser.conftest import Open
 from tests.browser.window import choose, give, tab_to
