@@ -14,18 +14,24 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --no-anno
     --custom-compile-command "make lock"
 FAULTS := https://api.osv.dev/v1/vulns/OSV-2020-111
 
+# A process a core; the tests of a file stay together, and with them what they share.
+PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder
+
 .DEFAULT_GOAL := help
 .PHONY: app audit bench check format help lock nightly readme screenshots \
-    test test-lowest
+    test test-fast test-lowest
 
 app: .venv/app ## Install what the app needs and open it
 	$(BIN)/streamlit run streamlit_app/main.py
 
 test: .venv/all check ## Install everything, check the code and run every test
-	$(BIN)/pytest
+	$(BIN)/pytest $(PARALLEL)
+
+test-fast: .venv/all ## Run the tests that are not marked slow
+	$(BIN)/pytest $(PARALLEL) -m "not slow"
 
 test-lowest: .venv/lowest ## Run the tests of app and trainer with the lowest versions that the ranges allow
-	.venv/lowest/$(SCRIPTS)/python -m pytest tests/plumage tests/streamlit_app tests/trainer
+	.venv/lowest/$(SCRIPTS)/python -m pytest $(PARALLEL) tests/plumage tests/streamlit_app tests/trainer
 
 nightly: .venv/all ## Feed the app 20,000 damaged files
 	$(BIN)/pytest --hypothesis-profile=nightly -k damaged_file tests/streamlit_app/inference/test_decoding.py

@@ -1,8 +1,12 @@
 """A small checkpoint and drawn photos that the app's tests share."""
 
+import os
+
+# Arrays this small gain nothing from threads. NumPy reads this once, when it is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import io
 import json
-import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -155,7 +159,7 @@ def machines() -> Iterator[str]:
     both = Cluster(initialize_head=True, head_node_args=options | {"include_dashboard": False})
     try:
         both.add_node(**options)
-        both.wait_for_nodes(timeout=120)
+        both.wait_for_nodes(timeout=300)
         yield both.address
     finally:
         both.shutdown()
@@ -166,10 +170,10 @@ def cluster(machines: str) -> Iterator[str]:
     """The address of that cluster, for a test that fails where it takes minutes."""
 
     def give_up(*_: object) -> None:
-        raise TimeoutError("the cluster did not answer in 5 minutes")
+        raise TimeoutError("the cluster did not answer in 10 minutes")
 
     before = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(300)
+    signal.alarm(600)
     yield machines
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)

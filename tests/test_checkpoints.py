@@ -55,6 +55,7 @@ def test_report_history_weights_and_graph_are_of_one_run(folder: Path) -> None:
     assert report["parameters"] == sum(a.size for a in kept if a.ndim)
 
 
+@pytest.mark.slow
 def test_the_shipped_gradient_is_torchs_of_the_shipped_weights(folder: Path) -> None:
     assert is_current(folder)
     report = json.loads((folder / "report.json").read_text())
@@ -68,6 +69,7 @@ def test_the_shipped_gradient_is_torchs_of_the_shipped_weights(folder: Path) -> 
 
 
 @pytest.mark.skipif(not TEST_PHOTOS.exists(), reason="the photos of ../shared/birds25 are absent")
+@pytest.mark.slow
 def test_the_app_answers_as_many_test_photos_rightly_as_the_report_says() -> None:
     folder = FOLDERS[0]
     classifier = Classifier(folder)

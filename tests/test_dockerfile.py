@@ -14,7 +14,7 @@ import yaml
 from PIL import Image
 
 from tests.conftest import colour_checkpoint, encode
-from tests.visitor import Visit, open_tab, serving
+from tests.visitor import PATIENCE, Visit, open_tab, serving
 
 ROOT = Path(__file__).parents[1]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -53,11 +53,13 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_image_has_no_torch(image: Path) -> None:
     command = [image / ".venv" / "bin" / "python", "-c", "import torch"]
     assert subprocess.run(command, capture_output=True).returncode == 1
 
 
+@pytest.mark.slow
 def test_the_images_command_answers_a_photo_where_nothing_can_be_written(image: Path) -> None:
     """Without privileges, with no home, on files that nobody may write."""
     subprocess.run(["chmod", "--recursive", "a-w,a+rX", image], check=True)
@@ -73,7 +75,7 @@ def test_the_images_command_answers_a_photo_where_nothing_can_be_written(image: 
     settings = dict(re.findall(r"(PYTHON\w+)=(\w+)", " ".join(lines("ENV"))))
     with serving(command, image, HOME="/nonexistent", **settings) as (host, _):
         (health,) = re.findall(r"urlopen\('http://localhost:8501(\S+)'\)", DOCKERFILE)
-        assert requests.get(f"http://{host}{health}", timeout=20).ok
+        assert requests.get(f"http://{host}{health}", timeout=PATIENCE).ok
         with open_tab(host) as socket:
             visit = Visit(host, socket)
             visit.rerun()

@@ -117,16 +117,17 @@ def test_only_what_runs_on_a_cluster_imports_ray(path: Path) -> None:
     assert path.name == "ray.py" or "ray" not in packages(path)
 
 
+@pytest.mark.slow
 def test_the_app_runs_where_torch_and_the_trainer_are_not_installed() -> None:
     script = """
 import sys
 for name in ("torch", "torchvision", "trainer"):
     sys.modules[name] = None  # importing it raises ImportError
 from streamlit.testing.v1 import AppTest
-app = AppTest.from_file("streamlit_app/main.py", default_timeout=60).run()
+app = AppTest.from_file("streamlit_app/main.py", default_timeout=300).run()
 assert not app.exception, app.exception
 """
-    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, timeout=300)
 
 
 def test_tests_mirror_the_folders() -> None:

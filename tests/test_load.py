@@ -1,27 +1,35 @@
-"""Several visitors at once, each uploading: the short form of `python -m benchmarks.load`."""
+"""Several visitors at once, each uploading, as in `python -m benchmarks.load`."""
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from benchmarks.load import growth, marked, photos, visits
+from benchmarks.load import growth, marked, photos, upload_and_look
 from plumage.photos import read_photo
-from tests.visitor import serving
+from tests.visitor import Visit, open_tab, serving
 
 ROOT = Path(__file__).parents[1]
-VISITORS, SECONDS = 8, 10
+VISITORS = 8
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+@pytest.mark.slow
 def test_visitors_at_once_get_their_own_photo_and_no_error() -> None:
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app/main.py"]
-    with serving(command, ROOT) as (host, process):
-        seen, memory = visits(host, process, photos(VISITORS), SECONDS, think=0.5)
-    assert seen.errors == []
-    assert seen.foreign == 0
-    assert len(seen.seconds) >= VISITORS
-    assert min(memory) > 0
+    files = photos(VISITORS)
+
+    def shapes(photo: bytes) -> list[float]:
+        with open_tab(host) as socket:
+            visit = Visit(host, socket)
+            visit.run()
+            seen = [upload_and_look(visit, marked(photo, number)) for number in range(2)]
+        return [picture.height / picture.width for picture in seen]
+
+    with serving(command, ROOT) as (host, _), ThreadPoolExecutor(VISITORS) as pool:
+        for photo, found in zip(files, pool.map(shapes, files), strict=True):
+            own = read_photo(photo)
+            assert found == pytest.approx([own.height / own.width] * 2, abs=0.002)
 
 
 def test_the_same_photo_is_another_file_each_time() -> None:

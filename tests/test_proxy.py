@@ -7,7 +7,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,13 +18,16 @@ from websockets import Subprotocol
 from websockets.sync.client import connect
 
 from tests.conftest import colour_checkpoint, draw_bird, encode
-from tests.visitor import Visit, serving
+from tests.visitor import PATIENCE, Visit, serving, wait_until
 
 ROOT = Path(__file__).parents[1]
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
-pytestmark = pytest.mark.skipif(
-    not (NGINX and shutil.which("openssl")), reason="nginx or openssl is not installed"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (NGINX and shutil.which("openssl")), reason="nginx or openssl is not installed"
+    ),
+]
 APP = [sys.executable, "-m", "streamlit", "run", "streamlit_app/main.py"]
 COLOURS = ("red", "lime", "blue", "yellow", "cyan", "magenta")
 NAMES = dict(zip(COLOURS, ("Red", "Green", "Blue", "Yellow", "Cyan", "Magenta"), strict=True))
@@ -42,7 +44,7 @@ class Door:
         http = requests.Session()
         http.trust_env = False  # a bundle of certificates named there would go before ours
         http.verify = str(self.certificate)
-        http.get(self.address, timeout=20).raise_for_status()
+        http.get(self.address, timeout=PATIENCE).raise_for_status()
         return http
 
     @contextlib.contextmanager
@@ -53,7 +55,7 @@ class Door:
             f"wss://{self.host}/_stcore/stream",
             subprotocols=[Subprotocol("streamlit")],
             max_size=None,
-            open_timeout=60,
+            open_timeout=PATIENCE,
             ssl=ssl.create_default_context(cafile=str(self.certificate)),
             additional_headers={"Cookie": f"plumage={http.cookies['plumage']}"},
             origin=self.address,  # type: ignore[arg-type]
@@ -84,8 +86,9 @@ def door(apps: list[str], tmp_path: Path) -> Iterator[Door]:
 @contextlib.contextmanager
 def running(folder: Path, apps: list[str]) -> Iterator[Door]:
     """nginx with the configuration that is shipped: only places and ports are of the test."""
-    make = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext"
-    make += " subjectAltName=DNS:localhost -keyout privkey.pem -out fullchain.pem"
+    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj"
+    make += " /CN=localhost -addext subjectAltName=DNS:localhost"
+    make += " -keyout privkey.pem -out fullchain.pem"
     subprocess.run(make.split(), cwd=folder, check=True, capture_output=True)
     plain, secure = reserve(), reserve()
     text = (ROOT / "deploy" / "nginx.conf").read_text()
@@ -104,31 +107,31 @@ def running(folder: Path, apps: list[str]) -> Iterator[Door]:
     assert NGINX
     process = subprocess.Popen([NGINX, "-e", "stderr", "-c", config, "-g", "daemon off;"])
     try:
-        wait_for(secure, process)
+        wait_until(lambda: accepts(secure, process))
         yield Door(plain, secure, folder / "fullchain.pem")
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=PATIENCE)
 
 
-def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    give_up = time.monotonic() + 20
-    while time.monotonic() < give_up and process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-            return
-        time.sleep(0.05)
-    pytest.fail("nginx did not come up")
+def accepts(port: int, process: subprocess.Popen[bytes]) -> bool:
+    assert process.poll() is None, "nginx did not come up"
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
 
 
 def connections(app: str) -> int:
     """How many tabs a process of the app has had."""
-    text = requests.get(f"http://{app}/_stcore/metrics", timeout=20).text
+    text = requests.get(f"http://{app}/_stcore/metrics", timeout=PATIENCE).text
     (count,) = re.findall(r'session_events_total\{type="connect"\} (\d+)', text)
     return int(count)
 
 
 def test_who_comes_without_tls_is_sent_to_it(door: Door) -> None:
-    answer = requests.get(f"{door.plain}/compare?variant=bn", allow_redirects=False, timeout=20)
+    answer = requests.get(
+        f"{door.plain}/compare?variant=bn", allow_redirects=False, timeout=PATIENCE
+    )
     assert answer.status_code == 301
     assert answer.headers["Location"] == "https://localhost/compare?variant=bn"
 
@@ -136,7 +139,7 @@ def test_who_comes_without_tls_is_sent_to_it(door: Door) -> None:
 def test_every_answer_has_the_security_headers_and_does_not_say_what_made_it(door: Door) -> None:
     http = door.browser()
     for path in ("/", "/_stcore/health", "/no/such/page", "/_stcore/metrics"):
-        headers = http.get(f"{door.address}{path}", timeout=20).headers
+        headers = http.get(f"{door.address}{path}", timeout=PATIENCE).headers
         assert headers["Strict-Transport-Security"] == "max-age=31536000"
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["X-Frame-Options"] == "DENY"
@@ -146,7 +149,7 @@ def test_every_answer_has_the_security_headers_and_does_not_say_what_made_it(doo
 
 
 def test_the_cookie_that_leads_back_is_for_this_site_and_no_script(door: Door) -> None:
-    answer = requests.get(door.address, verify=str(door.certificate), timeout=20)
+    answer = requests.get(door.address, verify=str(door.certificate), timeout=PATIENCE)
     (cookie,) = [c for c in answer.raw.headers.getlist("Set-Cookie") if "plumage=" in c]
     assert re.fullmatch(r"plumage=[0-9a-f]{32}; Path=/; HttpOnly; Secure; SameSite=Lax", cookie)
 
@@ -163,13 +166,15 @@ def test_visitors_spread_over_both_and_each_stays_where_its_photo_is(
     with ThreadPoolExecutor(4) as pool:
         for colour, shown in zip(COLOURS * 2, pool.map(come, COLOURS * 2), strict=True):
             assert f"{NAMES[colour]} Bird, 85%" in shown
-    time.sleep(6)  # the app's counts are some seconds old
-    assert all(now > then for now, then in zip(map(connections, apps), before, strict=True))
+    # The app's counts are some seconds old.
+    wait_until(
+        lambda: all(now > then for now, then in zip(map(connections, apps), before, strict=True))
+    )
 
 
 def test_a_large_upload_is_refused_in_words(door: Door) -> None:
     answer = door.browser().put(
-        f"{door.address}/_stcore/upload_file/a/b", data=bytes(52 * 2**20), timeout=60
+        f"{door.address}/_stcore/upload_file/a/b", data=bytes(52 * 2**20), timeout=PATIENCE
     )
     assert answer.status_code == 413
     assert "more than 50 MB" in answer.text
@@ -182,21 +187,23 @@ def test_an_upload_from_another_site_is_refused(door: Door) -> None:
 
 
 def test_the_apps_own_counts_are_not_for_strangers(door: Door) -> None:
-    assert door.browser().get(f"{door.address}/_stcore/metrics", timeout=20).status_code == 404
+    assert (
+        door.browser().get(f"{door.address}/_stcore/metrics", timeout=PATIENCE).status_code == 404
+    )
 
 
 def test_one_address_that_uploads_without_end_is_asked_to_wait(door: Door) -> None:
     http = door.browser()
 
     def put(_: int) -> requests.Response:
-        return http.put(f"{door.address}/_stcore/upload_file/a/b", data=b"?", timeout=60)
+        return http.put(f"{door.address}/_stcore/upload_file/a/b", data=b"?", timeout=PATIENCE)
 
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(put, range(400)))
     refused = [answer for answer in answers if answer.status_code == 503]
     assert refused
     assert "please try again in a moment" in refused[0].text
-    assert http.get(f"{door.address}/_stcore/health", timeout=20).text == "ok"
+    assert http.get(f"{door.address}/_stcore/health", timeout=PATIENCE).text == "ok"
 
 
 def test_where_one_process_has_ended_the_other_serves_everybody(

@@ -5,8 +5,7 @@ import os
 import re
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,11 +13,13 @@ import requests
 from PIL import Image
 
 from tests.conftest import colour_checkpoint, draw_bird, encode
-from tests.visitor import Visit, open_tab, serving
+from tests.visitor import PATIENCE, Visit, open_tab, serving, wait_until
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-m", "streamlit", "run", "streamlit_app/main.py"]
-STAYS = 4  # seconds that the server waits for a visitor to come back
+STAYS = 1  # seconds that the server waits for a visitor to come back
 
 needs_proc = pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="processes are looked at in /proc"
@@ -48,7 +49,7 @@ def test_an_uploaded_photo_is_answered_with_its_species_and_heatmap(visit: Visit
     shown = visit.upload("bird.jpg", encode(draw_bird("blue", (640, 480))))
     assert "Blue Bird, 85%" in shown
     (address,) = set(re.findall(r"/media/\w+\.jpe?g", shown))
-    picture = visit.http.get(f"http://{visit.host}{address}", timeout=20)
+    picture = visit.http.get(f"http://{visit.host}{address}", timeout=PATIENCE)
     assert Image.open(io.BytesIO(picture.content)).size == (640, 480)
 
 
@@ -87,19 +88,12 @@ def test_of_a_photo_that_another_takes_the_place_of_nothing_is_left(visit: Visit
 
 def kept(host: str) -> tuple[int, int]:
     """Bytes of uploads, and of pictures to be shown, that the server holds."""
-    text = requests.get(f"http://{host}/_stcore/metrics", timeout=20).text
+    text = requests.get(f"http://{host}/_stcore/metrics", timeout=PATIENCE).text
     uploads, media = (
         sum(float(line.split()[-1]) for line in text.splitlines() if f'"{store}"' in line)
         for store in ("UploadedFileManager", "st_memory_media_file_storage")
     )
     return int(uploads), int(media)
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 10 * STAYS
-    while not holds():
-        assert time.monotonic() < give_up
-        time.sleep(0.2)
 
 
 def test_an_upload_from_another_site_is_refused(visit: Visit) -> None:
@@ -146,7 +140,4 @@ def test_the_server_ends_when_asked_to_and_leaves_no_decoder_behind(tmp_path: Pa
             Visit(host, socket).rerun()
         _, *decoders = with_children(process)
         assert decoders
-    soon = time.monotonic() + 10
-    while any(Path(f"/proc/{decoder}").exists() for decoder in decoders):
-        assert time.monotonic() < soon
-        time.sleep(0.1)
+    wait_until(lambda: not any(Path(f"/proc/{decoder}").exists() for decoder in decoders))

@@ -11,6 +11,8 @@ import pytest
 from tests.conftest import colour_checkpoint, draw_bird, encode
 from tests.visitor import Visit, open_tab, serving
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 STRACE = shutil.which("strace")
 TINY = (
@@ -87,7 +89,6 @@ def test_a_command_calls_nobody_and_leaves_nothing_at_home(
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     watched.check()

@@ -8,6 +8,8 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.window import PAGES, served, settle
 
+pytestmark = pytest.mark.slow
+
 COMMAND = "python -m trainer --norm bn --data PHOTOS"
 
 

@@ -1,11 +1,14 @@
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 
 from streamlit_app.inference.classifier import checkpoints_folder, variant_folders
 from tests.browser.conftest import Open
 from tests.browser.window import choose, give
+
+pytestmark = pytest.mark.slow
 
 VARIANTS = [folder.name for folder in variant_folders(checkpoints_folder())]
 

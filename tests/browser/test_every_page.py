@@ -11,6 +11,8 @@ from playwright.sync_api import BrowserContext, Page, expect
 from tests.browser.conftest import Open
 from tests.browser.window import PAGES, SIZES, give, settle, tab_to
 
+pytestmark = pytest.mark.slow
+
 TITLES = {
     "identify": "Identify",
     "many": "Many photos",

@@ -19,6 +19,8 @@ from streamlit_app.ui.cropping import Box, crop_box
 from tests.browser.conftest import Open
 from tests.browser.window import choose, give, tab_to
 
+pytestmark = pytest.mark.slow
+
 pillow_heif.register_heif_opener()  # lets the tests write HEIC, which Pillow calls HEIF
 
 

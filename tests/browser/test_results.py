@@ -1,12 +1,15 @@
 import csv
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from streamlit_app.inference.classifier import checkpoints_folder, variant_folders
 from streamlit_app.results.best import best_first
 from tests.browser.conftest import Open
 from tests.browser.window import choose, settle
+
+pytestmark = pytest.mark.slow
 
 FOLDER = checkpoints_folder()
 VARIANTS = list(best_first({path.name: path for path in variant_folders(FOLDER)}, FOLDER))

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -30,6 +29,7 @@ from streamlit_app.inference.table import (
     write_row,
 )
 from tests.conftest import COLOURS, colour_checkpoint, draw_bird, encode
+from tests.visitor import wait_until
 
 ROOT = Path(__file__).parents[2]
 BIRDS = ["red", "lime", "blue", "yellow", "cyan", "magenta"]
@@ -182,6 +182,7 @@ def test_a_table_cut_off_anywhere_is_completed_without_half_or_double_rows(
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no kill -9")
+@pytest.mark.slow
 def test_a_killed_run_is_resumed_to_the_same_table(tmp_path: Path, checkpoints: Path) -> None:
     folder, table = tmp_path / "photos", tmp_path / "birds.csv"
     folder.mkdir()
@@ -190,8 +191,7 @@ def test_a_killed_run_is_resumed_to_the_same_table(tmp_path: Path, checkpoints: 
         (folder / f"{number:03}.jpg").write_bytes(photo)
     command = [sys.executable, "-m", "streamlit_app.batch", str(folder), "--out", str(table)]
     first = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
-    while first.poll() is None and (not table.exists() or table.read_bytes().count(b"\n") < 20):
-        time.sleep(0.01)
+    wait_until(lambda: table.exists() and table.read_bytes().count(b"\n") >= 20)
     first.kill()
     first.wait()
     kept = table.read_bytes()

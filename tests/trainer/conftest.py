@@ -1,11 +1,16 @@
+import shutil
+from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image, ImageDraw
 
+from trainer.__main__ import main, parse
 from trainer.recipe import Recipe
 from trainer.studies import tables as study_tables
 from trainer.studies.definitions import STUDIES, Study
@@ -63,9 +68,60 @@ def photo_folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def drawn_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Make a folder by its name once for all of pytest-xdist's processes, to be read only."""
+    home = tmp_path_factory.getbasetemp()
+    home = home.parent if home.name.startswith("popen-") else home
+
+    def once(name: str, make: Callable[[Path], object]) -> Path:
+        with FileLock(home / f"{name}.lock"):
+            if not (home / name).exists():
+                make(home / f"{name}.part")
+                (home / f"{name}.part").rename(home / name)
+        return home / name
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def drawn_photos(once: Callable[..., Path]) -> Path:
     """Three drawn species in ImageFolder layout, to be read only."""
-    return draw_photo_folder(tmp_path_factory.mktemp("drawn") / "photos")
+    return once("drawn", draw_photo_folder)
+
+
+@pytest.fixture(scope="session")
+def trained(once: Callable[..., Path], drawn_photos: Path) -> Path:
+    """What `python -m trainer` leaves of two runs of seconds: bin/, nn/ and what it printed, log.
+
+    To be read only: `copied` gives copies.
+    """
+
+    def train(folder: Path) -> None:
+        folder.mkdir()
+        with (folder / "log").open("w") as log, redirect_stdout(log):
+            for norm in ("bin", "nn"):
+                assert main(train_command(norm, drawn_photos, folder)) == 0
+
+    return once("trained", train)
+
+
+def train_command(norm: str, photos: Path, output: Path) -> list[str]:
+    """The arguments of one of those runs."""
+    flags = "--n 1 --image-size 32 --stored-size 40 --batch-size 16 --epochs 2 --learning-rate 0.05"
+    flags += " --augmentation none --photos-per-species 20"
+    return ["--norm", norm, "--data", str(photos), "--output", str(output), *flags.split()]
+
+
+def trained_recipe(norm: str, photos: Path, output: Path) -> Recipe:
+    """The recipe of one of those runs."""
+    return parse(train_command(norm, photos, output)).recipe
+
+
+def copied(trained: Path, folder: Path, *norms: str) -> Path:
+    """A folder of checkpoints with copies of these, to be changed at will."""
+    for norm in norms:
+        shutil.copytree(trained / norm, folder / norm)
+    return folder
 
 
 @pytest.fixture

@@ -7,25 +7,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.trainer.conftest import train_command
 from trainer.__main__ import main, parse
 from trainer.recipe import PRESETS
 
-TINY = (
-    "--n 1 --image-size 32 --stored-size 40 --batch-size 16 --epochs 2 --learning-rate 0.05 "
-    "--augmentation none"
-).split()
 
-
-def test_the_command_makes_a_checkpoint_and_refuses_to_overwrite_it(drawn_photos, tmp_path, capsys):
-    command = ["--norm", "bin", "--data", str(drawn_photos), "--output", str(tmp_path), *TINY]
-    assert main(command) == 0
-    assert "is complete" in capsys.readouterr().out
+@pytest.mark.slow
+def test_the_command_makes_a_checkpoint_and_refuses_to_overwrite_it(trained, drawn_photos, capsys):
+    command = train_command("bin", drawn_photos, trained)
+    assert "bin is complete" in (trained / "log").read_text()
     assert main(command) == 2
     assert "already holds a run: --resume" in capsys.readouterr().err
     assert main([*command, "--resume"]) == 0
     assert "is complete" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_without_photos_one_sentence_says_what_is_expected(tmp_path):
     command = [sys.executable, "-m", "trainer", "--norm", "bin"]
     env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}

@@ -4,10 +4,9 @@ import json
 import multiprocessing
 import os
 import signal
-import time
+import sys
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -20,6 +19,8 @@ from trainer.data import PhotoFolder
 from trainer.run_folder import EARLIER_STATE, STATE, DivergedError, TrainingError
 from trainer.state import new_run, open_run, read_state
 from trainer.training import train
+
+pytestmark = pytest.mark.slow
 
 KILLS = 10
 
@@ -132,35 +133,45 @@ def test_every_optimizer_goes_on_where_it_was_to_the_last_bit(recipe, splits, tm
         assert torch.equal(value, resumed.network.state_dict()[name]), name
 
 
-def go_on(recipe, splits, folder):
-    """What `--resume` does, up to the last epoch."""
+def go_on(recipe, splits, folder, moments=None):
+    """What `--resume` does, up to the last epoch; returns how many moments that were.
+
+    A moment is where the trainer calls something or returns. `moments`: after which kill -9 comes.
+    """
     torch.set_num_threads(1)  # as in conftest.py
-    train(open_run(recipe, 3, folder), recipe, splits, folder)
+    seen = 0
+
+    def look(frame, event, argument):
+        nonlocal seen
+        seen += frame.f_globals.get("__name__", "").startswith("trainer.")
+        if seen == moments:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.setprofile(look)
+    try:
+        train(open_run(recipe, 3, folder), recipe, splits, folder)
+    finally:
+        sys.setprofile(None)
+    return seen
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL and no fork server")
-def test_a_run_killed_at_random_moments_ends_with_the_weights_of_an_undisturbed_one(
+def test_a_run_killed_at_moments_all_over_an_epoch_ends_with_the_weights_of_an_undisturbed_one(
     recipe, splits, tmp_path
 ):
-    recipe = replace(recipe, norm="bin", augmentation="crops", epochs=4 * KILLS)
+    recipe = replace(recipe, norm="bin", augmentation="crops", epochs=2 * KILLS + 2)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    go_on(recipe, splits, whole)
+    epoch = go_on(recipe, splits, whole) // recipe.epochs
 
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["trainer.training"])  # torch is imported once for all
-    rng = np.random.default_rng()
-    for _ in range(KILLS):
-        before, process = (
-            saved(killed),
-            processes.Process(target=go_on, args=(recipe, splits, killed)),
-        )
+    for kill in range(KILLS):
+        moments = epoch + epoch * kill // KILLS
+        process = processes.Process(target=go_on, args=(recipe, splits, killed, moments))
         process.start()
-        while saved(killed) == before and process.is_alive():
-            time.sleep(0.01)
-        time.sleep(rng.uniform(0, 0.2))  # an epoch takes a tenth of a second
-        process.kill()
         process.join()
         assert process.exitcode == -signal.SIGKILL
+    assert KILLS // 2 < read_state(killed, "cpu")["epoch"] < recipe.epochs
     go_on(recipe, splits, killed)
 
     ends = [read_state(folder, "cpu") for folder in (whole, killed)]
@@ -169,9 +180,3 @@ def test_a_run_killed_at_random_moments_ends_with_the_weights_of_an_undisturbed_
             assert torch.equal(value, ends[1][kind][name]), name
     histories = [pd.read_csv(folder / "history.csv") for folder in (whole, killed)]
     assert histories[0].drop(columns="seconds").equals(histories[1].drop(columns="seconds"))
-
-
-def saved(folder):
-    """When the run in a folder was last saved; 0 before the first time."""
-    file = folder / STATE
-    return file.stat().st_mtime_ns if file.exists() else 0

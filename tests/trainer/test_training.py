@@ -49,6 +49,7 @@ def trained(recipe: Recipe, splits, folder: Path) -> training.Run:
     return run
 
 
+@pytest.mark.slow
 def test_a_tiny_network_learns_drawn_species(splits, tmp_path):
     run = trained(replace(TINY, norm="bn", epochs=8, first_scale=1.0), splits, tmp_path)
     accuracy = [row["accuracy"] for row in run.history if row["split"] == "val"]
@@ -65,6 +66,7 @@ def test_history_csv_has_a_row_an_epoch_and_split(splits, tmp_path):
     assert history.split.tolist() == ["train", "val"] * 3
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights_with_any_number_of_workers(splits, tmp_path):
     recipe = replace(TINY, epochs=1, augmentation="crops-and-colour")
     one = trained(recipe, splits, tmp_path / "one").network.state_dict()
@@ -74,6 +76,7 @@ def test_the_same_seed_gives_the_same_weights_with_any_number_of_workers(splits,
     assert not torch.equal(one["conv.weight"], other["conv.weight"])
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_to_the_same_weights(splits, tmp_path, monkeypatch):
     recipe = replace(TINY, norm="bin", augmentation="crops")
     whole = trained(recipe, splits, tmp_path / "whole")

@@ -7,15 +7,21 @@ from streamlit_app.inference.limits import BusyError, ConcurrencyLimiter
 
 def test_no_more_work_at_once_than_may_and_all_who_wait_get_a_slot() -> None:
     limiter, lock = ConcurrencyLimiter(at_once=2, waiting=8), threading.Lock()
-    together, most, done = 0, 0, 0
+    together, most, done, came = 0, 0, 0, 0
+    all_came, two = threading.Event(), threading.Barrier(2)
 
     def work() -> None:
-        nonlocal together, most, done
+        nonlocal together, most, done, came
+        with lock:
+            came += 1
+            if came == 10:
+                all_came.set()
         with limiter.slot():
             with lock:
                 together += 1
                 most = max(most, together)
-            threading.Event().wait(0.01)
+            all_came.wait()
+            two.wait()
             with lock:
                 together -= 1
                 done += 1

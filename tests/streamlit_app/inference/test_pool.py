@@ -1,7 +1,6 @@
 import os
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +15,7 @@ from streamlit_app.inference.pool import Worker, classify_files, decode_photo
 from streamlit_app.inference.table import rows_of_batch
 from tests.conftest import IMAGE_SIZE, colour_checkpoint, draw_bird, encode
 from tests.streamlit_app.files import only_worker
+from tests.visitor import wait_until
 
 BIRD = encode(draw_bird())
 
@@ -115,13 +115,13 @@ def test_a_file_that_breaks_the_decoder_gets_a_sentence_and_the_next_a_photo(
     ("SIGKILL", "ran short of memory"),
 ])  # fmt: skip
 def test_a_process_that_is_killed_while_it_decodes_or_waits_is_replaced(
-    ended: str, advice: str, decoder: Worker
+    ended: str, advice: str, decoder: Worker, tmp_path: Path
 ) -> None:
-    good = encode(draw_bird())
+    good, asleep = encode(draw_bird()), tmp_path / "asleep"
     decode_photo(good)
     with ThreadPoolExecutor(1) as threads:
-        refused = threads.submit(refusal, b"sleep")
-        time.sleep(0.2)
+        refused = threads.submit(refusal, b"sleep" + str(asleep).encode())
+        wait_until(asleep.exists)
         os.kill(decoder.start().pid, getattr(signal, ended))
         assert advice in refused.result()
     assert decode_photo(good).size == draw_bird().size

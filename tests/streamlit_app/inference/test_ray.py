@@ -32,6 +32,7 @@ def lines(table: Path) -> list[list[str]]:
         return list(csv.reader(file, strict=True))
 
 
+@pytest.mark.slow
 def test_two_machines_fill_the_table_that_one_fills_and_go_on_with_one_begun(
     cluster: str, folder: Path, checkpoints: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -54,6 +55,7 @@ def test_two_machines_fill_the_table_that_one_fills_and_go_on_with_one_begun(
     assert "0 photos named" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_cluster_that_is_not_there_is_said_so(
     folder: Path, checkpoints: Path, tmp_path: Path
 ) -> None:
@@ -61,14 +63,15 @@ def test_a_cluster_that_is_not_there_is_said_so(
         main([str(folder), "--out", str(tmp_path / "a.csv"), "--cluster", "nowhere"])
 
 
+@pytest.mark.slow
 def test_without_ray_the_command_works_and_its_cluster_says_what_to_install(
     folder: Path, checkpoints: Path, tmp_path: Path
 ) -> None:
     script = "import sys; sys.modules['ray'] = None\nfrom streamlit_app.batch import main\nmain()"
     command = [sys.executable, "-c", script, str(folder), "--out", str(tmp_path / "a.csv")]
-    subprocess.run(command, check=True, timeout=60)
+    subprocess.run(command, check=True, timeout=300)
     refused = subprocess.run(
-        [*command, "--cluster", "auto"], capture_output=True, text=True, timeout=60
+        [*command, "--cluster", "auto"], capture_output=True, text=True, timeout=300
     )
     assert refused.returncode == 1
     assert "needs ray: pip install --requirement cluster-requirements.txt" in refused.stderr

@@ -24,7 +24,7 @@ def test_what_was_uploaded_to_a_page_is_forgotten_on_the_next(
     monkeypatch.setattr(
         MemoryUploadedFileManager, "remove_session_files", lambda _, visit: forgotten.append(visit)
     )
-    app = AppTest.from_file(str(MAIN), default_timeout=60).run()
+    app = AppTest.from_file(str(MAIN), default_timeout=300).run()
     app.run()
     assert not forgotten
     app.switch_page("views/many.py").run()

@@ -30,7 +30,7 @@ def answered(photo: bytes, times: int = 1) -> list[Prediction]:
         st.session_state.answers = [predict(photo, "bn", version) for _ in range(times)]
         assert decoded(photo) is decoded(photo)
 
-    app = AppTest.from_function(page, kwargs={"photo": photo, "times": times}, default_timeout=60)
+    app = AppTest.from_function(page, kwargs={"photo": photo, "times": times}, default_timeout=300)
     app.run()
     assert not app.exception
     answers: list[Prediction] = app.session_state.answers
@@ -59,7 +59,7 @@ def test_a_changed_checkpoint_is_opened_and_asked_anew(checkpoints: Path) -> Non
 def test_where_too_many_wait_a_page_says_so_and_offers_to_try_again(
     checkpoints: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = AppTest.from_file(str(APP / "views/identify.py"), default_timeout=60).run()
+    app = AppTest.from_file(str(APP / "views/identify.py"), default_timeout=300).run()
     app.file_uploader(key="photo").set_value(("bird.jpg", encode(draw_bird("red")), "image/jpeg"))
     monkeypatch.setattr(state, "ANSWER_SLOTS", ConcurrencyLimiter(at_once=0, waiting=0))
     app.run()
@@ -73,7 +73,7 @@ def test_where_too_many_wait_a_page_says_so_and_offers_to_try_again(
 
 def test_a_fault_is_shown_letter_by_letter(checkpoints: Path) -> None:
     colour_checkpoint(checkpoints / "*gn* [x](http:y) :red[z] $1$", temperature="0")
-    app = AppTest.from_file(str(APP / "views/compare.py"), default_timeout=60).run()
+    app = AppTest.from_file(str(APP / "views/compare.py"), default_timeout=300).run()
     assert "".join(app.warning[0].value.split("\\")) == (
         "The checkpoint *gn* [x](http:y) :red[z] $1$ has a temperature of 0.0."
     )
@@ -81,7 +81,7 @@ def test_a_fault_is_shown_letter_by_letter(checkpoints: Path) -> None:
 
 
 def test_an_upload_is_never_written_to_a_file(checkpoints: Path) -> None:
-    AppTest.from_file(str(APP / "main.py"), default_timeout=60).run()
+    AppTest.from_file(str(APP / "main.py"), default_timeout=300).run()
     body = b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
     body += bytes(5_000_000) + b"\r\n--x--\r\n"
 

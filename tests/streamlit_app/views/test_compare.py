@@ -27,7 +27,7 @@ def upload(app: AppTest, data: bytes) -> AppTest:
 
 
 def run(app: AppTest) -> AppTest:
-    app.run(timeout=30)
+    app.run(timeout=300)
     assert not app.exception
     return app
 

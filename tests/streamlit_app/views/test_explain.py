@@ -20,7 +20,7 @@ def app(checkpoints: Path) -> AppTest:
 
 
 def run(app: AppTest) -> AppTest:
-    app.run(timeout=60)
+    app.run(timeout=300)
     assert not app.exception
     return app
 

@@ -16,7 +16,7 @@ SHARED = ROOT.parent / "shared" / "birds25" / "test"
 
 @pytest.fixture
 def app(checkpoints: Path) -> AppTest:
-    return AppTest.from_file(str(ROOT / "streamlit_app" / "main.py"), default_timeout=20)
+    return AppTest.from_file(str(ROOT / "streamlit_app" / "main.py"), default_timeout=300)
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ class Page:
     """The page, its table and its downloads; `corrections` are made by hand, file to species."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        app = AppTest.from_file(str(ROOT / "streamlit_app" / "main.py"), default_timeout=20)
+        app = AppTest.from_file(str(ROOT / "streamlit_app" / "main.py"), default_timeout=300)
         self.app = app.switch_page("views/many.py")
         self.corrections: dict[str, str] = {}
         self.downloads: dict[str, bytes | Callable[[], bytes]] = {}

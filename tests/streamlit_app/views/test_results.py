@@ -31,7 +31,7 @@ def shown(**address: str) -> AppTest:
 
 
 def run(app: AppTest) -> AppTest:
-    app.run(timeout=30)
+    app.run(timeout=300)
     assert not app.exception
     return app
 

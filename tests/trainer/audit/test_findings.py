@@ -53,6 +53,7 @@ def test_every_fault_is_found_once_and_nothing_else(audited, fault):
     assert {row["finding"] for row in found} == set(FAULTS)
 
 
+@pytest.mark.slow
 def test_the_border_of_the_published_photos_is_a_shortcut_with_its_species(raw):
     assert [cue.name for cue in raw.cues if cue.shortcut] == ["border"]
     assert set(next(cue.species for cue in raw.cues if cue.shortcut)) == set(BORDERED)
@@ -68,6 +69,7 @@ def test_half_of_the_published_test_photos_have_a_relative_in_train(raw):
     assert raw.share_with_relative("test", "train") == pytest.approx(0.5, abs=0.05)
 
 
+@pytest.mark.slow
 def test_most_wrong_labels_are_found_and_few_right_ones_doubted(swapped):
     findings, wrong = swapped
     doubted = {findings.photos.files[index].name for index in findings.doubted}

@@ -1,22 +1,18 @@
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.trainer.conftest import copied
 from trainer.checkpoint import write as checkpoint
 from trainer.checkpoint.__main__ import main
-from trainer.checkpoint.write import make_checkpoint
 from trainer.data import PhotoFolder, PhotoSet
-from trainer.recipe import Recipe
+
+pytestmark = pytest.mark.slow
 
 
-def test_a_model_written_again_says_the_same(
-    tiny_recipe: Recipe, drawn_photos: Path, tmp_path: Path
-):
-    recipe = replace(tiny_recipe, data=str(drawn_photos), output=str(tmp_path))
-    make_checkpoint(recipe, tmp_path / "kept" / "gn", resume=False)
-    report = tmp_path / "kept" / "gn" / "report.json"
+def test_a_model_written_again_says_the_same(trained: Path, drawn_photos: Path, tmp_path: Path):
+    report = copied(trained, tmp_path / "kept", "nn") / "nn" / "report.json"
     before = json.loads(report.read_text())
     given = ["--data", str(drawn_photos), "--output", str(tmp_path)]
     assert main([*given, "--checkpoints", str(tmp_path / "kept")]) == 0
@@ -27,11 +23,9 @@ def test_a_model_written_again_says_the_same(
 
 
 def test_the_model_that_is_served_stays_whole_until_the_new_one_is(
-    tiny_recipe: Recipe, drawn_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Path, drawn_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    recipe = replace(tiny_recipe, data=str(drawn_photos), output=str(tmp_path))
-    folder = tmp_path / "kept" / "nn"
-    make_checkpoint(replace(recipe, norm="nn"), folder, resume=False)
+    folder = copied(trained, tmp_path / "kept", "nn") / "nn"
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
 
     def stopped(model: Path, photos: PhotoSet) -> None:

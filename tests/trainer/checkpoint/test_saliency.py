@@ -1,23 +1,22 @@
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file, save_file
 
+from tests.trainer.conftest import copied
 from trainer.checkpoint.saliency import main
 from trainer.checkpoint.saliency_onnx import is_current
-from trainer.checkpoint.write import make_checkpoint, open_network
+from trainer.checkpoint.write import open_network
 from trainer.recipe import Recipe
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tiny_recipe, drawn_photos, tmp_path_factory) -> Path:
+def checkpoint(trained, tmp_path_factory) -> Path:
     """A finished run of seconds, in a folder of checkpoints."""
-    home = tmp_path_factory.mktemp("home")
-    recipe = replace(tiny_recipe, norm="nn", data=str(drawn_photos), output=str(home / "runs"))
-    make_checkpoint(recipe, home / "checkpoints" / "nn", resume=False)
-    return home / "checkpoints" / "nn"
+    return copied(trained, tmp_path_factory.mktemp("home") / "checkpoints", "nn") / "nn"
 
 
 def add(checkpoint: Path, photos: Path) -> int:

@@ -13,6 +13,8 @@ from trainer.explain import attribution
 from trainer.model.norms import NORMS
 from trainer.model.resnet import ResNet, to_input
 
+pytestmark = pytest.mark.slow
+
 SIZE = 24
 
 

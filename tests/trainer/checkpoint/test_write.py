@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from safetensors.torch import load_file
 
+from tests.trainer.conftest import trained_recipe
 from trainer.checkpoint import __main__ as export_again
 from trainer.checkpoint import saliency
 from trainer.checkpoint import write as checkpoint
@@ -22,27 +23,18 @@ from trainer.run_folder import TrainingError
 
 
 @pytest.fixture(scope="module")
-def recipe(tiny_recipe, drawn_photos, tmp_path_factory) -> Recipe:
+def recipe(trained, drawn_photos) -> Recipe:
     """A run of seconds with batch-instance norm on drawn photos."""
-    runs = tmp_path_factory.mktemp("runs")
-    return replace(
-        tiny_recipe,
-        norm="bin",
-        data=str(drawn_photos),
-        output=str(runs),
-        augmentation="none",
-        photos_per_species=20,
-    )
+    return trained_recipe("bin", drawn_photos, trained)
 
 
-@pytest.fixture(scope="module")
-def finished(recipe) -> Path:
+@pytest.fixture
+def finished(trained) -> Path:
     """That run, finished."""
-    folder = Path(recipe.output) / "bin"
-    make_checkpoint(recipe, folder, resume=False)
-    return folder
+    return trained / "bin"
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_a_whole_checkpoint(finished):
     names = {path.name for path in finished.iterdir()}
     assert names == {
@@ -57,6 +49,7 @@ def test_a_run_ends_with_a_whole_checkpoint(finished):
     assert "conv.weight" in load_file(finished / "weights.safetensors")
 
 
+@pytest.mark.slow
 def test_the_report_holds_recipe_counts_versions_and_scores_with_intervals(finished):
     report = json.loads((finished / "report.json").read_text())
     assert report["recipe"]["norm"] == "bin"
@@ -70,6 +63,7 @@ def test_the_report_holds_recipe_counts_versions_and_scores_with_intervals(finis
             assert 0 <= value["low"] <= value["value"] <= value["high"] <= 1
 
 
+@pytest.mark.slow
 def test_the_reported_speed_is_of_the_photos_that_were_trained_on(finished):
     report = json.loads((finished / "report.json").read_text())
     history = pd.read_csv(finished / "history.csv")
@@ -77,6 +71,7 @@ def test_the_reported_speed_is_of_the_photos_that_were_trained_on(finished):
     assert report["photos_per_second"] == pytest.approx(3 * 20 * 2 / seconds, rel=0.01)
 
 
+@pytest.mark.slow
 def test_the_reported_accuracy_is_that_of_the_exported_file(finished, drawn_photos, tmp_path):
     report = json.loads((finished / "report.json").read_text())
     test = PhotoFolder(drawn_photos).load("test", 32, tmp_path)
@@ -85,6 +80,7 @@ def test_the_reported_accuracy_is_that_of_the_exported_file(finished, drawn_phot
     assert {name: s["value"] for name, s in report["metrics"]["test"].items()} == expected
 
 
+@pytest.mark.slow
 def test_what_a_run_asked_its_model_is_not_asked_again(recipe, finished, monkeypatch):
     def refuse(*_):
         raise AssertionError("the model was asked")
@@ -94,6 +90,7 @@ def test_what_a_run_asked_its_model_is_not_asked_again(recipe, finished, monkeyp
     assert len(checkpoint.answers_of(finished / "model.onnx", test).logits) == len(test.labels)
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_overwritten(recipe, finished):
     before = (finished / "report.json").read_bytes()
     with pytest.raises(TrainingError, match="already holds a run: --resume"):

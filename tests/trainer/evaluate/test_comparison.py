@@ -1,11 +1,10 @@
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from trainer.checkpoint.write import make_checkpoint
+from tests.trainer.conftest import copied
 from trainer.evaluate.comparison import CONSENSUS, judged, main, pairs, reliability
 
 
@@ -58,12 +57,10 @@ def test_two_variants_that_are_right_alike_do_not_differ_and_two_unlike_ones_do(
 
 
 @pytest.fixture(scope="module")
-def compared(tiny_recipe, drawn_photos, tmp_path_factory) -> tuple[Path, dict]:
+def compared(trained, drawn_photos, tmp_path_factory) -> tuple[Path, dict]:
     """Two tiny checkpoints and what the command writes beside them."""
     home = tmp_path_factory.mktemp("compared")
-    for norm in ("bn", "gn"):
-        recipe = replace(tiny_recipe, norm=norm, data=str(drawn_photos), output=str(home / "runs"))
-        make_checkpoint(recipe, home / "checkpoints" / norm, resume=False)
+    copied(trained, home / "checkpoints", "bin", "nn")
     arguments = ["--data", str(drawn_photos), "--output", str(home / "runs")]
     assert main([*arguments, "--checkpoints", str(home / "checkpoints")]) == 0
     return home / "checkpoints", json.loads(
@@ -71,15 +68,17 @@ def compared(tiny_recipe, drawn_photos, tmp_path_factory) -> tuple[Path, dict]:
     )
 
 
+@pytest.mark.slow
 def test_each_checkpoint_scores_what_its_report_says(compared):
     folder, result = compared
-    assert set(result["variants"]) == {"bn", "gn", CONSENSUS}
-    for norm in ("bn", "gn"):
+    assert set(result["variants"]) == {"bin", "nn", CONSENSUS}
+    for norm in ("bin", "nn"):
         report = json.loads((folder / norm / "report.json").read_text())
         assert result["variants"][norm]["accuracy"] == report["metrics"]["test"]["accuracy"]
         assert result["variants"][norm]["milliseconds"] > 0
 
 
+@pytest.mark.slow
 def test_our_batch_norm_and_torchs_give_the_same_losses(compared):
     sanity = compared[1]["sanity"]
     assert sanity["steps"] == 5  # all 72 photos

@@ -1,15 +1,13 @@
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from trainer.checkpoint.write import make_checkpoint
+from tests.trainer.conftest import copied
 from trainer.evaluate.ood import CHOOSING, COUNTING, auroc, auroc_with_interval, kinds, main
 from trainer.evaluate.ood_baselines import SCORES
-from trainer.recipe import Recipe
 
 
 def test_every_second_photo_of_each_kind_counts_and_the_others_are_to_choose_with(tmp_path: Path):
@@ -32,13 +30,8 @@ def test_the_area_is_the_share_of_pairs_in_the_right_order_and_lies_in_its_inter
 
 
 @pytest.fixture(scope="module")
-def checkpoints(
-    tiny_recipe: Recipe, drawn_photos: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    home = tmp_path_factory.mktemp("checkpoints")
-    recipe = replace(tiny_recipe, data=str(drawn_photos), output=str(home.parent / "runs"))
-    make_checkpoint(recipe, home / "bn", resume=False)
-    return home
+def checkpoints(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copied(trained, tmp_path_factory.mktemp("checkpoints"), "bin")
 
 
 def arguments(checkpoints: Path, photos: Path, tmp_path: Path) -> list[str]:
@@ -48,6 +41,7 @@ def arguments(checkpoints: Path, photos: Path, tmp_path: Path) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_photos_like_the_models_own_are_accepted_as_often(
     checkpoints: Path, drawn_photos: Path, tmp_path: Path
 ):
@@ -55,15 +49,16 @@ def test_photos_like_the_models_own_are_accepted_as_often(
     assert main([*given, "--strangers", str(drawn_photos / "train")]) == 0
     found = json.loads((checkpoints / "results" / "ood.json").read_text())
     assert found["photos"] == dict.fromkeys(("Blue-Disc", "Green-Bar", "Red-Ring"), 12)
-    for score in found["variants"]["bn"].values():
+    for score in found["variants"]["bin"].values():
         assert 0 <= score["falsely_accepted"] <= 1
         assert score["auroc"]["low"] <= score["auroc"]["value"] <= score["auroc"]["high"]
     assert found["chosen_with"] == found["photos"]
-    for areas in found["scores"]["bn"].values():
+    for areas in found["scores"]["bin"].values():
         assert set(areas) == {*SCORES, "novelty"}
         assert all(0 <= area <= 1 for area in areas.values())
 
 
+@pytest.mark.slow
 def test_a_folder_without_photos_is_refused_with_advice(
     checkpoints: Path, drawn_photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

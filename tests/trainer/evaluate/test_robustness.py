@@ -1,13 +1,11 @@
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from trainer.checkpoint.write import make_checkpoint
+from tests.trainer.conftest import copied
 from trainer.evaluate.robustness import QUALITIES, SIDES, main, poorer
-from trainer.recipe import Recipe
 
 
 @pytest.fixture
@@ -31,16 +29,15 @@ def test_the_further_down_the_less_is_left_of_a_photo(
     assert away == sorted(away)
 
 
+@pytest.mark.slow
 def test_every_variant_is_measured_with_every_change(
-    tiny_recipe: Recipe, drawn_photos: Path, tmp_path: Path
+    trained: Path, drawn_photos: Path, tmp_path: Path
 ) -> None:
-    recipe = replace(tiny_recipe, data=str(drawn_photos), output=str(tmp_path / "runs"))
-    folder = tmp_path / "checkpoints"
-    make_checkpoint(recipe, folder / "bn", resume=False)
-    given = ["--data", str(drawn_photos), "--output", recipe.output, "--checkpoints", str(folder)]
+    folder = copied(trained, tmp_path / "checkpoints", "bin")
+    given = ["--data", str(drawn_photos), "--output", str(tmp_path), "--checkpoints", str(folder)]
     assert main(given) == 0
     found = json.loads((folder / "results" / "robustness.json").read_text())
-    rows = found["variants"]["bn"]
+    rows = found["variants"]["bin"]
     assert [(row["change"], row["degree"]) for row in rows] == [
         ("none", 0),
         *(("JPEG quality", quality) for quality in QUALITIES),

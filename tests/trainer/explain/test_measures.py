@@ -1,23 +1,22 @@
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from tests.trainer.conftest import SPECIES
-from trainer.checkpoint.write import make_checkpoint
+from tests.trainer.conftest import SPECIES, copied
 from trainer.explain.__main__ import main
 from trainer.explain.attribution import METHODS
 from trainer.report.explain import trust
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
-def explained(tiny_recipe, drawn_photos, tmp_path_factory) -> tuple[Path, list[str]]:
+def explained(trained, drawn_photos, tmp_path_factory) -> tuple[Path, list[str]]:
     """A folder with an explained checkpoint and its gallery, and the command's arguments."""
     home = tmp_path_factory.mktemp("explained")
-    recipe = replace(tiny_recipe, norm="nn", data=str(drawn_photos), output=str(home / "runs"))
-    make_checkpoint(recipe, home / "checkpoints" / "nn", resume=False)
+    copied(trained, home / "checkpoints", "nn")
     arguments = ["--data", str(drawn_photos), "--output", str(home / "runs"), "--photos", "6"]
     arguments += ["--checkpoints", str(home / "checkpoints"), "--species", "Red-Ring"]
     assert main(arguments) == 0

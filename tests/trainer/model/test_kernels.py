@@ -170,6 +170,7 @@ def counted(tmp_path):
 
 
 @pytest.mark.parametrize("compiler", ["/no/such/compiler", "false"])
+@pytest.mark.slow
 def test_without_a_working_compiler_the_layers_run_plain_and_say_so_once(compiler):
     process = started(RUN_A_LAYER, CXX=compiler)
     printed, told = process.communicate()
@@ -180,6 +181,7 @@ def test_without_a_working_compiler_the_layers_run_plain_and_say_so_once(compile
 
 
 @needs_compiler
+@pytest.mark.slow
 def test_processes_that_start_at_once_and_later_ones_share_one_compilation(counted, tmp_path):
     notes, environment = counted
     together = [started(RUN_A_LAYER, **environment) for _ in range(2)]
@@ -194,6 +196,7 @@ def test_processes_that_start_at_once_and_later_ones_share_one_compilation(count
 
 
 @needs_compiler
+@pytest.mark.slow
 def test_where_pythons_folder_cannot_be_written_the_library_is_kept_for_this_user_alone(
     counted, tmp_path
 ):

@@ -276,6 +276,7 @@ def test_groups_can_be_set_and_must_divide_the_channels():
 
 
 @pytest.mark.parametrize("key", NORMS)
+@pytest.mark.slow
 def test_onnx_of_any_batch_size_equals_torch(key):
     norm = layer(key, training=False)
     program = torch.onnx.export(

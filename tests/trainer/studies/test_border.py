@@ -22,7 +22,7 @@ def measured(tiny_recipe, drawn_photos, tmp_path_factory) -> tuple[Path, list[st
     arguments = ["--data", str(drawn_photos), "--output", str(home / "runs")]
     arguments += ["--checkpoints", str(home), "--species", "Red-Ring"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shortcut, "BUDGET", replace(tiny_recipe, epochs=1))
+        patch.setattr(shortcut, "BUDGET", replace(tiny_recipe, norm="nn", epochs=1))
         patch.setattr(shortcut, "WAYS", ({"augmentation": "none", "stored_size": 32},))
         assert main(arguments) == 0
         before = (home / "results" / "border.json").read_text()
@@ -31,6 +31,7 @@ def measured(tiny_recipe, drawn_photos, tmp_path_factory) -> tuple[Path, list[st
     return home, arguments
 
 
+@pytest.mark.slow
 def test_both_networks_are_asked_about_every_version_of_every_group(measured):
     result = json.loads((measured[0] / "results" / "border.json").read_text())
     pair = result["pairs"]["none"]
@@ -49,6 +50,7 @@ def test_both_networks_are_asked_about_every_version_of_every_group(measured):
     assert 0 < result["corner_share"] < 0.3
 
 
+@pytest.mark.slow
 def test_the_measures_make_a_section_with_its_pictures(measured, tmp_path):
     home = measured[0]
     text = results_shortcut.shortcut(home)
@@ -109,6 +111,7 @@ def test_the_share_in_the_corners_is_that_of_the_species_with_a_border():
     assert found["map"][0][0] == pytest.approx((16 + 1) / 2)
 
 
+@pytest.mark.slow
 def test_a_species_that_is_not_there_is_named(measured, capsys):
     assert main([*measured[1][:-1], "Dodo"]) == 2
     assert "holds no photos of Dodo" in capsys.readouterr().err

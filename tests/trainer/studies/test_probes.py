@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 
 from tests.measurements import result_file
@@ -16,6 +17,8 @@ from trainer.studies.definitions import STUDIES, Study, feature_percentiles
 from trainer.studies.probes import last_features
 from trainer.studies.runs import run_study
 
+pytestmark = pytest.mark.slow
+
 
 def test_features_are_watched_where_the_study_asks(quick, drawn_photos, tmp_path):
     quick([{"norm": "gn", "n": 1, "learning_rate": 0.05, "seed": 0}], watch=feature_percentiles)
@@ -28,7 +31,7 @@ def test_features_are_watched_where_the_study_asks(quick, drawn_photos, tmp_path
 def test_harder_photos_are_scored_by_themselves_where_the_study_asks(
     tiny_recipe, drawn_photos, tmp_path, monkeypatch, capsys
 ):
-    recipe = replace(tiny_recipe, epochs=1)
+    recipe = replace(tiny_recipe, norm="nn", epochs=1)
     monkeypatch.setitem(STUDIES, "recipe", Study("?", recipe, [{"seed": 0}], harder=True))
     monkeypatch.setattr(study_tables, "TABLES", tmp_path / "tables")
     monkeypatch.setattr(watching, "CHECKPOINTS", tmp_path)

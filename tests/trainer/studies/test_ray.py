@@ -17,6 +17,8 @@ from trainer.studies.__main__ import main
 from trainer.studies.definitions import STUDIES, Study
 from trainer.studies.runs import run_study
 
+pytestmark = pytest.mark.slow
+
 BASE = {"norm": "torch-bn", "n": 1, "learning_rate": 0.05}
 
 

@@ -17,29 +17,31 @@ from trainer.studies.runs import MADE_OF, run_study
 @pytest.fixture
 def tiny(tiny_recipe, monkeypatch, tmp_path):
     """A study of two runs of seconds, each a whole checkpoint."""
-    study = Study("Which?", tiny_recipe, [{"norm": "bn"}, {"norm": "gn"}], checkpoints=True)
+    study = Study("Which?", tiny_recipe, [{"norm": "torch-bn"}, {"norm": "nn"}], checkpoints=True)
     monkeypatch.setitem(STUDIES, "tiny", study)
     monkeypatch.setattr(study_tables, "TABLES", tmp_path / "tables")
     return study
 
 
+@pytest.mark.slow
 def test_a_study_trains_what_is_missing_and_writes_one_tidy_table(
     tiny, drawn_photos, tmp_path, capsys
 ):
     home = tmp_path / "runs" / "studies" / "tiny"
-    home.joinpath("norm=gn").mkdir(parents=True)
-    with FileLock(home / "norm=gn" / ".lock"):  # another command is at this run
+    home.joinpath("norm=nn").mkdir(parents=True)
+    with FileLock(home / "norm=nn" / ".lock"):  # another command is at this run
         run_study("tiny", drawn_photos, tmp_path / "runs")
     assert "1 of 2 runs are done" in capsys.readouterr().out
-    report = home / "norm=bn" / "report.json"
+    report = home / "norm=torch-bn" / "report.json"
     before = report.stat().st_mtime_ns
     run_study("tiny", drawn_photos, tmp_path / "runs")
     assert report.stat().st_mtime_ns == before
     table = pd.read_csv(tmp_path / "tables" / "tiny.csv")
-    assert set(table.norm) == {"bn", "gn"}
-    assert list(table[table.norm == "gn"].split) == ["train", "val"] * 2 + ["test"]
+    assert set(table.norm) == {"torch-bn", "nn"}
+    assert list(table[table.norm == "nn"].split) == ["train", "val"] * 2 + ["test"]
 
 
+@pytest.mark.slow
 def test_runs_without_checkpoints_leave_their_history_only(
     tiny_recipe, drawn_photos, tmp_path, monkeypatch
 ):
@@ -54,6 +56,7 @@ def test_runs_without_checkpoints_leave_their_history_only(
     assert left <= {"history.csv", ".lock", MADE_OF}
 
 
+@pytest.mark.slow
 def test_a_run_of_other_photos_or_another_recipe_is_not_taken_for_this_one(
     quick, tiny_recipe, photo_folder, tmp_path, capsys
 ):
@@ -77,6 +80,7 @@ def test_a_run_of_other_photos_or_another_recipe_is_not_taken_for_this_one(
     assert main(command) == 0
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_is_recorded_and_not_tried_again(
     quick, drawn_photos, tmp_path, monkeypatch, capsys
 ):
@@ -94,6 +98,7 @@ def test_a_run_that_diverges_is_recorded_and_not_tried_again(
     run_study("depth", drawn_photos, tmp_path / "runs")
 
 
+@pytest.mark.slow
 def test_runs_that_follow_from_finished_ones_are_made_in_the_same_command(
     quick, drawn_photos, tmp_path
 ):
