@@ -15,7 +15,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --no-anno
 FAULTS := https://api.osv.dev/v1/vulns/OSV-2020-111
 
 # A process a core; the tests of a file stay together, and with them what they share.
-PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder
+PARALLEL := --numprocesses logical --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: app audit bench check format help lock nightly readme screenshots \

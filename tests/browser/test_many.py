@@ -89,8 +89,14 @@ def test_a_row_corrected_by_hand_is_corrected_in_table_and_folders(
     page = open_page("many")
     give(page, photos[0])
     expect(page.get_by_text("1 photo named.")).to_be_visible()
-    # The table is painted; the cells that it has for screen readers can be pressed.
-    page.get_by_test_id("glide-cell-1-0").dispatch_event("click")
+    # The table is painted; beneath the paint it has cells for screen readers, which tell its state.
+    photo, species = (page.get_by_test_id(f"glide-cell-{column}-0") for column in (0, 1))
+    expect(species).to_have_text(BIRD)
+    page.get_by_test_id("data-grid-canvas").focus()
+    expect(photo).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("ArrowRight")
+    expect(species).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("Enter")
     expect(page.locator("#portal").get_by_role("combobox")).to_be_focused()
     page.keyboard.type("Hoopoe")
     expect(page.get_by_role("option")).to_have_text("Eurasian Hoopoe")
