@@ -11,7 +11,6 @@ import pillow_heif
 # All readers are imported, or Pillow would import those of every format at the first photo.
 from PIL import (
     AvifImagePlugin,
-    ExifTags,
     Image,
     ImageFile,
     TiffImagePlugin,
@@ -19,7 +18,7 @@ from PIL import (
 )
 
 from plumage.colours import eight_bit, on_white, to_srgb
-from plumage.dates import capture_date
+from plumage.metadata import capture_date, orientation
 
 # Pillow's names; HEIC is read by pillow-heif.
 FORMATS = (
@@ -95,7 +94,7 @@ def read_photo(
         photo.load()
         photo = on_white(to_srgb(photo, profile))
         # Decoding has turned a HEIC and a TIFF.
-        turned = TURNED.get(_orientation(whole)) if isinstance(file, Image.Image) else None
+        turned = TURNED.get(orientation(whole)) if isinstance(file, Image.Image) else None
         if turned is not None:
             photo = photo.transpose(turned)
         elif isinstance(photo, ImageFile.ImageFile):
@@ -127,7 +126,7 @@ def read_header(data: bytes) -> Header:
             return Header("HEIF", file.size, ())
         width, height = file.size
         # Pillow gives a TIFF's size upright.
-        if file.format != "TIFF" and _orientation(file) in SIDEWAYS:
+        if file.format != "TIFF" and orientation(file) in SIDEWAYS:
             width, height = height, width
         tables = getattr(file, "quantization", None) or {}
         values = tuple(chain.from_iterable(tables[key] for key in sorted(tables)))
@@ -255,13 +254,3 @@ def _heic(file: pillow_heif.HeifImage, max_side: int | None) -> Image.Image:
         whole.paste(image.reduce(factor), (0, top // factor))
     whole.info = {key: file.info[key] for key in ("exif", "xmp") if file.info.get(key)}
     return whole
-
-
-def _orientation(photo: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 where it is broken or missing."""
-    with contextlib.suppress(Exception):
-        photo.getexif()  # where this fails half-way, what was read so far is kept
-    with contextlib.suppress(Exception):
-        value = photo.getexif().get(ExifTags.Base.Orientation)
-        return value if value in TURNED else 1
-    return 1

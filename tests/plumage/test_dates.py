@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from plumage.dates import parsed_date
+from plumage.metadata import parsed_date
 from plumage.photos import read_photo
 from tests.conftest import draw_bird, encode
 

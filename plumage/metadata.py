@@ -1,4 +1,4 @@
-"""The capture date of a photo, by its EXIF tags, its XMP or a PNG's text."""
+"""What a photo's EXIF tags, XMP and text say: how it is turned, and when it was taken."""
 
 import contextlib
 import re
@@ -30,13 +30,23 @@ _MOMENT = re.compile(
 )
 
 
+def orientation(photo: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1 where it is broken or missing."""
+    with contextlib.suppress(Exception):
+        value = _exif(photo).get(ExifTags.Base.Orientation)
+        return int(value) if value in range(1, 9) else 1  # type: ignore[arg-type]
+    return 1
+
+
 def capture_date(photo: Image.Image) -> str:
     """When a photo was taken, in ISO 8601; empty where its file names no date.
 
     photo: as Pillow opened it, its pixels loaded, since a PNG's text may follow them.
     """
-    found = (parsed_date(text, zone) for text, zone in _candidates(photo))
-    return next(filter(None, found), "")
+    for text, zone in _candidates(photo):
+        if text and (found := parsed_date(text, zone)):
+            return found
+    return ""
 
 
 def parsed_date(text: str, zone: str = "") -> str:
@@ -64,24 +74,33 @@ def parsed_date(text: str, zone: str = "") -> str:
     return moment.isoformat()
 
 
+def _exif(photo: Image.Image) -> Image.Exif:
+    """A photo's EXIF; where it is broken, what was read of it before that."""
+    with contextlib.suppress(Exception):
+        return photo.getexif()
+    return photo.getexif()
+
+
 def _candidates(photo: Image.Image) -> Iterator[tuple[str, str]]:
     """Texts that may be the date, the best first, each with a time zone or none."""
-    for tag, zone in TAGS:
-        yield _exif_text(photo, tag), _exif_text(photo, zone)
+    with contextlib.suppress(Exception):
+        if exif := _exif(photo):
+            for tag, zone in TAGS:
+                yield _text(exif, tag), _text(exif, zone)
     for name in TEXTS:
-        yield str(photo.info.get(name, "")), ""
-    xmp = photo.info.get("xmp") or photo.info.get("XML:com.adobe.xmp") or ""
-    packet = xmp.decode("utf-8", "replace") if isinstance(xmp, bytes) else str(xmp)
-    for name in PROPERTIES:
-        if match := re.search(rf"{name}\s*(?:=\s*[\"']|>)([^\"'<]{{1,40}})", packet):
-            yield match[1], ""
+        if name in photo.info:
+            yield str(photo.info[name]), ""
+    if xmp := photo.info.get("xmp") or photo.info.get("XML:com.adobe.xmp"):
+        packet = xmp.decode("utf-8", "replace") if isinstance(xmp, bytes) else str(xmp)
+        for name in PROPERTIES:
+            if match := re.search(rf"{name}\s*(?:=\s*[\"']|>)([^\"'<]{{1,40}})", packet):
+                yield match[1], ""
 
 
-def _exif_text(photo: Image.Image, tag: int) -> str:
+def _text(exif: Image.Exif, tag: int) -> str:
     """An EXIF tag as text, from the Exif directory or the first; empty where it is broken."""
     for directory in (ExifTags.IFD.Exif, None):
         with contextlib.suppress(Exception):
-            exif = photo.getexif()
             value = (exif if directory is None else exif.get_ifd(directory)).get(tag)
             value = value[0] if isinstance(value, tuple) else value
             if value:
