@@ -233,24 +233,24 @@ def study_history(settings: dict[str, Any], accuracy: float | None) -> list[dict
 def study_runs(name: str) -> list[tuple[dict[str, Any], float | None]]:
     """Settings and final accuracies of a study's runs, two seeds each; None: diverged."""
     rng = np.random.default_rng(0)
+    keys: list[tuple[Any, ...]]
     if name == "optimizers":
-        keys: list[tuple[Any, ...]] = [
-            (optimizer, rate, "constant") for optimizer in ("SGD", "Adam") for rate in (0.002, 0.2)
-        ]
         columns = ["optimizer_name", "peak_learning_rate", "schedule"]
+        keys = list(itertools.product(("SGD", "Adam"), (0.002, 0.2), ("one-cycle",)))
         keys.append(("SGD", 0.2, "cosine"))
     elif name == "batch-size":
-        columns = ["norm", "batch_size", "equal", "rate"]
-        keys = [(norm, 32, "both", "both") for norm in ("bn", "gn")]
-        keys += itertools.product(
-            ("bn", "gn"), (8, 128), ("epochs", "steps"), ("scaled", "not scaled")
-        )
+        columns = ["norm", "batch_size", "equal", "peak_learning_rate"]
+        sizes = ((32, "both"), (8, "epochs"), (128, "epochs"), (8, "steps"), (128, "steps"))
+        keys = [(norm, *size, rate) for norm in ("bn", "gn") for size in sizes for rate in (1, 2)]
     elif name == "depth":
         columns = ["norm", "n", "peak_learning_rate"]
         keys = list(itertools.product(("bn", "nn"), (1, 5), (0.1, 0.025)))
+    elif name == "learning-rate":
+        columns = ["norm", "peak_learning_rate"]
+        keys = list(itertools.product(("bn", "nn"), (0.1, 0.2)))
     else:
         columns, keys = ["norm"], [(norm,) for norm in SEVEN]
-    diverged: list[tuple[Any, ...]] = [("Adam", 0.2, "constant"), ("nn", 5, 0.1)]
+    diverged = [("Adam", 0.2, "one-cycle"), ("nn", 5, 0.1), ("nn", 0.2)]
     return [
         (
             {**dict(zip(columns, key, strict=True)), "seed": seed},
@@ -272,11 +272,16 @@ def write_study(checkpoints: Path, name: str, done: int = 9) -> None:
     facts = {
         "question": f"What of {name}?",
         "answer": f"No difference in {name}.",
-        "recipe": {"image_size": 32, "photos_per_species": 192, "epochs": 2},
+        "recipe": {
+            "image_size": 32,
+            "photos_per_species": 192,
+            "epochs": 2,
+            "batch_size": 32,
+        },
         "planned": 9,
         "done": done,
-        "minutes": 75,
-        "in_time": True,
+        "rule": "Rates are chosen.",
+        "machines": [{"processor": "P", "cores": 2}],
     }
     table.to_csv(result_file(checkpoints, f"studies/{name}.csv"), index=False)
     result_file(checkpoints, f"studies/{name}.json").write_text(json.dumps(facts))

@@ -2,7 +2,7 @@
 
 Every accuracy is of val after a run's last epoch, a share in [0, 1]. A study is two files in
 checkpoints/results/studies/: NAME.csv, the runs' histories, and NAME.json, what they have in
-common and the sentence that says what they show.
+common and the sentence that says what they show. One without them is not shown.
 """
 
 import json
@@ -14,23 +14,25 @@ import numpy as np
 import pandas as pd
 
 from plumage.contract import RESULTS, STUDIES
-from streamlit_app.results.scores import ResultsError
+from streamlit_app.results.scores import ResultsError, in_words
 
 TITLES = {
     "optimizers": "Optimizers",
     "batch-size": "Batch size",
-    "feature-quantiles": "Features",
     "depth": "Depth",
+    "learning-rate": "Learning rate",
+    "feature-quantiles": "Features",
 }
 # What the chart of each needs of its table, beside what every history has.
 _COLUMNS = {
     "optimizers": {"optimizer_name", "peak_learning_rate", "schedule", "seed"},
-    "batch-size": {"norm", "batch_size", "equal", "rate", "seed"},
-    "feature-quantiles": {"norm", "seed", "percentile_1", "percentile_99"},
+    "batch-size": {"norm", "batch_size", "equal", "peak_learning_rate", "seed"},
     "depth": {"norm", "n", "peak_learning_rate", "seed"},
+    "learning-rate": {"norm", "peak_learning_rate", "seed"},
+    "feature-quantiles": {"norm", "seed", "percentile_1", "percentile_99"},
 }
 _HISTORY = {"epoch", "split", "loss", "accuracy"}
-_FACTS = {"question", "answer", "recipe", "planned", "done", "minutes", "in_time"}
+_FACTS = {"question", "answer", "recipe", "planned", "done", "rule", "machines"}
 
 
 @dataclass(frozen=True)
@@ -47,20 +49,17 @@ class Study:
 
     @property
     def size(self) -> str:
-        """How large its runs are and how many there are, in a sentence."""
+        """How large its runs are, on what they ran, and how many there are, in sentences."""
         recipe, done, planned = self.facts["recipe"], self.facts["done"], self.facts["planned"]
         each = recipe["photos_per_species"]
         photos = f"{each} training photos of each species" if each else "all training photos"
-        words = (
-            f"Short runs at {recipe['image_size']} px with {photos}, {recipe['epochs']} epochs "
-            f"where they are not varied: {done} of {planned} are done"
+        names = dict.fromkeys(m.get("gpu", m["processor"]) for m in self.facts["machines"])
+        budget = f"{recipe['epochs']} epochs and batches of {recipe['batch_size']}"
+        count = f"{done} runs" if done == planned else f"{done} of at least {planned} runs so far"
+        return (
+            f"{count} at {recipe['image_size']} px with {photos}, {budget} where they are not "
+            f"varied, on {in_words(list(names))}. {self.facts['rule']}"
         )
-        if done == planned:
-            return f"{words}."
-        if self.facts["in_time"]:
-            return f"{words} so far."
-        minutes = self.facts["minutes"]
-        return f"{words}; the last seeds were dropped when {minutes:g} minutes were spent."
 
 
 def command(name: str) -> str:
@@ -68,11 +67,21 @@ def command(name: str) -> str:
     return f"`python -m trainer.studies {name} --data PHOTOS`"
 
 
+def made(folder: Path) -> list[str]:
+    """The studies that a checkpoints folder has, in the order shown."""
+    kinds = ("csv", "json")
+    return [
+        name
+        for name in TITLES
+        if all((folder / RESULTS / STUDIES / f"{name}.{kind}").is_file() for kind in kinds)
+    ]
+
+
 def read_study(folder: Path, name: str) -> Study | None:
     """A study from a checkpoints folder; None where it was not made; raises ResultsError."""
-    files = [folder / RESULTS / STUDIES / f"{name}.{kind}" for kind in ("csv", "json")]
-    if not all(file.is_file() for file in files):
+    if name not in made(folder):
         return None
+    files = [folder / RESULTS / STUDIES / f"{name}.{kind}" for kind in ("csv", "json")]
     try:
         table = pd.read_csv(files[0])
         facts = json.loads(files[1].read_text(encoding="utf-8"))
@@ -118,22 +127,39 @@ def by_learning_rate(table: pd.DataFrame) -> pd.DataFrame:
     return cells
 
 
-def changes_with_batch(table: pd.DataFrame) -> pd.DataFrame:
-    """One row a norm, seed and way to compare: by how many points val differs from batch 32's.
+def by_norm_and_rate(table: pd.DataFrame) -> pd.DataFrame:
+    """One row a norm and learning rate: accuracy, 0 where the run diverged."""
+    runs = endings(table).rename(columns={"peak_learning_rate": "rate"})
+    runs["accuracy"] = runs.accuracy.fillna(0.0)
+    return runs[["norm", "rate", "accuracy"]]
 
-    setting: the batch size and what is kept equal. Runs that diverged have no change.
+
+def at_best_rate(runs: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """One row a setting, at its best learning rate: rate, accuracy, low, high, runs.
+
+    The best rate is the one with the most seeds, of those the one with the highest mean. low, high:
+    the worst and best seed. A run that diverged counts as 0.
     """
+    runs = runs.assign(accuracy=runs.accuracy.fillna(0.0))
+    cells = runs.groupby([*keys, "peak_learning_rate"], sort=False).accuracy
+    summed = cells.agg(["mean", "min", "max", "count"]).reset_index()
+    summed.columns = pd.Index([*keys, "rate", "accuracy", "low", "high", "runs"])
+    ranked = summed.sort_values(["runs", "accuracy"])
+    best = ranked.groupby(keys, sort=False).tail(1).index
+    return summed.loc[sorted(best)].reset_index(drop=True)
+
+
+def by_batch_size(table: pd.DataFrame) -> pd.DataFrame:
+    """One row a norm, batch size and length, as `at_best_rate`; as_at_32: what is kept equal."""
     runs = endings(table)
-    base = runs[runs.equal == "both"].set_index(["norm", "seed"]).accuracy.rename("base")
-    others = runs[runs.equal != "both"].join(base, on=["norm", "seed"])
-    others["points"] = (others.accuracy - others.base) * 100
-    others["setting"] = [
-        f"batch {row.batch_size}, equal {row.equal}, rate {row.rate}" for row in others.itertuples()
+    parts = [
+        at_best_rate(runs[runs.equal.isin([equal, "both"])], ["norm", "batch_size"]).assign(
+            as_at_32=f"as many {equal}"
+        )
+        for equal in ("epochs", "steps")
+        if (runs.equal == equal).any() or equal == "epochs"
     ]
-    columns = ["norm", "batch_size", "setting", "seed", "points"]
-    return others.dropna(subset="points")[columns].sort_values(
-        ["batch_size", "setting"], ignore_index=True
-    )
+    return pd.concat(parts, ignore_index=True)
 
 
 def features_over_epochs(table: pd.DataFrame) -> pd.DataFrame:
@@ -146,15 +172,6 @@ def features_over_epochs(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_depth(table: pd.DataFrame) -> pd.DataFrame:
-    """One row a norm and depth, at the learning rate whose mean is best: accuracy, low, high, runs.
-
-    low, high: the worst and best seed. A run that diverged counts as 0.
-    """
+    """One row a norm and depth, as `at_best_rate`."""
     runs = endings(table)
-    runs["layers"] = 6 * runs.n + 2
-    runs["accuracy"] = runs.accuracy.fillna(0.0)
-    cells = runs.groupby(["norm", "layers", "peak_learning_rate"], sort=False).accuracy
-    summed = cells.agg(["mean", "min", "max", "count"]).reset_index()
-    summed.columns = pd.Index(["norm", "layers", "rate", "accuracy", "low", "high", "runs"])
-    best = summed.groupby(["norm", "layers"], sort=False).accuracy.idxmax()
-    return summed.loc[best].reset_index(drop=True)
+    return at_best_rate(runs.assign(layers=6 * runs.n + 2), ["norm", "layers"])

@@ -7,7 +7,6 @@ from streamlit_app.results.charts import (
     GREY,
     SHAPES,
     finished,
-    name_axis,
     name_colours,
     percent_axis,
     share_tooltips,
@@ -21,7 +20,13 @@ def learning_rates(cells: pd.DataFrame) -> alt.LayerChart:
 
     cells: as streamlit_app.results.studies.by_learning_rate makes them.
     """
-    shapes = {"constant": "circle", "step": "square", "cosine": "triangle-up", "diverged": "cross"}
+    shapes = {
+        "one-cycle": "circle",
+        "step": "square",
+        "cosine": "triangle-up",
+        "constant": "diamond",
+        "diverged": "cross",
+    }
     kinds = [kind for kind in shapes if (cells["schedule"] == kind).any()]
     points = alt.Chart(cells).encode(
         x=alt.X(
@@ -39,49 +44,68 @@ def learning_rates(cells: pd.DataFrame) -> alt.LayerChart:
             "schedule:N",
             scale=alt.Scale(domain=kinds, range=[shapes[kind] for kind in kinds]),
             legend=alt.Legend(
-                title=None, orient="top", columns=4, symbolFillColor=GREY, symbolStrokeWidth=0
+                title=None, orient="top", columns=3, symbolFillColor=GREY, symbolStrokeWidth=0
             ),
         )
     )
-    lines = points.mark_line().transform_filter("datum.schedule == 'constant'")
+    lines = points.mark_line().transform_filter("datum.schedule == 'one-cycle'")
     return finished(alt.layer(lines, marks), "Accuracy over learning rates", 360)
 
 
-def batch_changes(changes: pd.DataFrame) -> alt.LayerChart:
-    """By how much each norm's accuracy differs from that with batches of 32, one mark a seed.
+def norm_rates(cells: pd.DataFrame) -> alt.LayerChart:
+    """Accuracy of each norm over learning rates.
 
-    changes: as streamlit_app.results.studies.changes_with_batch makes them.
+    cells: as streamlit_app.results.studies.by_norm_and_rate makes them.
     """
-    norms = list(dict.fromkeys(changes["norm"]))
-    # "batch 8, equal epochs, rate scaled" in two lines, or a phone had no room for the marks.
-    lines = "[slice(datum.label, 0, lastindexof(datum.label, ',') + 1), "
-    lines += "slice(datum.label, lastindexof(datum.label, ',') + 2)]"
-    title = ["change from batch 32 in", "accuracy on val photos, points"]
-    marks = alt.Chart(changes).encode(
-        y=alt.Y(
-            "setting:N",
-            sort=list(dict.fromkeys(changes["setting"])),
-            title=None,
-            axis=name_axis(labelExpr=lines),
+    points = alt.Chart(cells).encode(
+        x=alt.X(
+            "rate:Q",
+            title="highest learning rate",
+            scale=alt.Scale(type="log", nice=False, padding=15),
+            axis=alt.Axis(values=sorted(cells["rate"].unique()), format="~g", grid=False),
         ),
-        x=alt.X("points:Q", title=title),
-        yOffset=alt.YOffset("norm:N", sort=norms),
-        color=name_colours("norm", changes["norm"], columns=4),
-        tooltip=["norm:N", "setting:N", "seed:Q", alt.Tooltip("points:Q", format="+.1f")],
+        y=alt.Y("accuracy:Q", title="accuracy on val photos", axis=percent_axis()),
+        color=name_colours("norm", cells["norm"], columns=ALL_NORMS),
+        tooltip=["norm:N", "rate:Q", *share_tooltips("accuracy")],
     )
-    means = marks.encode(
-        x="mean(points):Q",
-        shape=alt.Shape(
-            "norm:N", scale=alt.Scale(domain=norms, range=SHAPES[: len(norms)]), legend=None
+    marks = alt.layer(points.mark_line(), points.mark_point(filled=True, size=80, opacity=1))
+    return finished(marks, "Accuracy over learning rates", 360)
+
+
+def batch_curves(cells: pd.DataFrame) -> alt.LayerChart:
+    """Accuracy of each norm over batch sizes, from its worst seed to its best.
+
+    cells: as streamlit_app.results.studies.by_batch_size makes them.
+    """
+    title, kinds = "accuracy on val photos", list(dict.fromkeys(cells["as_at_32"]))
+    marks = alt.Chart(cells).encode(
+        x=alt.X(
+            "batch_size:Q",
+            title="photos in a batch",
+            scale=alt.Scale(type="log", base=2, nice=False, padding=15),
+            axis=alt.Axis(values=sorted(cells["batch_size"].unique()), format="d", grid=False),
         ),
-        tooltip=["norm:N", "setting:N", alt.Tooltip("mean(points):Q", format="+.1f")],
+        y=alt.Y("accuracy:Q", title=title, scale=alt.Scale(zero=False), axis=percent_axis()),
+        color=name_colours("norm", cells["norm"], columns=4),
+        tooltip=[
+            "norm:N",
+            "batch_size:Q",
+            "as_at_32:N",
+            "rate:Q",
+            "runs:Q",
+            *share_tooltips("accuracy", "low", "high"),
+        ],
     )
-    chart = alt.layer(
-        alt.Chart(pd.DataFrame({"zero": [0]})).mark_rule(color=GREY).encode(x="zero:Q"),
-        marks.mark_tick(thickness=2, height=8, opacity=1),
-        means.mark_point(filled=True, size=70, opacity=1),
+    lines = marks.mark_line().encode(
+        strokeDash=alt.StrokeDash(
+            "as_at_32:N",
+            scale=alt.Scale(domain=kinds, range=[[1, 0], [6, 3]][: len(kinds)]),
+            legend=alt.Legend(title=None, orient="top", symbolStrokeColor=GREY, symbolSize=300),
+        )
     )
-    return finished(chart, "What batches of 8 and 128 do", 440)
+    ranges = marks.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q", title=title), y2="high:Q")
+    points = marks.mark_point(filled=True, size=80, opacity=1)
+    return finished(alt.layer(lines, ranges, points), "Accuracy over batch sizes", 360)
 
 
 def feature_curves(features: pd.DataFrame) -> alt.LayerChart:

@@ -23,11 +23,12 @@ from streamlit_app.views.results_tabs.ood import show_doubt
 COMMAND = "`python -m trainer.evaluate.comparison --data PHOTOS`"
 STUDY = "`python -m trainer.studies norms --data PHOTOS`"
 NOTES = {
-    "optimizers": "A dot is the mean over seeds; one that diverged in any seed is drawn at 0.",
-    "batch-size": "A tick is a run set against the same seed's with batches of 32, a dot the mean.",
+    "optimizers": "A mark is the mean over seeds; one that diverged in any seed is drawn at 0.",
+    "batch-size": "At the best learning rate of each; a bar goes from the worst seed to the best.",
     "feature-quantiles": "After the last ReLU, of the same val photos each time, in eval mode.",
     "depth": "At the better learning rate of each norm and depth; a bar goes from the worst seed "
     "to the best, and a run that diverged counts as 0.",
+    "learning-rate": "One run each; one that diverged is drawn at 0.",
 }
 MEASURES = {"accuracy": "Accuracy", "macro_f1": "Macro F1", "loss": "Loss"}
 
@@ -240,19 +241,20 @@ def show_studies(folder: Path) -> None:
     st.header("What else the report asked", anchor=False)
     drawings = {
         "optimizers": (studies.by_learning_rate, study_charts.learning_rates),
-        "batch-size": (studies.changes_with_batch, study_charts.batch_changes),
+        "batch-size": (studies.by_batch_size, study_charts.batch_curves),
         "feature-quantiles": (studies.features_over_epochs, study_charts.feature_curves),
         "depth": (studies.by_depth, study_charts.depth_curves),
+        "learning-rate": (studies.by_norm_and_rate, study_charts.norm_rates),
     }
-    tabs = tabs_in_url(list(studies.TITLES.values()), "study")
-    for tab, (name, title) in zip(tabs, studies.TITLES.items(), strict=True):
+    made = {name: studies.TITLES[name] for name in studies.made(folder)}
+    tabs = tabs_in_url(list(made.values()), "study")
+    for tab, (name, title) in zip(tabs, made.items(), strict=True):
         if not tab.open:
             continue
         with tab:
             study = attempt(partial(studies.read_study, folder, name))
             if study is None:
-                st.markdown(f"Not measured yet: {studies.command(name)} does it.")
-                continue
+                continue  # the warning says why
             st.markdown(f"**{study.facts['question']}** {study.facts['answer']}")
             prepare, draw = drawings[name]
             table = prepare(study.table)
@@ -306,7 +308,8 @@ if comparison is not None and not reports.keys().isdisjoint(comparison["variants
     sections["One variant"] = partial(show_closely, reports, comparison)
 sections["Doubt"] = partial(attempt, partial(show_doubt, folder, reports))
 sections["Shortcut"] = partial(attempt, partial(show_shortcut, folder))
-sections["Studies"] = partial(show_studies, folder)
+if studies.made(folder):
+    sections["Studies"] = partial(show_studies, folder)
 tabs = tabs_in_url(list(sections), "tab")
 for tab, show in zip(tabs, sections.values(), strict=True):
     if tab.open:  # the others are made when they are opened

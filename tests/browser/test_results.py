@@ -51,14 +51,12 @@ def test_tab_variant_and_species_stand_in_the_address_and_back_undoes_them(
     expect(page.get_by_role("tab", name="Scores")).to_have_attribute("aria-selected", "true")
 
 
-def test_a_link_opens_its_tab_variant_and_study(open_page: Open) -> None:
+def test_a_link_opens_its_tab_and_variant(open_page: Open) -> None:
     page = open_page("results", f"tab=One+variant&variant={VARIANTS[2]}&species=Indian-Pitta")
     expect(page.get_by_role("combobox", name="Variant")).to_have_value(
         re.compile(f"^{VARIANTS[2]}:")
     )
     expect(page.get_by_text("Mistakes with Indian Pitta")).to_be_visible()
-    page = open_page("results", "tab=Studies&study=Depth")
-    expect(page.get_by_role("tab", name="Depth")).to_have_attribute("aria-selected", "true")
 
 
 def test_tabs_are_opened_by_keyboard(open_page: Open) -> None:

@@ -16,7 +16,6 @@ from trainer.report import border as results_shortcut
 from trainer.report import explain as results_explain
 from trainer.report import leakage as results_relatives
 from trainer.report import ood as results_novelty
-from trainer.report import recipe as results_recipe
 from trainer.report import scale as results_scale
 from trainer.report import scores as results
 from trainer.report import studies as results_studies
@@ -85,13 +84,9 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "results": results.scores,
     "splits": results.all_splits,
     "report": results.beside_the_report,
-    "seeds": results.over_seeds,
     "pairs": results.pairs,
     "calibration": results.calibration,
     "hardest": results.hardest,
-    "recipe": partial(results_recipe.ablation, "recipe"),
-    "augmentation": partial(results_recipe.ablation, "augmentation"),
-    "learning rates": results_recipe.learning_rates,
     "heatmaps": results_explain.trust,
     "methods": results_explain.methods,
     "background": results_explain.background,
@@ -104,7 +99,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "robustness": results_novelty.robustness,
     "prediction sets": results_novelty.prediction_sets,
     "conclusion": results.conclusion,
-    **{name: partial(results_studies.section, name) for name in results_studies.SECTIONS},
+    "studies": results_studies.sections,
 }
 
 

@@ -6,7 +6,6 @@ command makes it.
 
 import json
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 import pandas as pd
@@ -14,7 +13,7 @@ from scipy import stats
 
 from trainer.checkpoint.reports import read_reports
 from trainer.evaluate.comparison import CONSENSUS
-from trainer.studies.conclusions import LEVEL, each_other
+from trainer.studies.conclusions import LEVEL
 
 REPORT = Path(__file__).with_name("report.csv")
 
@@ -94,57 +93,6 @@ def beside_the_report(checkpoints: Path) -> str:
             }
         )
     return markdown(rows)
-
-
-def study_runs(checkpoints: Path, study: str) -> pd.DataFrame | None:
-    """The histories of a study's runs, if there are any."""
-    path = checkpoints / "results" / "studies" / f"{study}.csv"
-    return pd.read_csv(path) if path.exists() else None
-
-
-def missing_study(study: str) -> str:
-    """The command that makes a study, where its table is not there."""
-    return f"To be made by `python -m trainer.studies {study} --data PHOTOS`."
-
-
-def diverged(runs: pd.DataFrame) -> pd.DataFrame:
-    """The last row of each run of a study that diverged, in which nothing is measured."""
-    return runs[(runs.split == "train") & runs.accuracy.isna()]
-
-
-def seeds(runs: pd.DataFrame) -> dict[str, list[float]]:
-    """Test accuracies of each variant's runs, the best variant first; none of those that diverged,
-    which stand last where all of a variant's did."""
-    tests = runs[runs.split == "test"]
-    found = {norm: tests[tests.norm == norm].accuracy.tolist() for norm in runs.norm.unique()}
-    return dict(sorted(found.items(), key=lambda item: -fmean(item[1] or [-1])))
-
-
-def lost_seeds(runs: pd.DataFrame) -> str:
-    """Which of the runs over seeds diverged, in a sentence; empty where none did."""
-    named = [f"`{run.norm}` with seed {run.seed}" for run in diverged(runs).itertuples()]
-    return f"Diverged, and without a score: {', '.join(named)}." if named else ""
-
-
-def over_seeds(checkpoints: Path) -> str:
-    """Mean and spread of each variant's test accuracy under the shorter budget."""
-    runs = study_runs(checkpoints, "norms")
-    if runs is None:
-        return missing_study("norms")
-    minutes = runs[runs.split == "train"].groupby(["norm", "seed"]).seconds.sum() / 60
-    lost = diverged(runs).norm.value_counts()
-    rows = [
-        {
-            "variant": f"`{name}`",
-            "runs": str(len(scores)) + (f", {lost[name]} diverged" if name in lost else ""),
-            "mean test accuracy, %": f"{fmean(scores):.1%}"[:-1] if scores else "",
-            "standard deviation": f"{100 * stdev(scores):.1f}" if len(scores) > 1 else "",
-            "minutes a run": f"{minutes[name].mean():.0f}",
-        }
-        for name, scores in seeds(runs).items()
-    ]
-    said = [f"Each run has {runs.epoch.max()} epochs.", lost_seeds(runs)]
-    return f"{' '.join(filter(None, said))}\n\n{markdown(rows)}"
 
 
 def significant(result: Comparison) -> list[str]:
@@ -234,8 +182,7 @@ def conclusion(checkpoints: Path) -> str:
     if len(budgets) > 1:
         lines.append(
             "The shipped networks were not all trained for as many epochs at as many pixels: "
-            "between such, a difference is not one of the norms. The table over seeds compares "
-            "like with like."
+            "between such, a difference is not one of the norms."
         )
     if result := comparison(checkpoints):
         found, tested = significant(result), len(result["pairs"])
@@ -251,9 +198,9 @@ def conclusion(checkpoints: Path) -> str:
             f"differ by at most {sanity['largest_difference']:.1g} in {sanity['steps']} steps: the "
             f"networks compute in float64, the loss itself in float32, which hides what is smaller."
         )
-    runs = study_runs(checkpoints, "norms")
-    if runs is not None and len(over := seeds(runs)) > 1:
-        lines.append(" ".join(filter(None, [leading(over), lost_seeds(runs)])))
+    norms = checkpoints / "results" / "studies" / "norms.json"
+    if norms.exists():
+        lines.append(f"Trained alike with several seeds: {json.loads(norms.read_text())['answer']}")
     theirs = pd.read_csv(REPORT).set_index("variant").test_accuracy
     both = [name for name in theirs.index if name in accuracies]
     if len(both) > 2:
@@ -264,24 +211,3 @@ def conclusion(checkpoints: Path) -> str:
             f"rank correlation (Spearman) is {rank.statistic:.2f}, p = {rank.pvalue:.2g}."
         )
     return "\n".join(f"- {line}" for line in lines)
-
-
-def leading(over: dict[str, list[float]]) -> str:
-    """Which variant leads under the shorter budget, and which differ by more than chance.
-
-    over: test accuracies of each variant's runs, the best variant first.
-    """
-    runs, best = min(map(len, over.values())), next(iter(over))
-    if runs < 2:
-        return (
-            "Under the shorter budget not every variant has more than one score yet: how much of a "
-            "gap is chance is not known."
-        )
-    chances = each_other(over)
-    apart = [f"`{better}` over `{other}`" for (better, other), p in chances.items() if p < LEVEL]
-    seeds = f"{runs} seeds" if runs == max(map(len, over.values())) else f"{runs} seeds or more"
-    return (
-        f"Under the shorter budget, over {seeds}, `{best}` leads with {fmean(over[best]):.1%}. "
-        f"Of {len(chances)} pairs, {len(apart)} are told apart (Welch's t-test over seeds, Holm's "
-        f"correction, {LEVEL:.0%}){': ' if apart else ''}{', '.join(apart)}."
-    )

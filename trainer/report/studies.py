@@ -1,17 +1,20 @@
-"""The studies as sections of RESULTS.md: what each shows, how large it is, and its table.
+"""The studies as sections of RESULTS.md: what each shows, what was run, and its table.
 
-Accuracies are of val after a run's last epoch.
+A study without a table has no section. Accuracies are of val after a run's last epoch, those of
+`norms` of test.
 """
 
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from trainer.report.scores import markdown
-from trainer.studies.conclusions import WAYS, Facts, endings, growths, report_of
+from trainer.studies.conclusions import Facts, growths, report_of, smallest_visible
+from trainer.studies.definitions import endings
 
 
 def spread_of(accuracies: Sequence[float]) -> str:
@@ -38,43 +41,77 @@ def reports_cell(study: str, setting: str) -> str:
     return ", ".join(part for part in (figure, row.remark) if part)
 
 
-def optimizers_table(table: pd.DataFrame, facts: Facts) -> str:
-    """A row an optimizer, a column a learning rate, and the schedules at the best one."""
+def by_rate(runs: pd.DataFrame) -> dict[str, str]:
+    """A cell for each learning rate, with what its runs end at."""
+    groups = runs.groupby("peak_learning_rate")
+    return {f"{rate:g}": spread_of(group.accuracy) for rate, group in groups}
+
+
+def norms_table(table: pd.DataFrame, facts: Facts) -> str:
+    """A row a norm, the best on test first."""
+    val = endings(table)
+    rates = val.groupby("norm").peak_learning_rate.first()
+    runs = endings(table, "test").groupby("norm")
+    minutes = table[table.split == "train"].groupby(["norm", "seed"]).seconds.sum() / 60
+    rows = [
+        {
+            "variant": f"`{norm}`",
+            "learning rate": f"{rates[norm]:g}",
+            "test accuracy": spread_of(runs.get_group(norm).accuracy),
+            "val accuracy, last epoch": spread_of(val[val.norm == norm].accuracy),
+            "minutes a run": f"{minutes[norm].mean():.0f}",
+        }
+        for norm in runs.accuracy.mean().sort_values(ascending=False).index
+    ]
+    return markdown(rows)
+
+
+def learning_rate_table(table: pd.DataFrame, facts: Facts) -> str:
+    """A row a norm, a column a learning rate."""
     runs = endings(table)
-    constant, rows = runs[runs.schedule == "constant"], []
     rates = sorted(runs.peak_learning_rate.unique())
-    for name in constant.optimizer_name.unique():
-        own = runs[runs.optimizer_name == name]
-        at_rates = {
-            f"{rate:g}": spread_of(
-                own[(own.schedule == "constant") & (own.peak_learning_rate == rate)].accuracy
-            )
-            for rate in rates
+    rows = []
+    for norm, own in runs.groupby("norm", sort=False):
+        cells = by_rate(own)
+        rows.append(
+            {"norm": f"`{norm}`"} | {f"{rate:g}": cells.get(f"{rate:g}", "") for rate in rates}
+        )
+    return markdown(rows)
+
+
+def optimizers_table(table: pd.DataFrame, facts: Facts) -> str:
+    """A row an optimizer, schedule and learning rate."""
+    keys = ["optimizer_name", "schedule", "peak_learning_rate"]
+    rows = [
+        {
+            "optimizer": name,
+            "schedule": schedule,
+            "learning rate": f"{rate:g}",
+            "val accuracy": spread_of(group.accuracy),
+            "the report": reports_cell("optimizers", f"{name} {rate:g}")
+            if schedule == "constant"
+            else "",
         }
-        under = {
-            schedule: spread_of(own[own.schedule == schedule].accuracy)
-            for schedule in ("step", "cosine")
-        }
-        at = own[own.schedule != "constant"].peak_learning_rate.unique()
-        under |= {"both at": ", ".join(f"{rate:g}" for rate in at)}
-        said = {"the report": reports_cell("optimizers", name)}
-        rows.append({"optimizer": name, **at_rates, **under, **said})
+        for (name, schedule, rate), group in endings(table).groupby(keys)
+    ]
     return markdown(rows)
 
 
 def batch_size_table(table: pd.DataFrame, facts: Facts) -> str:
-    """A row a norm and batch size, a column a way to keep things equal."""
-    runs, rows = endings(table), []
-    for (norm, size), own in runs.groupby(["norm", "batch_size"], sort=False):
-        ways = {
-            f"equal {equal}, rate {rate}": spread_of(
-                own[own.equal.isin([equal, "both"]) & own.rate.isin([rate, "both"])].accuracy
-            )
-            for equal, rate in WAYS
-        }
-        said = reports_cell("batch-size", f"{norm} {size}")
+    """A row a norm, batch size and length, a column a learning rate's runs."""
+    rows = []
+    keys = ["norm", "batch_size", "equal", "epochs"]
+    for (norm, size, equal, epochs), own in endings(table).groupby(keys):
+        rates = [f"{cell} at {rate}" for rate, cell in by_rate(own).items()]
         rows.append(
-            {"norm": f"`{norm}`", "batch": str(size), **ways, "the report's test accuracy": said}
+            {
+                "norm": f"`{norm}`",
+                "batch": str(size),
+                "as at 32": "epochs and steps" if equal == "both" else equal,
+                "epochs": str(epochs),
+                "val accuracy at each learning rate": ", ".join(rates),
+                "the report's test accuracy": reports_cell("batch-size", f"{norm} {size}"),
+            }
         )
     return markdown(rows)
 
@@ -85,7 +122,8 @@ def feature_quantiles_table(table: pd.DataFrame, facts: Facts) -> str:
     columns = [column for column in val if column.startswith("percentile_")]
     growth, rows = growths(table), []
     for norm, own in val.groupby("norm", sort=False):
-        row = {"norm": f"`{norm}`", "runs": str(own.seed.nunique())}
+        accuracies = own[own.epoch == own.epoch.max()].accuracy
+        row = {"norm": f"`{norm}`", "val accuracy": spread_of(accuracies)}
         for words, epoch in (("first", own.epoch.min()), ("last", own.epoch.max())):
             means = own[own.epoch == epoch][columns].mean()
             for column in columns:
@@ -112,39 +150,82 @@ def depth_table(table: pd.DataFrame, facts: Facts) -> str:
     return markdown(rows)
 
 
-REPORTS_SILENCE = {"feature-quantiles": "The report has no figures on this."}
-SECTIONS: dict[str, Callable[[pd.DataFrame, Facts], str]] = {
-    "optimizers": optimizers_table,
-    "batch-size": batch_size_table,
-    "feature-quantiles": feature_quantiles_table,
-    "depth": depth_table,
+class Section(NamedTuple):
+    """A study's place in RESULTS.md.
+
+    Attributes:
+        title: its heading.
+        words: what a reader has to know about how it was made.
+        table: its runs as Markdown.
+    """
+
+    title: str
+    words: str
+    table: Callable[[pd.DataFrame, Facts], str]
+
+
+SECTIONS = {
+    "norms": Section(
+        "Which norm?",
+        "The weights that are best on val are scored on test. Minutes are by the clock of a "
+        "machine that did other work, too: they do not compare norms.",
+        norms_table,
+    ),
+    "learning-rate": Section("Which learning rate?", "", learning_rate_table),
+    "optimizers": Section(
+        "Which optimizer?",
+        "The report found momentum 0.9 at 0.002 best among SGD, and Adam best of all.",
+        optimizers_table,
+    ),
+    "batch-size": Section(
+        "Does batch norm need large batches?",
+        "The report's figures are single runs of unequal length.",
+        batch_size_table,
+    ),
+    "depth": Section(
+        "How deep can a network without a norm be?",
+        "A network has learned if guessing would be right as often in less than 1% of cases "
+        "(binomial test); training stops where at neither rate most of the runs have learned.",
+        depth_table,
+    ),
+    "feature-quantiles": Section(
+        "What do the features do?",
+        "Percentiles of the features that enter the last pooling, after its ReLU, over the same "
+        "val photos each time (as in Wu and He 2018).",
+        feature_quantiles_table,
+    ),
 }
 
 
 def size(facts: Facts) -> str:
-    """How large the study's runs are, how many there are, and what was dropped."""
+    """How large the study's runs are, on what they ran, and how many there are."""
     recipe = facts["recipe"]
     each = recipe["photos_per_species"]
     photos = f"{each} training photos of each species" if each else "all training photos"
-    words = (
-        f"{recipe['image_size']} px, {photos}, {recipe['epochs']} epochs where they are not "
-        f"varied; {facts['done']} of {facts['planned']} runs are done"
-    )
-    if facts["done"] == facts["planned"]:
-        return f"{words}."
-    if facts["in_time"]:
-        return f"{words}, the others are still to come."
+    names = dict.fromkeys(m.get("gpu", m["processor"]) for m in facts["machines"])
+    done, planned = facts["done"], facts["planned"]
+    count = f"all {done}" if done == planned else f"{done} of at least {planned}"
     return (
-        f"{words}; the others were dropped when {facts['minutes']:g} minutes on two cores were "
-        "spent, those of the last seeds first."
+        f"{recipe['image_size']} px, {photos}, {recipe['epochs']} epochs and batches of "
+        f"{recipe['batch_size']} where they are not varied, on {', '.join(names)}: {count} runs "
+        f"are done. {facts['rule']}"
     )
 
 
-def section(study: str, checkpoints: Path) -> str:
-    """A study's sentence, its size and its table, or the command that makes it."""
-    path = checkpoints / "results" / "studies" / f"{study}.csv"
-    if not (path.exists() and path.with_suffix(".json").exists()):
-        return f"To be made by `python -m trainer.studies {study} --data PHOTOS`."
-    table, facts = pd.read_csv(path), json.loads(path.with_suffix(".json").read_text())
-    parts = [f"**{facts['answer']}**", size(facts), SECTIONS[study](table, facts)]
-    return "\n\n".join([*parts, *([REPORTS_SILENCE[study]] if study in REPORTS_SILENCE else [])])
+def facts_of(study: str, checkpoints: Path) -> Facts | None:
+    """What is known about a study beside its table; None where it was not made."""
+    path = checkpoints / "results" / "studies" / f"{study}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def sections(checkpoints: Path) -> str:
+    """Every study that has runs: its answer, its size and its table, under a heading."""
+    parts = []
+    for study, (title, words, rows) in SECTIONS.items():
+        if (facts := facts_of(study, checkpoints)) is None:
+            continue
+        table = pd.read_csv(checkpoints / "results" / "studies" / f"{study}.csv")
+        spread = smallest_visible(study, table)
+        parts += [f"### {title}", f"**{facts['answer']}**", size(facts), spread, words]
+        parts.append(rows(table, facts))
+    return "\n\n".join(filter(None, parts)) or "No study has been made yet."

@@ -3,13 +3,12 @@
     python -m trainer.studies norms --data PHOTOS
     python -m trainer.studies --list
 
-What is done already is skipped, also where only the table that came with the program tells of it
-(but for `norms`, whose runs are whole checkpoints); what was interrupted goes on, and several of
-these commands started side by side share the work: on two cores, two of them with
-OMP_NUM_THREADS=1 each. With --cluster the runs are spread over the machines of a Ray cluster
-(trainer/studies/ray.py). The answer is one tidy table, checkpoints/results/studies/NAME.csv, in
-whose last row of a run that diverged the loss is missing; beside it NAME.json says what all runs
-have in common, and what they show.
+What is done already is skipped, also where only the table that came with the program tells of it;
+what was interrupted is resumed, and several of these commands started side by side share the work:
+on two cores, two of them with OMP_NUM_THREADS=1 each. With --cluster the runs are spread over the
+machines of a Ray cluster (trainer/studies/ray.py). The answer is one tidy table,
+checkpoints/results/studies/NAME.csv, in whose last row of a run that diverged the loss is missing;
+beside it NAME.json says what all runs have in common, and what they show.
 """
 
 import sys
@@ -28,7 +27,7 @@ from trainer.utils.cli import RESUME_HINT, exit_status, importing
 
 @dataclass(frozen=True)
 class Command:
-    """Run a study: every run that it lacks and has time for, then its table."""
+    """Run a study: every run that it lacks, then its table."""
 
     name: Annotated[
         str | None,
@@ -40,9 +39,6 @@ class Command:
     """Folder with train/, val/ and test/ inside, each with one folder of photos a species."""
     output: str = Recipe.output
     """Folder in which the runs are kept."""
-    full: bool = False
-    """Train on all photos, for as many epochs and at as many pixels as the best recipe, however
-    long it takes; the table takes the place of the small one's."""
     cluster: str | None = None
     """Make the runs on a Ray cluster: HOST:PORT of its head, `auto` for the one that runs here."""
     list: bool = False
@@ -59,7 +55,7 @@ def main(arguments: list[str]) -> int:
     )
     if command.list or command.name is None:
         for name, study in STUDIES.items():
-            print(f"{name:18} {len(study.changes):3} runs  {study.question}")
+            print(f"{name:18} {study.planned():3} runs or more  {study.question}")
         return 0
     return exit_status(partial(run, command, command.name), RESUME_HINT)
 
@@ -69,7 +65,7 @@ def run(command: Command, name: str) -> None:
     PhotoFolder(Path(command.data)).check()
     with importing():
         from trainer.studies.runs import run_study
-    run_study(name, Path(command.data), Path(command.output), command.full, command.cluster)
+    run_study(name, Path(command.data), Path(command.output), command.cluster)
 
 
 if __name__ == "__main__":

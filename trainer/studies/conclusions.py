@@ -1,91 +1,108 @@
 """What the studies show: one sentence each, derived from the runs.
 
-Every accuracy is of val after a run's last epoch. With single runs nothing is said about chance;
-with more, Welch's t-test compares the runs of two settings. Where the two were looked out among
-several, p is corrected over all pairs among which they were (Holm 1979).
+Every accuracy is of val after a run's last epoch, for `norms` of test with the weights that are
+best on val. Runs of one setting differ in their seed only; the spread between them is pooled over
+all settings of a study that were run with several seeds (the error of a one-way analysis of
+variance). Two settings that were named beforehand are held apart by Student's t, the best of
+several and the next one by Tukey's range (Tukey 1949). A study that is not complete claims nothing.
 """
 
-import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from statistics import fmean, stdev
-from typing import Any
+from statistics import fmean
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
+
+from trainer.studies.definitions import endings, settings
 
 REPORT = Path(__file__).with_name("report_studies.csv")
-LEVEL = 0.05
+LEVEL, POWER = 0.05, 0.8
+MATTERS = 0.02  # a smaller difference of accuracies is of no consequence
 AT_CHANCE = 0.01  # a network has learned where guessing would be as good this rarely
-UNKNOWN = "with a single run a setting, how much of it is chance is not known"
-NOT_ENOUGH = "Not enough runs yet."
 Facts = dict[str, Any]
+Cells = dict[Any, list[float]]
 
 
-def settings(table: pd.DataFrame) -> list[str]:
-    """The columns of a study's table that say which run a row is of."""
-    return list(table)[: list(table).index("epoch")]
+class Spread(NamedTuple):
+    """How much runs differ that differ in their seed only.
 
-
-def endings(table: pd.DataFrame) -> pd.DataFrame:
-    """One row a run: its settings and its accuracy on val at the end, NaN where it diverged."""
-    rows = []
-    for values, run in table.groupby(settings(table), sort=False, dropna=False):
-        diverged = run[run.split == "train"].loss.isna().any()
-        accuracy = math.nan if diverged else run[run.split == "val"].accuracy.iloc[-1]
-        rows.append(dict(zip(settings(table), values, strict=True)) | {"accuracy": accuracy})
-    return pd.DataFrame(rows)
-
-
-def welch(a: Sequence[float], b: Sequence[float]) -> float:
-    """The p of Welch's t-test of two settings' runs; NaN where one has fewer than two.
-
-    Runs that all end alike have no spread to hold a difference against: p is then 1 or 0.
+    Attributes:
+        deviation: standard deviation, a share.
+        freedom: degrees of freedom that it is estimated with.
     """
-    if min(len(a), len(b)) < 2:
-        return math.nan
-    if np.ptp(a) == np.ptp(b) == 0:
-        return float(fmean(a) == fmean(b))
-    both = [number for runs in (a, b) for number in (fmean(runs), stdev(runs), len(runs))]
-    return float(stats.ttest_ind_from_stats(*both, equal_var=False).pvalue)
+
+    deviation: float
+    freedom: int
+
+    def p(self, difference: float, runs: Sequence[int], among: int = 2) -> float:
+        """How often chance alone makes a difference as large between means of so many runs.
+
+        Args:
+            difference: of two means, or of two such differences.
+            runs: in each of the means.
+            among: settings of which these two were looked out.
+        """
+        if not self.freedom:
+            return math.nan
+        error = self.deviation * math.sqrt(sum(1 / count for count in runs))
+        if error == 0:
+            return float(difference == 0)
+        q = math.sqrt(2) * abs(difference) / error
+        return float(stats.studentized_range.sf(q, among, self.freedom))
+
+    def visible(self, runs: Sequence[int], among: int = 2) -> float:
+        """The smallest true difference that is found in 80% of cases (Lachin 1981)."""
+        if not self.freedom:
+            return math.inf
+        q = stats.studentized_range.ppf(1 - LEVEL, among, self.freedom) / math.sqrt(2)
+        error = self.deviation * math.sqrt(sum(1 / count for count in runs))
+        return float((q + stats.t.ppf(POWER, self.freedom)) * error)
 
 
-def holm(pairs: Mapping[Any, tuple[Sequence[float], Sequence[float]]]) -> dict[Any, float]:
-    """The p of Welch's t-test of each of these pairs after Holm's correction over all of them.
+def spread_between(cells: Mapping[Any, Sequence[float]]) -> Spread:
+    """The spread between seeds, pooled over settings; without freedom where each has one run."""
+    several = [values for values in cells.values() if len(values) > 1]
+    freedom = sum(len(values) - 1 for values in several)
+    squares = sum(float(np.var(values)) * len(values) for values in several)
+    return Spread(math.sqrt(squares / freedom) if freedom else math.nan, freedom)
 
-    Where one of a pair has fewer than two runs, p is NaN, and the pair does not count.
+
+class Verdict(NamedTuple):
+    """Whether a difference is more than chance.
+
+    Attributes:
+        holds: True or False where it is, by its sign; None where it is not.
+        seen: whether a difference that matters would have been seen.
+        words: the same in words.
     """
-    chances = {key: welch(*pair) for key, pair in pairs.items()}
-    tested = [key for key, p in chances.items() if not math.isnan(p)]
-    if tested:
-        corrected = multipletests([chances[key] for key in tested], LEVEL, "holm")[1]
-        chances |= dict(zip(tested, map(float, corrected), strict=True))
-    return chances
+
+    holds: bool | None
+    seen: bool
+    words: str
+
+    def on_claim(self, claim: str) -> str:
+        """What follows for a claim that the difference is positive: that it holds, and so on."""
+        if self.holds is not None:
+            return f"{claim} {'holds' if self.holds else 'does not hold'}"
+        return f"{claim} {'is not shown' if self.seen else 'cannot be told'}"
 
 
-def chance(key: Any, chances: Mapping[Any, float]) -> str:
-    """What one of the p of `holm` says, in words."""
-    p, count = chances[key], sum(not math.isnan(p) for p in chances.values())
-    if math.isnan(p):
-        return UNKNOWN
-    correction = f" with Holm's correction over {count} pairs" if count > 1 else ""
-    said = "more than chance" if p < LEVEL else "no difference shown"
-    return f"{said}, Welch's t-test{correction}, p = {p:.2g}"
-
-
-def against(
-    own: Mapping[Any, Sequence[float]], others: Mapping[Any, Sequence[float]]
-) -> dict[Any, float]:
-    """The p of `holm` of each of these settings against each of the others, by both settings."""
-    return holm({(a, b): (own[a], others[b]) for a, b in itertools.product(own, others) if a != b})
-
-
-def each_other(groups: Mapping[Any, Sequence[float]]) -> dict[Any, float]:
-    """The p of `holm` of each two settings, by both in the order given."""
-    return holm({(a, b): (groups[a], groups[b]) for a, b in itertools.combinations(groups, 2)})
+def judge(difference: float, spread: Spread, runs: Sequence[int], among: int = 2) -> Verdict:
+    """Whether a difference of means is more than chance; arguments as of `Spread.p`."""
+    p, visible = spread.p(difference, runs, among), spread.visible(runs, among)
+    if p < LEVEL:
+        return Verdict(difference > 0, True, f"more than chance, p = {p:.2g}")
+    if visible <= MATTERS:
+        return Verdict(
+            None, True, f"no difference shown, where {points(visible, '')} would be seen"
+        )
+    return Verdict(
+        None, False, f"not told apart: the runs show {points(visible, '')} points or more"
+    )
 
 
 def percent(share: float) -> str:
@@ -93,42 +110,16 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f}%"
 
 
-def points(share: float) -> str:
-    """A difference of shares in percentage points, signed."""
-    return f"{100 * share:+.1f}"
+def points(share: float, sign: str = "+") -> str:
+    """A difference of shares in percentage points, signed unless told otherwise."""
+    return f"{100 * share:{sign}.1f}"
 
 
-def optimizers_answer(table: pd.DataFrame, facts: Facts) -> str:
-    """Whether momentum 0.9 at 0.002 is best of SGD, and Adam best of all, as the report found."""
-    runs = endings(table)
-    cells = cells_of(runs[runs.schedule == "constant"], ["optimizer_name", "peak_learning_rate"])
-    sgd = {cell: values for cell, values in cells.items() if cell[0].startswith("SGD")}
-    adam = {cell: values for cell, values in cells.items() if cell[0] == "Adam"}
-    others = {cell: values for cell, values in cells.items() if cell[0] != "Adam"}
-    choice = report_of("optimizers").iloc[0]
-    reports = (choice.setting, float(choice.learning_rate))
-    tried = runs[runs.optimizer_name.str.startswith("SGD")].groupby("optimizer_name")
-    if len(tried) < 2 or reports not in sgd or not adam:
-        return NOT_ENOUGH
-    best, adams, rival = best_of(sgd), best_of(adam), best_of(others)
-    told = f"`{best[0]}` at {best[1]:g} has {percent(fmean(sgd[best]))} on val"
-    of_sgd = "holds"
-    if best != reports:
-        chances = against(sgd, {reports: sgd[reports]})
-        of_sgd = "does not hold" if chances[best, reports] < LEVEL else "is not shown"
-        told += (
-            f", {points(fmean(sgd[best]) - fmean(sgd[reports]))} points from the report's choice "
-            f"({chance((best, reports), chances)})"
-        )
-    lead, chances = fmean(adam[adams]) - fmean(others[rival]), against(adam, others)
-    of_adam = "is not shown"
-    if chances[adams, rival] < LEVEL:
-        of_adam = "holds" if lead > 0 else "does not hold"
+def summed_up(accuracies: Sequence[float]) -> str:
+    """The mean of a setting's runs, with their standard deviation where there are several."""
+    mean = f"{100 * fmean(accuracies):.1f}"
     return (
-        f"That `{reports[0]}` at {reports[1]:g} is the best of SGD {of_sgd}, and that `Adam` is "
-        f"the best of all {of_adam}: {told}; `Adam` at its best rate, {adams[1]:g}, has "
-        f"{percent(fmean(adam[adams]))}, {points(lead)} points from the best of the others, "
-        f"`{rival[0]}` at {rival[1]:g} ({chance((adams, rival), chances)})."
+        f"{mean} ± {100 * np.std(accuracies, ddof=1):.1f}%" if len(accuracies) > 1 else f"{mean}%"
     )
 
 
@@ -138,81 +129,161 @@ def report_of(study: str) -> pd.DataFrame:
     return report[report.study == study]
 
 
-def cells_of(runs: pd.DataFrame, keys: list[str]) -> dict[Any, list[float]]:
+def cells_of(runs: pd.DataFrame, keys: list[str]) -> Cells:
     """The accuracies of each setting's runs; a setting of which a run diverged is left out."""
     groups = {key: group.accuracy for key, group in runs.groupby(keys)}
+    groups = {key[0] if len(keys) == 1 else key: values for key, values in groups.items()}
     return {key: values.tolist() for key, values in groups.items() if values.notna().all()}
 
 
-def best_of(cells: dict[Any, list[float]]) -> Any:
+def best_of(cells: Cells) -> Any:
     """The setting with the highest mean."""
     return max(cells, key=lambda cell: fmean(cells[cell]))
 
 
-WAYS = [(equal, rate) for equal in ("epochs", "steps") for rate in ("scaled", "not scaled")]
+def chosen(cells: Cells) -> dict[Any, Any]:
+    """The best setting of each first part of the settings' names: most seeds, then highest mean."""
+    found: dict[Any, Any] = {}
+    for cell in sorted(cells, key=lambda cell: (len(cells[cell]), fmean(cells[cell]))):
+        found[cell[0]] = cell
+    return found
 
 
-def changes_with_size(runs: pd.DataFrame, size: int) -> pd.DataFrame:
-    """One row a norm, way and seed: by how much val differs from the same seed's at batch 32.
+def lead(cells: Cells) -> tuple[Any, Any, Verdict]:
+    """The best setting, the next one, and whether it leads by more than chance among all."""
+    best, rival = sorted(cells, key=lambda cell: -fmean(cells[cell]))[:2]
+    runs = [len(cells[best]), len(cells[rival])]
+    difference = fmean(cells[best]) - fmean(cells[rival])
+    return best, rival, judge(difference, spread_between(cells), runs, len(cells))
 
-    A run that diverged, and one without a partner, is left out.
-    """
-    base = runs[runs.equal == "both"].set_index(["norm", "seed"]).accuracy
-    other = runs[runs.batch_size == size].join(base.rename("base"), on=["norm", "seed"])
-    other["change"] = other.accuracy - other.base
-    return other.dropna(subset="change")[["norm", "equal", "rate", "seed", "change"]]
+
+def norms_answer(table: pd.DataFrame, facts: Facts) -> str:
+    """Which norm is best, and whether the report's best and worst are."""
+    cells = cells_of(endings(table, "test"), ["norm"])
+    best, rival, verdict = lead(cells)
+    spread = spread_between(cells)
+    claims = []
+    for norm, sign, place in (("bin", 1, "best"), ("nn", -1, "worst")):
+        others = {key: values for key, values in cells.items() if key != norm}
+        if norm not in cells or not others:
+            continue
+        other = (max if sign > 0 else min)(others, key=lambda key: fmean(others[key]))
+        difference = sign * (fmean(cells[norm]) - fmean(others[other]))
+        runs = [len(cells[norm]), len(others[other])]
+        judged = judge(difference, spread, runs, len(cells))
+        claims.append(judged.on_claim(f"that `{norm}` is {place}"))
+    built_in = ""
+    if {"bn", "torch-bn"} <= cells.keys():
+        difference = fmean(cells["bn"]) - fmean(cells["torch-bn"])
+        judged = judge(difference, spread, [len(cells["bn"]), len(cells["torch-bn"])])
+        built_in = f", and `bn` is {points(difference)} points from `torch-bn` ({judged.words})"
+    return (
+        f"`{best}` is best with {summed_up(cells[best])} on test, "
+        f"{points(fmean(cells[best]) - fmean(cells[rival]))} points from the next, `{rival}` "
+        f"({verdict.words}); of the report's claims {' and '.join(claims)}{built_in}."
+    )
+
+
+def learning_rate_answer(table: pd.DataFrame, facts: Facts) -> str:
+    """The best rate of each norm."""
+    cells = cells_of(endings(table), ["norm", "peak_learning_rate"])
+    best: dict[str, tuple[float, float]] = {}
+    for (norm, rate), values in cells.items():
+        best[norm] = max(best.get(norm, (-1.0, 0.0)), (fmean(values), rate))
+    told = [
+        f"`{norm}` at {rate:g} ({percent(accuracy)})"
+        for norm, (accuracy, rate) in sorted(best.items(), key=lambda item: -item[1][0])
+    ]
+    return f"Best on val are {', '.join(told)}, single runs each."
+
+
+def optimizers_answer(table: pd.DataFrame, facts: Facts) -> str:
+    """Whether momentum 0.9 at 0.002 is best of SGD, and Adam best of all, as the report found."""
+    every = cells_of(endings(table), ["optimizer_name", "schedule", "peak_learning_rate"])
+    own = {cell: values for cell, values in every.items() if cell[1] == "constant"}
+    places = chosen({cell: values for cell, values in every.items() if cell not in own})
+    cells = {name: every[cell] for name, cell in places.items()}
+    best, rival, verdict = lead(cells)
+    spread = spread_between(every)
+    _, schedule, rate = places[best]
+    told = (
+        f"`{best}` at {rate:g}, {schedule}, is best with {summed_up(cells[best])} on val, "
+        f"{points(fmean(cells[best]) - fmean(cells[rival]))} points from the next, `{rival}` "
+        f"({verdict.words})"
+    )
+    claims = []
+    if "Adam" in cells and len(cells) > 1:
+        others = {name: values for name, values in cells.items() if name != "Adam"}
+        other = best_of(others)
+        difference = fmean(cells["Adam"]) - fmean(others[other])
+        runs = [len(cells["Adam"]), len(others[other])]
+        claims.append(judge(difference, spread, runs, len(cells)).on_claim("that `Adam` is best"))
+    choice = report_of("optimizers").iloc[0]
+    reports = own.get((choice.setting, "constant", float(choice.learning_rate)))
+    sgd = {name: values for name, values in cells.items() if name.startswith("SGD")}
+    if reports and sgd:
+        rival = best_of(sgd)
+        difference = fmean(reports) - fmean(sgd[rival])
+        judged = judge(difference, spread, [len(reports), len(sgd[rival])], len(sgd) + 1)
+        claims.append(
+            judged.on_claim(
+                f"that `{choice.setting}` at {float(choice.learning_rate):g} is the best of SGD"
+            )
+            + f" ({summed_up(reports)}, {points(difference)} points from `{rival}`)"
+        )
+    return f"{told}; of the report's claims {' and '.join(claims)}."
 
 
 def batch_size_answer(table: pd.DataFrame, facts: Facts) -> str:
-    """Whether `bn` loses more than `gn` in small batches, as Wu and He 2018 found.
-
-    Tested is one number a seed, its mean change over the four ways to compare.
-    """
-    runs, both = endings(table), ["bn", "gn"]
-    small, base = runs.batch_size.min(), facts["recipe"]["batch_size"]
-    changes = changes_with_size(runs, small).set_index(["norm", "seed"])
-    counts = changes.groupby(level=["norm", "seed"]).change.count()
-    changes = changes.loc[counts[counts == len(WAYS)].index]  # of whole seeds only
-    asked = runs.norm.isin(both) & runs.batch_size.isin([small, base])
-    lost = int((asked & runs.accuracy.isna()).sum())
-    if small == base or not set(both) <= set(changes.index.get_level_values("norm")):
-        return f"{lost} runs of `bn` and `gn` diverged: too few are left." if lost else NOT_ENOUGH
-    whole = changes.groupby(level=["norm", "seed"]).change.mean()
-    bn, gn = whole["bn"].tolist(), whole["gn"].tolist()
-    told = (
-        f"from batch {base} to {small} `bn` changes by {points(fmean(bn))} points and `gn` by "
-        f"{points(fmean(gn))}, on average over equal epochs and steps, the rate scaled and not"
+    """Whether `bn` loses more than `gn` in the smallest batches, as Wu and He 2018 found."""
+    runs, base = endings(table), facts["recipe"]["batch_size"]
+    runs = runs[runs.equal.isin(["epochs", "both"])]
+    every = cells_of(runs, ["norm", "batch_size", "peak_learning_rate"])
+    named = {(cell[:2], *cell[2:]): values for cell, values in every.items()}
+    cells = {name: named[cell] for name, cell in chosen(named).items()}
+    spread = spread_between(every)
+    losses, verdicts = [], []
+    for size in sorted(size for norm, size in cells if norm == "bn" and size != base):
+        four = [("bn", base), ("bn", size), ("gn", base), ("gn", size)]
+        if not set(four) <= cells.keys():
+            continue
+        means = [fmean(cells[cell]) for cell in four]
+        bn, gn = means[1] - means[0], means[3] - means[2]
+        verdict = judge(gn - bn, spread, [len(cells[cell]) for cell in four])
+        verdicts.append(verdict)
+        losses.append(
+            f"to {size} `bn` changes by {points(bn)} points and `gn` by {points(gn)} "
+            f"({verdict.words})"
+        )
+    if not verdicts:
+        return "Too many runs of `bn` and `gn` diverged for an answer."
+    claim = (
+        "That small batches cost `bn` more than `gn`, as Wu and He 2018 found and the report says,"
     )
-    if lost:
-        told += f"; seeds of {lost} runs that diverged are left out"
-    if math.isnan(p := welch(bn, gn)):
-        return f"{told[0].upper()}{told[1:]}; {UNKNOWN}."
-    if p >= LEVEL:
-        verdict = "That small batches cost `bn` more than `gn`, or less, is not shown"
-    elif fmean(bn) < fmean(gn):
-        verdict = "`bn` loses more than `gn` in small batches, as Wu and He 2018 found"
-    else:
-        verdict = "`gn` loses more than `bn` in small batches, against Wu and He 2018"
-    return f"{verdict}: {told} (Welch's t-test of the seeds' averages, p = {p:.2g})."
+    return f"{verdicts[0].on_claim(claim)}: from batch {base} {'; '.join(losses)}."
 
 
 def feature_quantiles_answer(table: pd.DataFrame, facts: Facts) -> str:
     """For which norm the largest features grow most, and least."""
     growth = growths(table)
     if len(growth) < 2:
-        return NOT_ENOUGH
+        return "Too many runs diverged for an answer."
     growth = dict(sorted(growth.items(), key=lambda item: -fmean(item[1])))
     (most, *_, least), middle = growth, {norm: fmean(values) for norm, values in growth.items()}
+    p = spread_between(growth).p(
+        middle[most] - middle[least], [len(growth[most]), len(growth[least])], len(growth)
+    )
+    said = f"{'more than chance' if p < LEVEL else 'no difference shown'}, p = {p:.2g}"
     return (
         f"From the first epoch to the last, the 99th percentile of the features grows most with "
         f"`{most}`, to {np.exp(middle[most]):.2f} times, and least with `{least}`, to "
-        f"{np.exp(middle[least]):.2f} times ({chance((most, least), each_other(growth))})."
+        f"{np.exp(middle[least]):.2f} times ({said}); the report has no figures on this."
     )
 
 
-def growths(table: pd.DataFrame) -> dict[str, list[float]]:
+def growths(table: pd.DataFrame) -> Cells:
     """Logarithms of how many times larger each run's 99th percentile is at the end, by norm."""
-    found: dict[str, list[float]] = {}
+    found: Cells = {}
     watched = table[table.split == "val"]
     for values, run in watched.groupby(settings(table), sort=False):
         first, last = run.percentile_99.iloc[0], run.percentile_99.iloc[-1]
@@ -237,43 +308,72 @@ def depth_answer(table: pd.DataFrame, facts: Facts) -> str:
     """The depth from which on most networks without a norm learn nothing, whatever the rate."""
     runs = endings(table)
     without = runs[runs.norm == "nn"]
-    if without.empty:
-        return NOT_ENOUGH
     trains = without.accuracy.map(lambda accuracy: learned(accuracy, facts))
-    of_depth = {n: trains[without.n == n] for n in sorted(without.n.unique())}
+    depths = sorted(without.n.unique())
     most = trains.groupby([without.n, without.peak_learning_rate]).mean() > 0.5
-    stopped = [n for n in of_depth if not most[n].any()]
+    stopped = [n for n in depths if not most[n].any()]
+    n = stopped[0] if stopped else depths[-1]
+    cells = cells_of(runs[runs.n == n], ["norm", "peak_learning_rate"])
+    best = {norm: cells[cell] for norm, cell in chosen(cells).items()}
+    others = {norm: values for norm, values in best.items() if norm != "nn"}
+    name = best_of(others) if others else ""
+    layers = f"n = {n} ({6 * n + 2} layers)"
     if stopped:
-        n = stopped[0]
-        others = runs[(runs.norm != "nn") & (runs.n == n) & runs.accuracy.notna()]
-        reach = f", where the others reach up to {percent(others.accuracy.max())}"
-        few = of_depth[n].sum()
+        few, count = int(trains[without.n == n].sum()), int((without.n == n).sum())
         return (
-            f"Without a norm training stops at n = {n} ({6 * n + 2} layers): {few or 'none'} of "
-            f"its {len(of_depth[n])} runs there {'is' if few < 2 else 'are'} better than guessing"
-            f"{reach if len(others) else ''}."
+            f"Without a norm training stops at {layers}: {few or 'none'} of {count} runs there "
+            f"{'is' if few < 2 else 'are'} better than guessing"
+            f"{f', where `{name}` reaches {summed_up(others[name])}' if name else ''}."
         )
-    deepest = max(of_depth)
-    failed = int((~of_depth[deepest]).sum())
-    words = (
-        f"Without a norm networks of up to n = {deepest} ({6 * deepest + 2} layers) still train"
-        + (f", though {failed} of {len(of_depth[deepest])} runs there fail" if failed else "")
-    )
-    cells = cells_of(runs[runs.n == deepest], ["norm", "peak_learning_rate"])
-    nn = {cell: values for cell, values in cells.items() if cell[0] == "nn"}
-    others = {cell: values for cell, values in cells.items() if cell[0] != "nn"}
-    if not nn or not others:
+    words = f"Without a norm networks of up to {layers} still train"
+    if "nn" not in best or not name:
         return f"{words}."
-    own, rival = best_of(nn), best_of(others)
+    every = {
+        cell: values
+        for cell, values in cells_of(runs, ["norm", "n", "peak_learning_rate"]).items()
+        if learned(fmean(values), facts)
+    }
+    difference = fmean(best["nn"]) - fmean(others[name])
+    judged = judge(difference, spread_between(every), [len(best["nn"]), len(others[name])], 3)
     return (
-        f"{words}: there they reach {percent(fmean(nn[own]))}, and `{rival[0]}` "
-        f"{percent(fmean(others[rival]))} ({chance((own, rival), against(nn, others))})."
+        f"{words}: there `nn` reaches {summed_up(best['nn'])}, {points(difference)} points from "
+        f"`{name}` with {summed_up(others[name])} ({judged.words})."
     )
 
 
 ANSWERS: dict[str, Callable[[pd.DataFrame, Facts], str]] = {
+    "norms": norms_answer,
     "optimizers": optimizers_answer,
     "batch-size": batch_size_answer,
-    "feature-quantiles": feature_quantiles_answer,
     "depth": depth_answer,
+    "feature-quantiles": feature_quantiles_answer,
+    "learning-rate": learning_rate_answer,
 }
+
+
+def answer(name: str, table: pd.DataFrame, facts: Facts) -> str:
+    """What a study shows, in one sentence; as long as it is not complete, only how far it is."""
+    if facts["done"] < facts["planned"]:
+        runs = endings(table, "test" if name == "norms" else "val")
+        best = runs.accuracy.max()
+        so_far = "" if math.isnan(best) else f" The highest accuracy so far is {percent(best)}."
+        return (
+            f"No answer yet: {facts['done']} of at least {facts['planned']} runs are done.{so_far}"
+        )
+    return ANSWERS[name](table, facts)
+
+
+def smallest_visible(name: str, table: pd.DataFrame) -> str:
+    """What spread there is between seeds, and which difference of two settings it lets be seen."""
+    runs = endings(table, "test" if name == "norms" else "val")
+    keys = [key for key in settings(table) if key != "seed"]
+    cells = {key: values for key, values in cells_of(runs, keys).items() if len(values) > 1}
+    if not cells:
+        return "There is one run a setting so far: how much chance does is not known."
+    spread, count = spread_between(cells), max(map(len, cells.values()))
+    return (
+        f"Between seeds the standard deviation is {points(spread.deviation, '')} points (pooled "
+        f"over {len(cells)} settings): two settings of {count} runs each that differ by "
+        f"{points(spread.visible([count, count]), '')} points are told apart in {POWER:.0%} of "
+        "cases, named beforehand."
+    )

@@ -1,7 +1,7 @@
 """The studies themselves: what each asks, and the runs that answer it."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, get_args
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from trainer.recipe import NormKey, Recipe
+from trainer.recipe import CHECKPOINTS, NormKey, Recipe
 
 Change = dict[str, Any]
 SEEDS = range(3)
@@ -23,62 +23,240 @@ class Study:
     Attributes:
         question: what is asked.
         budget: what all runs have in common.
-        changes: for each run, what it changes of the budget; where time may run out, all runs with
-            the first seed stand before those with the second.
-        then: further changes that follow from the table of the runs finished so far.
-        minutes: for which the study may keep two cores busy; the last runs are dropped for it.
+        changes: for each run known from the start, what it changes of the budget.
+        then: all changes that follow from the table of the runs finished so far; that table may be
+            empty. All runs with the first seed stand before those with the second.
+        rule: how further runs follow, in sentences for RESULTS.md.
+        least: how many runs there are at least.
+        varies: hyperparameters that differ between runs, where `changes` does not name them.
         describe: words about a run for further columns of the table.
         watch: what to measure after each epoch of the features (N, C, H, W) float that enter the
             last pooling, of the same val photos each time.
-        harder: whether val photos without a relative in train are scored by themselves, too, and
-            all of val as shrunk with another filter: a network that knows its training photos by
-            heart, or how they were shrunk, looks good on val alone.
+        test: whether the weights that are best on val are scored on test at the end of a run.
         checkpoints: whether each run ends as a whole checkpoint.
     """
 
     question: str
     budget: Recipe
-    changes: Sequence[Change]
+    changes: Sequence[Change] = ()
     then: Callable[[pd.DataFrame], Sequence[Change]] | None = None
-    minutes: float = math.inf
+    rule: str = ""
+    least: int = 0
+    varies: tuple[str, ...] = ()
     describe: Callable[[Recipe], dict[str, str]] = lambda recipe: {}
     watch: Callable[[NDArray[np.float32]], dict[str, float]] | None = None
-    harder: bool = False
+    test: bool = False
     checkpoints: bool = False
 
-    def all_changes(self, table: pd.DataFrame | None = None) -> Sequence[Change]:
-        """The changes of all runs that are known, given the table of the finished ones."""
-        if self.then is None or table is None:
-            return self.changes
-        return sorted([*self.changes, *self.then(table)], key=lambda change: change["seed"])
-
     def recipes(self, table: pd.DataFrame | None = None) -> dict[str, Recipe]:
-        """Every run that is known, by a name that says what is special about it."""
+        """Every run that is known, given the table of the finished ones, by a name that says what
+        is special about it."""
+        changes = list(self.changes)
+        if self.then is not None:
+            changes += self.then(pd.DataFrame() if table is None else table)
+            changes.sort(key=lambda change: change["seed"])
         return {
             ",".join(f"{key}={value}" for key, value in change.items()) or "as-it-is": replace(
                 self.budget, **change
             )
-            for change in self.all_changes(table)
+            for change in changes
         }
+
+    def planned(self, table: pd.DataFrame | None = None) -> int:
+        """How many runs there are at least, given the table of the finished ones."""
+        return max(self.least, len(self.recipes(table)))
 
     @property
     def varied(self) -> list[str]:
         """Names of the hyperparameters that differ between runs."""
-        return list(dict.fromkeys(key for change in self.changes for key in change))
+        return list(
+            dict.fromkeys([*(key for change in self.changes for key in change), *self.varies])
+        )
 
 
-# The rates of the report's search for SGD are the first two.
-RATES = (1e-4, 2e-3, 1e-2, 5e-2, 2e-1)
-OPTIMIZERS: list[Change] = [
-    {"optimizer": "sgd", "momentum": 0.0, "nesterov": False},
-    {"optimizer": "sgd", "momentum": 0.5, "nesterov": False},
-    {"optimizer": "sgd", "momentum": 0.9, "nesterov": False},
-    {"optimizer": "sgd", "momentum": 0.9, "nesterov": True},
-    {"optimizer": "adam"},
+def settings(table: pd.DataFrame) -> list[str]:
+    """The columns of a study's table that say which run a row is of."""
+    return list(table)[: list(table).index("epoch")]
+
+
+def endings(table: pd.DataFrame, split: str = "val") -> pd.DataFrame:
+    """One row a run: its settings and its last accuracy on a split, NaN where it diverged."""
+    if table.empty:
+        return table
+    keys = settings(table)
+    lost = table[(table.split == "train") & table.loss.isna()].assign(accuracy=math.nan)
+    last = table[table.split == split].drop_duplicates(keys, keep="last")
+    runs = pd.concat([lost, last]).drop_duplicates(keys).sort_index()
+    return runs[[*keys, "accuracy"]].reset_index(drop=True)
+
+
+# The size of all studies but `norms`: `bn` learns to 3 in 4 val photos in minutes.
+PILOT = replace(
+    Recipe(),
+    image_size=32,
+    stored_size=64,
+    first_scale=1.0,
+    photos_per_species=400,
+    batch_size=32,
+    epochs=20,
+    learning_rate=0.1,
+)
+# Batches as in the pilot, so that the learning rates found there suit.
+ALL_PHOTOS = replace(
+    PILOT,
+    image_size=64,
+    stored_size=96,
+    first_scale=Recipe().first_scale,
+    photos_per_species=None,
+    epochs=16,
+)
+MOST_RATES = 7
+SEARCH = (
+    "The learning rate of a setting is the best on val with the first seed: three rates a factor "
+    "of 2 apart are tried, and further ones as long as the best is the lowest or the highest, up "
+    f"to {MOST_RATES}. At that rate the other seeds follow."
+)
+
+
+def around(rate: float) -> list[float]:
+    """Half a learning rate, itself and twice it."""
+    return [in_table(rate / 2), in_table(rate), in_table(rate * 2)]
+
+
+def in_table(rate: float) -> float:
+    """A learning rate with as many digits as a study's table has."""
+    return float(f"{rate:.6g}")
+
+
+def search(
+    rates: Sequence[float], known: Mapping[float, float], most: int = MOST_RATES
+) -> tuple[list[float], float | None]:
+    """The learning rates that a setting is tried at with the first seed, and the best of them.
+
+    Args:
+        rates: to begin with.
+        known: accuracy at each rate that was tried, -1 where the run diverged.
+        most: rates to try; with as many as `rates` no further ones are.
+
+    Returns:
+        The rates in order, and the best one, None as long as it is not known.
+    """
+    tried = sorted(rates)
+    while all(rate in known for rate in tried):
+        best = max(tried, key=known.__getitem__)
+        if len(tried) >= most or best not in (tried[0], tried[-1]):
+            return tried, best
+        tried = sorted([*tried, in_table(best / 2 if best == tried[0] else best * 2)])
+    return tried, None
+
+
+def first_seed(runs: pd.DataFrame, budget: Recipe, setting: Change) -> dict[float, float]:
+    """Accuracy on val at the end of a setting's runs with the first seed, by learning rate.
+
+    runs: as `endings` makes them. -1 where a run diverged.
+    """
+    if runs.empty:
+        return {}
+    recipe = replace(budget, **setting).as_dict()
+    runs = runs[runs.seed == SEEDS[0]]
+    for key in recipe.keys() & set(runs) - {"seed"}:
+        runs = runs[runs[key] == recipe[key]]
+    accuracies = runs.accuracy.fillna(-1)
+    return {in_table(k): v for k, v in zip(runs.peak_learning_rate, accuracies, strict=True)}
+
+
+def repeated(setting: Change, rate: float | None) -> list[Change]:
+    """A setting's runs with the seeds after the first one; none as long as its rate is unknown."""
+    if rate is None:
+        return []
+    return [setting | {"learning_rate": rate, "seed": seed} for seed in SEEDS[1:]]
+
+
+def at_rates(setting: Change, rates: Sequence[float]) -> list[Change]:
+    """A setting's runs with the first seed."""
+    return [setting | {"learning_rate": rate, "seed": SEEDS[0]} for rate in rates]
+
+
+NORMS_SEARCHED = tuple(norm for norm in get_args(NormKey) if norm != "torch-bn")
+
+
+def learning_rates(budget: Recipe) -> Study:
+    """The learning rate of each norm, which other studies take over."""
+
+    def then(table: pd.DataFrame) -> list[Change]:
+        runs, found = endings(table), []
+        for norm in NORMS_SEARCHED:
+            known = first_seed(runs, budget, {"norm": norm})
+            found += at_rates({"norm": norm}, search(around(budget.learning_rate), known)[0])
+        return found
+
+    return Study(
+        "Which learning rate suits each norm?",
+        budget,
+        at_rates({"norm": "bn"}, [budget.learning_rate]),
+        then,
+        "Three rates a factor of 2 apart are tried, and further ones as long as the best is the "
+        f"lowest or the highest, up to {MOST_RATES}, with one seed.",
+        least=3 * len(NORMS_SEARCHED),
+    )
+
+
+def own_rates() -> dict[str, float]:
+    """The learning rate of each norm by the table of `learning-rate`, as far as it goes.
+
+    torch-bn computes the same as bn.
+    """
+    path = CHECKPOINTS / "results" / "studies" / "learning-rate.csv"
+    runs, found = endings(pd.read_csv(path) if path.exists() else pd.DataFrame()), {}
+    for norm in get_args(NormKey):
+        known = first_seed(runs, PILOT, {"norm": "bn" if norm == "torch-bn" else norm})
+        best = search(around(PILOT.learning_rate), known)[1]
+        if best is not None:
+            found[norm] = best
+    return found
+
+
+def every_norm(question: str, budget: Recipe, **attributes: Any) -> Study:
+    """All seven variants with all seeds, each at its own learning rate."""
+
+    def then(table: pd.DataFrame) -> list[Change]:
+        rates = own_rates()
+        return [
+            {"norm": norm, "learning_rate": rates[norm], "seed": seed}
+            for seed, norm in product(SEEDS, get_args(NormKey))
+            if norm in rates
+        ]
+
+    return Study(
+        question,
+        budget,
+        then=then,
+        rule="Each norm trains at the rate that the study of learning rates found for it, torch-bn "
+        "at that of bn.",
+        least=len(SEEDS) * len(get_args(NormKey)),
+        varies=("norm", "learning_rate", "seed"),
+        **attributes,
+    )
+
+
+# Each begins where the step is as long as the pilot's: a momentum m makes it 1 / (1 - m) times so.
+OPTIMIZERS: list[tuple[Change, float]] = [
+    ({"optimizer": "sgd", "momentum": 0.9, "nesterov": True}, 0.1),
+    ({"optimizer": "sgd", "momentum": 0.9, "nesterov": False}, 0.1),
+    ({"optimizer": "adam"}, 0.002),
     # Its decay acts once for each unit of the learning rate, so it wants more than the others'.
-    {"optimizer": "adamw", "weight_decay": 0.05},
-    {"optimizer": "rmsprop"},
+    ({"optimizer": "adamw", "weight_decay": 0.05}, 0.002),
+    ({"optimizer": "sgd", "momentum": 0.0, "nesterov": False}, 1.0),
+    ({"optimizer": "sgd", "momentum": 0.5, "nesterov": False}, 0.5),
+    ({"optimizer": "rmsprop"}, 0.001),
 ]
+# Its best of SGD, where its search began, and Adam, at the usual rate as it names none.
+REPORTS_OWN: list[tuple[Change, float]] = [
+    ({"optimizer": "sgd", "momentum": 0.9, "nesterov": False}, 2e-3),
+    ({"optimizer": "sgd", "momentum": 0.0, "nesterov": False}, 1e-4),
+    ({"optimizer": "adam"}, 1e-3),
+]
+OTHER_SCHEDULES = ("cosine", "step")
 NAMES = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop"}
 
 
@@ -90,71 +268,129 @@ def optimizer_name(recipe: Recipe) -> str:
     return f"{name}, {'Nesterov ' if recipe.nesterov else ''}momentum {recipe.momentum:g}"
 
 
-def optimizers(budget: Recipe, minutes: float) -> Study:
-    """Each optimizer at the same learning rates; then the best rate of each under schedules."""
-    constant = {"schedule": "constant"}
+def optimizers(budget: Recipe) -> Study:
+    """Each optimizer at its best learning rate and schedule, and the report's own settings."""
 
-    def schedules(table: pd.DataFrame) -> list[Change]:
-        """The best rate of each optimizer is that of the first seed, so that it stays the same."""
-        found: list[Change] = []
-        if table.empty:
-            return found
-        first = table[(table.seed == SEEDS[0]) & (table.schedule == "constant")]
-        for optimizer in OPTIMIZERS:
-            runs = first[first.optimizer_name == optimizer_name(replace(budget, **optimizer))]
-            ends = runs[(runs.split == "val") & (runs.epoch == budget.epochs)]
-            if runs.peak_learning_rate.nunique() == len(RATES) and len(ends):
-                rate = float(ends.loc[ends.accuracy.idxmax(), "peak_learning_rate"])
-                found += [
-                    {**optimizer, "learning_rate": rate, "schedule": schedule, "seed": seed}
-                    for seed, schedule in product(SEEDS, ("step", "cosine"))
-                ]
+    def scheduled(optimizer: Change, schedule: str) -> Change:
+        return optimizer | {"schedule": schedule}
+
+    def then(table: pd.DataFrame) -> list[Change]:
+        runs, found = endings(table), []
+        for optimizer, start in OPTIMIZERS:
+            usual = scheduled(optimizer, budget.schedule)
+            known = first_seed(runs, budget, usual)
+            tried, best = search(around(start), known)
+            found += at_rates(usual, tried)
+            if best is None:
+                continue
+            ends: dict[str, float] = {budget.schedule: known[best]}
+            for schedule in OTHER_SCHEDULES:
+                other = scheduled(optimizer, schedule)
+                found += at_rates(other, [best])
+                if best in (seen := first_seed(runs, budget, other)):
+                    ends[schedule] = seen[best]
+            if len(ends) > len(OTHER_SCHEDULES):
+                found += repeated(scheduled(optimizer, max(ends, key=ends.__getitem__)), best)
         return found
 
+    own = [
+        scheduled(optimizer, "constant") | {"learning_rate": rate, "seed": seed}
+        for seed, (optimizer, rate) in product(SEEDS, REPORTS_OWN)
+    ]
+    begin = [
+        change
+        for optimizer, rate in OPTIMIZERS
+        for change in at_rates(scheduled(optimizer, budget.schedule), [rate])
+    ]
     return Study(
-        "Which optimizer trains best, at which learning rate and under which schedule?",
+        "Which optimizer trains best, each at its best learning rate and schedule?",
         budget,
-        [
-            {**optimizer, "learning_rate": rate, **constant, "seed": seed}
-            for seed, optimizer, rate in product(SEEDS, OPTIMIZERS, RATES)
-        ],
-        then=schedules,
-        minutes=minutes,
+        [*begin, *own],
+        then,
+        f"{SEARCH} Before that the schedule is chosen in the same way: {budget.schedule}, under "
+        f"which the rate was found, {' or '.join(OTHER_SCHEDULES)}. The report's own settings run "
+        "as long, at a constant rate.",
+        least=len(OPTIMIZERS) * (3 + len(OTHER_SCHEDULES) + len(SEEDS) - 1) + len(own),
         describe=lambda recipe: {"optimizer_name": optimizer_name(recipe)},
     )
 
 
-def batch_sizes(budget: Recipe, minutes: float) -> Study:
-    """Batches of 8, 32 and 128, as many epochs or steps, the learning rate scaled or not."""
-    changes: list[Change] = []
-    for seed, norm, size in product(SEEDS, ("bn", "gn", "in", "bin"), (8, 32, 128)):
-        scale = size / budget.batch_size
-        # At the budget's own size the four coincide.
-        for length, rate in dict.fromkeys(product((1, scale), (1, scale))):
-            changes.append(
-                {
-                    "norm": norm,
-                    "batch_size": size,
-                    "epochs": round(budget.epochs * length),
-                    "learning_rate": budget.learning_rate * rate,
-                    "seed": seed,
-                }
-            )
+BATCHES = [
+    *(("epochs", norm, size) for size in (32, 8, 128) for norm in ("bn", "gn", "bin")),
+    *(("steps", norm, size) for size in (8, 128) for norm in ("bn", "gn", "bin")),
+    *(("epochs", norm, 2) for norm in ("bn", "gn")),
+]
+
+
+def batch_sizes(budget: Recipe) -> Study:
+    """Batches of 2, 8, 32 and 128, as many epochs or as many steps, each at its best rate."""
+
+    def setting(equal: str, norm: str, size: int) -> Change:
+        scale = size / budget.batch_size if equal == "steps" else 1
+        return {"norm": norm, "batch_size": size, "epochs": round(budget.epochs * scale)}
+
+    def start(size: int) -> list[float]:
+        return around(budget.learning_rate * size / budget.batch_size)
+
+    def then(table: pd.DataFrame) -> list[Change]:
+        runs, found = endings(table), []
+        for equal, norm, size in BATCHES:
+            known = first_seed(runs, budget, setting("epochs", norm, size))
+            tried, best = search(start(size), known)
+            if equal == "steps":
+                if best is None:
+                    continue
+                two = sorted(tried, key=lambda rate: -known[rate])[:2]
+                known = first_seed(runs, budget, setting(equal, norm, size))
+                tried, best = search(two, known, most=2)
+            found += at_rates(setting(equal, norm, size), tried)
+            found += repeated(setting(equal, norm, size), best)
+        return found
 
     def describe(recipe: Recipe) -> dict[str, str]:
         if recipe.batch_size == budget.batch_size:
-            return {"equal": "both", "rate": "both"}
-        return {
-            "equal": "epochs" if recipe.epochs == budget.epochs else "steps",
-            "rate": "not scaled" if recipe.learning_rate == budget.learning_rate else "scaled",
-        }
+            return {"equal": "both"}
+        return {"equal": "epochs" if recipe.epochs == budget.epochs else "steps"}
 
+    equal_steps = sum(equal == "steps" for equal, _, _ in BATCHES)
     return Study(
         "Does batch norm lose more than others in small batches, and group norm not?",
         budget,
-        changes,
-        minutes=minutes,
+        at_rates(setting("epochs", "bn", budget.batch_size), [budget.learning_rate]),
+        then,
+        f"{SEARCH} The first three are around {budget.learning_rate:g} in proportion to the batch. "
+        "As many steps are run at the two rates that are best for as many epochs.",
+        least=5 * len(BATCHES) - equal_steps,
         describe=describe,
+    )
+
+
+DEPTHS = (2, 1, 3, 5, 9)
+
+
+def depths(budget: Recipe) -> Study:
+    """Networks of 8 to 56 layers, at two learning rates, since the deeper may want a lower one."""
+    rates = (budget.learning_rate, in_table(budget.learning_rate / 4))
+    settings = [{"norm": norm, "n": n} for n in DEPTHS for norm in ("bn", "gn", "nn")]
+
+    def then(table: pd.DataFrame) -> list[Change]:
+        runs = endings(table)
+        return [
+            change
+            for setting in settings
+            for change in repeated(
+                setting, search(rates, first_seed(runs, budget, setting), most=2)[1]
+            )
+        ]
+
+    return Study(
+        "At which depth does a network without a norm stop training?",
+        budget,
+        [change for setting in settings for change in at_rates(setting, rates)],
+        then,
+        "Each depth and norm is tried at two rates with the first seed; at the better one on val "
+        "the other seeds follow.",
+        least=len(settings) * (len(rates) + len(SEEDS) - 1),
     )
 
 
@@ -167,107 +403,17 @@ def feature_percentiles(features: NDArray[np.float32]) -> dict[str, float]:
     return {f"percentile_{p}": float(v) for p, v in zip(PERCENTILES, values, strict=True)}
 
 
-def feature_quantiles(budget: Recipe, minutes: float) -> Study:
-    """All seven norms, watched."""
-    return Study(
-        "What do the features that enter the last pooling do while each norm trains?",
-        budget,
-        [
-            {"norm": norm, "learning_rate": without_norm(norm, budget), "seed": seed}
-            for seed, norm in product(SEEDS, get_args(NormKey))
-        ],
-        minutes=minutes,
-        watch=feature_percentiles,
-    )
-
-
-def without_norm(norm: str, budget: Recipe) -> float:
-    """The budget's learning rate, or half of it without a norm: each within a standard error
-    of the best on val."""
-    return budget.learning_rate / 2 if norm == "nn" else budget.learning_rate
-
-
-def depths(budget: Recipe, minutes: float) -> Study:
-    """Networks of 8 to 32 layers, at two learning rates, since the deeper may want a lower one."""
-    rates = (budget.learning_rate, budget.learning_rate / 4)
-    return Study(
-        "At which depth does no normalisation stop training?",
-        budget,
-        [
-            {"norm": norm, "n": n, "learning_rate": rate, "seed": seed}
-            for seed, n, norm, rate in product(SEEDS, (1, 2, 3, 5), ("bn", "gn", "nn"), rates)
-        ],
-        minutes=minutes,
-    )
-
-
-SHORT = replace(Recipe(), image_size=64, epochs=6)
-# Those that every norm may choose from, on val.
-PEAK_RATES = (0.05, 0.1, 0.2, 0.4)
-WHOLE = replace(Recipe(), batch_size=32, learning_rate=0.1)
-SMALL = replace(WHOLE, image_size=32, stored_size=64, first_scale=1.0, photos_per_species=192)
-# Hundreds of runs fit into the minutes with fewer pixels; so few epochs want a lower rate.
-SMALLEST = replace(SMALL, image_size=24, stored_size=48, epochs=4, learning_rate=0.05)
-MINUTES = 75
-# With SMALLEST all seeds fit even where a core computes in float32 only, at 400 photos a second.
-QUESTIONS = {
-    "optimizers": (optimizers, SMALLEST),
-    "batch-size": (batch_sizes, SMALLEST),
-    "feature-quantiles": (feature_quantiles, replace(SMALL, epochs=20)),
-    "depth": (depths, SMALLEST),
-}
 STUDIES = {
-    "recipe": Study(
-        "What does each part of the recipe bring, at 64 px and in 4 epochs?",
-        replace(SHORT, epochs=4),
-        [
-            {},
-            {"seed": 1},
-            {"label_smoothing": 0.0},
-            {"weight_decay": 1e-4},
-            {"learning_rate": 0.1},
-            {"augmentation": "crops-and-colour"},
-            {"first_scale": 1.0},
-            {"optimizer": "adamw", "learning_rate": 3e-3, "weight_decay": 0.05},
-            {"schedule": "cosine", "warmup": 0.25},
-            {"augmentation": "none"},
-        ],
+    "learning-rate": learning_rates(PILOT),
+    "norms": every_norm(
+        "Which norm is best, each at its own learning rate?", ALL_PHOTOS, test=True
     ),
-    # Four epochs cannot tell: what makes photos vary pays later.
-    "augmentation": Study(
-        "Does augmentation pay in as many epochs as the shipped networks train for, at 64 px?",
-        replace(SHORT, epochs=Recipe().epochs),
-        [
-            {**change, "seed": seed}
-            for seed in SEEDS[:2]
-            for change in (
-                {"smallest_crop": 0.35},
-                {"smallest_crop": 0.65},
-                {"smallest_crop": 1.0},
-                {"augmentation": "none"},
-            )
-        ],
-        harder=True,
+    "optimizers": optimizers(PILOT),
+    "batch-size": batch_sizes(PILOT),
+    "depth": depths(PILOT),
+    "feature-quantiles": every_norm(
+        "What do the features that enter the last pooling do while each norm trains?",
+        PILOT,
+        watch=feature_percentiles,
     ),
-    "learning-rate": Study(
-        "Which learning rate suits each norm, by val, at 64 px and in 6 epochs?",
-        SHORT,
-        [
-            {"norm": norm, "learning_rate": rate}
-            for rate in PEAK_RATES
-            for norm in get_args(NormKey)
-        ],
-    ),
-    "norms": Study(
-        "Which norm is best when all train alike, and how much is chance?",
-        SHORT,
-        [
-            {"norm": norm, "seed": seed}
-            | ({"learning_rate": without_norm(norm, SHORT)} if norm == "nn" else {})
-            for seed in SEEDS
-            for norm in get_args(NormKey)
-        ],
-        checkpoints=True,
-    ),
-} | {name: ask(budget, MINUTES) for name, (ask, budget) in QUESTIONS.items()}
-FULL_SIZE = STUDIES | {name: ask(WHOLE, math.inf) for name, (ask, _) in QUESTIONS.items()}
+}

@@ -44,8 +44,6 @@ def joined(address: str) -> Iterator[Make]:
         ray.init(address, runtime_env={"env_vars": environment}, logging_level=logging.WARNING)
     except (ConnectionError, RayError, ValueError) as error:
         raise TrainingError(f"There is no Ray cluster at {address}: {error}") from error
-    # The rule that counts a study's minutes asks how many cores a run has.
-    torch.set_num_threads(1)
     try:
         yield _Runs().make
     finally:

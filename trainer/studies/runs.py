@@ -8,17 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from plumage.contract import HISTORY
 from trainer.checkpoint.write import make_checkpoint
-from trainer.data import PhotoFolder
+from trainer.data import SPLITS, PhotoFolder
+from trainer.metrics import scores
 from trainer.recipe import Recipe
-from trainer.run_folder import DivergedError, TrainingError, check_same, remove_state
+from trainer.run_folder import DivergedError, TrainingError, check_same, has_state, remove_state
 from trainer.state import open_run
-from trainer.studies.definitions import FULL_SIZE, STUDIES, Study
+from trainer.studies.definitions import STUDIES, Study
 from trainer.studies.probes import loaded, watcher
 from trainer.studies.tables import (
     MADE_OF,
@@ -26,26 +28,25 @@ from trainer.studies.tables import (
     finished_runs,
     record_divergence,
     report_progress,
+    standard_columns,
     take_over,
-    within_time,
+    write_history,
     write_table,
 )
-from trainer.training import train
+from trainer.training import predict, train
 from trainer.utils.files import write_json
 from trainer.utils.memory import keep_memory
+from trainer.utils.system import machine
 
 # Makes one or more of the runs in these folders by their recipes; False where none is left.
 Make = Callable[[Study, Mapping[Path, Recipe], PhotoFolder], bool]
 
 
-def run_study(
-    name: str, data: Path, output: Path, full: bool = False, cluster: str | None = None
-) -> None:
-    """Do what is not done yet of a study, as far as its minutes go, and write its table."""
+def run_study(name: str, data: Path, output: Path, cluster: str | None = None) -> None:
+    """Make the runs that a study lacks, and write its table after each."""
     keep_memory()
     torch.set_flush_denormal(True)
-    study = (FULL_SIZE if full else STUDIES)[name]
-    home = output / "studies" / (f"{name}-full" if full else name)
+    study, home = STUDIES[name], output / "studies" / name
     source = PhotoFolder(data)
     source.check()
     photos = fingerprints(study.budget, source, output / "cache")
@@ -61,9 +62,9 @@ def run_study(
                 for run, recipe in recipes.items()
                 if not finished(home / run)
             }
-            bar.total, bar.n = len(recipes), len(recipes) - len(waiting)
+            bar.total, bar.n = study.planned(table), len(recipes) - len(waiting)
             bar.refresh()
-            if not make(study, waiting if within_time(study, table) else {}, source):
+            if not make(study, waiting, source):
                 break
             write_table(name, study, home, source, photos)
     write_table(name, study, home, source, photos)
@@ -97,11 +98,12 @@ def run_if_free(study: Study, folder: Path, recipe: Recipe, source: PhotoFolder)
             if finished(folder):
                 return False
             if not (folder / HISTORY).exists():
-                write_json(folder / MADE_OF, made_of(recipe, source))
+                trained_on = {"machines": [machine(recipe.device)]}
+                write_json(folder / MADE_OF, made_of(recipe, source) | trained_on)
             try:
                 if study.checkpoints:
                     make_checkpoint(recipe, folder, resume=True)
-                else:
+                elif not copied(study, folder, recipe, source):
                     finish(study, folder, recipe, source)
             except DivergedError as error:
                 print(f"{folder.name}: {error}", file=sys.stderr)
@@ -118,8 +120,8 @@ def made_of(recipe: Recipe, source: PhotoFolder) -> dict[str, Any]:
 
 
 def fingerprints(recipe: Recipe, source: PhotoFolder, cache: Path) -> dict[str, str]:
-    """Digests of the photos of train and of val."""
-    sizes = {"train": recipe.stored_size, "val": recipe.image_size}
+    """Digests of the photos of each split."""
+    sizes = dict.fromkeys(SPLITS, recipe.image_size) | {"train": recipe.stored_size}
     return {split: loaded(source, split, size, cache).fingerprint for split, size in sizes.items()}
 
 
@@ -140,13 +142,36 @@ def check_made_of(folder: Path, recipe: Recipe, source: PhotoFolder) -> None:
         )
 
 
+def copied(study: Study, folder: Path, recipe: Recipe, source: PhotoFolder) -> bool:
+    """Whether another study beside this one has made the same run; its history is then copied."""
+    if study.watch or study.test or has_state(folder):
+        return False
+    own = made_of(recipe, source)
+    for path in sorted(folder.parent.parent.glob(f"*/*/{MADE_OF}")):
+        kept = json.loads(path.read_text())
+        same = kept["photos"] == own["photos"] and not recipe.differences(kept["recipe"])
+        if same and path.parent != folder and finished(path.parent):
+            history = pd.read_csv(path.parent / HISTORY)
+            history = history.loc[history.split != "test", standard_columns(history)]
+            write_history(folder, history)
+            return True
+    return False
+
+
 def finish(study: Study, folder: Path, recipe: Recipe, source: PhotoFolder) -> None:
-    """Train a run to its end."""
+    """Train a run to its end, and score it on test where the study asks for that."""
     cache = Path(recipe.output) / "cache"
     photos = {
         "train": loaded(source, "train", recipe.stored_size, cache),
         "val": loaded(source, "val", recipe.image_size, cache),
     }
     run = open_run(recipe, len(source.species), folder)
-    train(run, recipe, photos, folder, watcher(study, source, photos["val"], recipe))
+    train(run, recipe, photos, folder, watcher(study, photos["val"], recipe))
+    if study.test:
+        run.network.load_state_dict(run.best)
+        test = loaded(source, "test", recipe.image_size, cache)
+        answers = predict(run.network, test.pixels, recipe).argmax(1).numpy()
+        row = {"epoch": run.best_epoch, "split": "test"} | scores(test.labels, answers)
+        run.history.append(row)
+        run.save_history(folder)
     remove_state(folder)

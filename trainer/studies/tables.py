@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from io import BytesIO
@@ -10,20 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 from filelock import FileLock, Timeout
 
-from plumage.contract import HISTORY, REPORT
+from plumage.contract import HISTORY
 from trainer.data import PhotoFolder
 from trainer.recipe import CHECKPOINTS, Recipe
 from trainer.run_folder import has_state, remove_state
-from trainer.studies.conclusions import ANSWERS, settings
-from trainer.studies.definitions import Study
+from trainer.studies.conclusions import answer
+from trainer.studies.definitions import Study, settings
 from trainer.utils.files import replacing, write_json
 
 TABLES = CHECKPOINTS / "results" / "studies"
 MADE_OF = "made-of.json"  # beside a run's history
-CORES = 2  # that a study's minutes are of
+COLUMNS = ["epoch", "split", "loss", "accuracy", "micro_f1", "macro_f1", "learning_rate", "seconds"]
 
 
 def finished(folder: Path) -> bool:
@@ -36,19 +34,30 @@ def record_divergence(folder: Path) -> None:
     path = folder / HISTORY
     rows = pd.read_csv(path).to_dict("records") if path.exists() else []
     rows.append({"epoch": rows[-1]["epoch"] + 1 if rows else 1, "split": "train"})
-    columns = ["epoch", "split", "loss", "accuracy", "micro_f1", "macro_f1"]
-    columns += ["learning_rate", "seconds"]
-    with replacing(path) as temporary:
-        pd.DataFrame(rows, columns=list(dict.fromkeys([*columns, *rows[0]]))).to_csv(
-            temporary, index=False, float_format="%.6g"
-        )
+    write_history(folder, pd.DataFrame(rows, columns=list(dict.fromkeys([*COLUMNS, *rows[0]]))))
     remove_state(folder)
+
+
+def write_history(folder: Path, history: pd.DataFrame) -> None:
+    """Write a run's history.csv, whole or not at all."""
+    with replacing(folder / HISTORY) as temporary:
+        history.to_csv(temporary, index=False, float_format="%.6g")
+
+
+def standard_columns(history: pd.DataFrame) -> list[str]:
+    """The columns of a history that those of all studies have."""
+    return [column for column in history if column in COLUMNS]
 
 
 def finished_runs(study: Study, home: Path) -> pd.DataFrame:
     """The histories of a study's finished runs, one below the other."""
     table = gathered(study, home, study.recipes())
-    return table if study.then is None else gathered(study, home, study.recipes(table))
+    while study.then is not None:  # runs that follow from these may be finished, too
+        further = gathered(study, home, study.recipes(table))
+        if len(further) <= len(table):
+            break
+        table = further
+    return table
 
 
 def gathered(study: Study, home: Path, recipes: dict[str, Recipe]) -> pd.DataFrame:
@@ -57,8 +66,6 @@ def gathered(study: Study, home: Path, recipes: dict[str, Recipe]) -> pd.DataFra
     for name, recipe in recipes.items():
         if finished(home / name):
             history = pd.read_csv(home / name / HISTORY)
-            if (home / name / REPORT).exists():
-                history = pd.concat([history, measured(home / name)])
             for place, (column, value) in enumerate(named(study, recipe).items()):
                 history.insert(place, column, value)
             parts.append(history)
@@ -75,8 +82,7 @@ def named(study: Study, recipe: Recipe) -> dict[str, Any]:
 def take_over(name: str, study: Study, home: Path, photos: Mapping[str, str]) -> None:
     """Lay down the runs that only the table holds, as that of a fresh clone, as finished ones.
 
-    They have to be of the same recipe and photos. Checkpoints are not in a table: where the runs
-    of a study are to have them, they are made.
+    They have to be of the same recipe and photos.
 
     Args:
         name: of the study.
@@ -85,7 +91,7 @@ def take_over(name: str, study: Study, home: Path, photos: Mapping[str, str]) ->
         photos: digests of the photos that runs see, as in the study's facts.
     """
     table, facts = TABLES / f"{name}.csv", TABLES / f"{name}.json"
-    if study.checkpoints or not (table.exists() and facts.exists()):
+    if not (table.exists() and facts.exists()):
         return
     home.mkdir(parents=True, exist_ok=True)
     with FileLock(home / ".table.lock"):
@@ -105,22 +111,20 @@ def take_over(name: str, study: Study, home: Path, photos: Mapping[str, str]) ->
         count = 0
         for run, recipe in study.recipes(rows).items():
             history = histories.get(as_written(named(study, recipe).values()))
-            if history is not None and lay_down(home / run, history, recipe, photos):
+            made_of = {"recipe": recipe.as_dict(), "photos": photos, "machines": kept["machines"]}
+            if history is not None and lay_down(home / run, history, made_of):
                 count += 1
     if count:
         print(f"{count} runs are those of {table}; without that file they are made anew.")
 
 
-def lay_down(
-    folder: Path, history: pd.DataFrame, recipe: Recipe, photos: Mapping[str, str]
-) -> bool:
+def lay_down(folder: Path, history: pd.DataFrame, made_of: Mapping[str, Any]) -> bool:
     """Make a folder that of a finished run; False where one is there or under way."""
     folder.mkdir(parents=True, exist_ok=True)
     with suppress(Timeout), FileLock(folder / ".lock", blocking=False):
         if not has_state(folder) and not finished(folder):
-            write_json(folder / MADE_OF, {"recipe": recipe.as_dict(), "photos": dict(photos)})
-            with replacing(folder / HISTORY) as temporary:
-                history.to_csv(temporary, index=False, float_format="%.6g")
+            write_json(folder / MADE_OF, dict(made_of))
+            write_history(folder, history)
             return True
     return False
 
@@ -128,22 +132,6 @@ def lay_down(
 def as_written(values: Iterable[Any]) -> tuple[str, ...]:
     """Settings as the table has them."""
     return tuple(f"{value:.6g}" if isinstance(value, float) else str(value) for value in values)
-
-
-def measured(folder: Path) -> pd.DataFrame:
-    """The test split's row of a checkpoint's report, at the epoch whose weights it has."""
-    report = json.loads((folder / REPORT).read_text())
-    values = {name: score["value"] for name, score in report["metrics"]["test"].items()}
-    return pd.DataFrame([{"epoch": report["best_epoch"], "split": "test"} | values])
-
-
-def within_time(study: Study, table: pd.DataFrame) -> bool:
-    """Whether one more run fits into the study's minutes, if it takes as long as the longest."""
-    if table.empty:
-        return True
-    seconds = table.groupby(settings(table), dropna=False).seconds.sum()
-    side_by_side = CORES / min(CORES, torch.get_num_threads())
-    return bool(seconds.sum() + seconds.max() <= 60 * study.minutes * side_by_side)
 
 
 def write_table(
@@ -156,44 +144,41 @@ def write_table(
         if table.empty:
             return
         written = table.to_csv(index=False, float_format="%.6g").encode()
-        facts = known(study, table, source, photos)
-        if name in ANSWERS:
-            facts["answer"] = ANSWERS[name](table, facts)
+        facts = known(study, table, home, source) | {"photos": photos}
+        facts["answer"] = answer(name, table, facts)
         with replacing(TABLES / f"{name}.csv") as temporary:
             temporary.write_bytes(written)
         # Whose table this is: if the two do not match, the command was stopped between them.
         write_json(TABLES / f"{name}.json", facts | {"table": hashlib.sha256(written).hexdigest()})
 
 
-def known(
-    study: Study, table: pd.DataFrame, source: PhotoFolder, photos: Mapping[str, str]
-) -> dict[str, Any]:
+def known(study: Study, table: pd.DataFrame, home: Path, source: PhotoFolder) -> dict[str, Any]:
     """What is to be known about a study beside its table."""
     return {
         "question": study.question,
         "recipe": study.budget.as_dict(),
         "species": len(source.species),
         "val_photos": len(source.files["val"]),
-        "photos": photos,
-        "planned": len(study.recipes(table)),
+        "planned": study.planned(table),
         "done": len(table.groupby(settings(table), dropna=False)),
-        "minutes": study.minutes if math.isfinite(study.minutes) else None,
-        "in_time": within_time(study, table),
+        "rule": study.rule,
+        "machines": machines(home / run for run in study.recipes(table)),
     }
 
 
+def machines(folders: Iterable[Path]) -> list[dict[str, Any]]:
+    """What the finished runs in these folders were trained on, each machine once."""
+    found: list[dict[str, Any]] = []
+    for folder in filter(finished, folders):
+        for machine in json.loads((folder / MADE_OF).read_text())["machines"]:
+            found += [] if machine in found else [machine]
+    return found
+
+
 def report_progress(name: str, study: Study, home: Path) -> None:
-    """Print how much is done, and what was dropped by which rule."""
+    """Print how much is done."""
     table = finished_runs(study, home)
-    recipes = study.recipes(table)
-    waiting = [run for run in recipes if not finished(home / run)]
-    print(f"{len(recipes) - len(waiting)} of {len(recipes)} runs are done")
-    if waiting and not within_time(study, table):
-        print(
-            f"The study's {study.minutes:g} minutes on {CORES} cores are spent. By its rule, all "
-            "runs with the first seed first, then those with the second and so on, these are "
-            "dropped (--full makes the study without a limit):"
-        )
-        print(*waiting, sep="\n")
+    done = sum(finished(home / run) for run in study.recipes(table))
+    print(f"{done} of {study.planned(table)} runs are done")
     if len(table):
         print(f"{TABLES / name}.csv holds their histories")

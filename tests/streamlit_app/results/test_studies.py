@@ -1,5 +1,7 @@
+from collections import Counter
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from streamlit_app.results import studies
@@ -35,17 +37,15 @@ def test_a_damaged_study_names_its_files_and_its_command(
         read_study(tmp_path, name)
 
 
-def test_the_size_says_how_far_the_study_is_and_why_no_further(tmp_path: Path) -> None:
-    assert study(tmp_path, "depth").size.endswith(
-        "at 32 px with 192 training photos of each species, 2 epochs where they are not varied: "
-        "9 of 9 are done."
+def test_the_size_says_how_far_the_study_is_and_on_what_it_ran(tmp_path: Path) -> None:
+    assert study(tmp_path, "depth").size == (
+        "9 runs at 32 px with 192 training photos of each species, 2 epochs and batches of 32 "
+        "where they are not varied, on P. Rates are chosen."
     )
     write_study(tmp_path, "depth", done=4)
     partly = read_study(tmp_path, "depth")
     assert partly is not None
-    assert partly.size.endswith("4 of 9 are done so far.")
-    late = studies.Study(partly.facts | {"in_time": False}, partly.table)
-    assert "dropped when 75 minutes were spent" in late.size
+    assert partly.size.startswith("4 of at least 9 runs so far at 32 px")
 
 
 def test_an_optimizer_that_diverged_is_drawn_at_0_under_that_name(tmp_path: Path) -> None:
@@ -57,19 +57,30 @@ def test_an_optimizer_that_diverged_is_drawn_at_0_under_that_name(tmp_path: Path
     assert (cells.accuracy[cells.schedule != "diverged"] > 0.2).all()
 
 
-def test_batches_are_set_against_32_with_the_same_seed(tmp_path: Path) -> None:
+def test_each_batch_size_stands_at_its_best_rate_and_32_is_in_both_lines(tmp_path: Path) -> None:
     table = study(tmp_path, "batch-size").table
-    changes = studies.changes_with_batch(table)
-    assert len(changes) == 2 * 2 * 2 * 2 * 2
+    cells = studies.by_batch_size(table)
+    assert len(cells) == 2 * 2 * 3
+    assert Counter(cells.batch_size) == {32: 4, 8: 4, 128: 4}
     runs = studies.endings(table)
-    own = runs[(runs.norm == "gn") & (runs.seed == 1)].set_index(["batch_size", "equal", "rate"])
-    expected = own.accuracy[8, "steps", "scaled"] - own.accuracy[32, "both", "both"]
-    (row,) = changes[
-        (changes.norm == "gn")
-        & (changes.seed == 1)
-        & (changes.setting == "batch 8, equal steps, rate scaled")
+    own = runs[(runs.norm == "gn") & (runs.batch_size == 8) & (runs.equal == "steps")]
+    (row,) = cells[
+        (cells.norm == "gn") & (cells.batch_size == 8) & (cells.as_at_32 == "as many steps")
     ].itertuples()
-    assert row.points == pytest.approx(100 * expected)
+    assert row.accuracy == pytest.approx(own.groupby("peak_learning_rate").accuracy.mean().max())
+
+
+def test_a_rate_that_was_repeated_stands_before_a_better_single_run() -> None:
+    columns = ["norm", "peak_learning_rate", "accuracy"]
+    runs = pd.DataFrame([("bn", 0.1, 0.5), ("bn", 0.1, 0.6), ("bn", 0.2, 0.9)], columns=columns)
+    (row,) = studies.at_best_rate(runs, ["norm"]).itertuples()
+    assert (row.rate, row.low, row.high, row.runs) == (0.1, 0.5, 0.6, 2)
+
+
+def test_a_rate_at_which_a_norm_diverged_counts_as_0(tmp_path: Path) -> None:
+    cells = studies.by_norm_and_rate(study(tmp_path, "learning-rate").table)
+    assert (cells.accuracy[(cells.norm == "nn") & (cells.rate == 0.2)] == 0).all()
+    assert (cells.accuracy[cells.norm == "bn"] > 0).all()
 
 
 def test_features_are_the_mean_over_seeds(tmp_path: Path) -> None:

@@ -21,9 +21,10 @@ def table_of(folder: Path, name: str) -> pd.DataFrame:
 
 DRAWN = {
     "optimizers": (studies.by_learning_rate, charts.learning_rates),
-    "batch-size": (studies.changes_with_batch, charts.batch_changes),
+    "batch-size": (studies.by_batch_size, charts.batch_curves),
     "feature-quantiles": (studies.features_over_epochs, charts.feature_curves),
     "depth": (studies.by_depth, charts.depth_curves),
+    "learning-rate": (studies.by_norm_and_rate, charts.norm_rates),
 }
 
 

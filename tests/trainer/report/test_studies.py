@@ -4,23 +4,59 @@ import math
 import pytest
 
 from tests.measurements import result_file
-from tests.study_tables import FACTS, batch_runs, depth_runs, optimizer_runs
-from trainer.report.studies import batch_size_table, optimizers_table, section, spread_of
-from trainer.studies.conclusions import ANSWERS
+from tests.study_tables import (
+    FACTS,
+    batch_runs,
+    depth_runs,
+    norm_runs,
+    optimizer_runs,
+    quantile_runs,
+    rate_runs,
+)
+from trainer.report.studies import (
+    SECTIONS,
+    batch_size_table,
+    norms_table,
+    optimizers_table,
+    sections,
+    size,
+    spread_of,
+)
+
+TABLES = {
+    "norms": norm_runs({"bn": [0.5, 0.52], "nn": [math.nan]}),
+    "learning-rate": rate_runs({("bn", 0.1): [0.5], ("gn", 0.2): [0.4]}),
+    "optimizers": optimizer_runs({("SGD", "one-cycle", 0.1): [0.5]}),
+    "batch-size": batch_runs({("bn", 32, "both"): [0.5]}),
+    "depth": depth_runs({("nn", 2): [0.3], ("bn", 2): [0.5]}),
+    "feature-quantiles": quantile_runs({"bn": [2.0]}),
+}
 
 
-def test_a_setting_that_diverged_says_how_often_and_the_reports_best_is_marked():
-    cells = {("SGD", 0.2): [math.nan, 0.9], ("SGD, momentum 0.9", 0.002): [0.3, 0.31]}
+def test_the_reports_own_settings_are_marked_with_what_it_says_of_them():
+    cells = {
+        ("SGD", "one-cycle", 0.2): [math.nan, 0.9],
+        ("SGD, momentum 0.9", "constant", 0.002): [0.3, 0.31],
+        ("SGD, momentum 0.9", "cosine", 0.002): [0.3, 0.31],
+    }
     table = optimizers_table(optimizer_runs(cells), FACTS)
     assert "1 of 2 diverged" in table
-    assert "best of SGD at 0.002" in table
+    assert table.count("best of SGD") == 1
 
 
 def test_batch_sizes_stand_beside_the_reports():
-    table = batch_size_table(batch_runs(0.5, {"bn": [0.1, 0.1]}), FACTS)
-    (row,) = [line for line in table.splitlines() if "`bn`" in line and "| 128 " in line]
+    table = batch_size_table(batch_runs({("bn", 128, "epochs"): [0.40, 0.41]}), FACTS)
+    (row,) = [line for line in table.splitlines() if "`bn`" in line]
+    assert "40.5 ± 0.7 (2 runs) at 0.1" in row
     assert "34.4, 35 epochs" in row
-    assert row.count("40.5 ± 0.7 (2 runs)") == 4
+
+
+def test_norms_stand_in_the_order_of_their_accuracy_on_test():
+    lines = norms_table(norm_runs({"bn": [0.5, 0.52], "gn": [0.6], "nn": [math.nan]}), FACTS)
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines.splitlines()[2:]]
+    assert [row[0] for row in rows] == ["`gn`", "`bn`", "`nn`"]
+    assert rows[1][:3] == ["`bn`", "0.1", "51.0 ± 1.4 (2 runs)"]
+    assert rows[2][2] == "1 of 1 diverged"
 
 
 def test_runs_of_a_setting_are_summed_up_with_their_spread_and_number():
@@ -30,27 +66,23 @@ def test_runs_of_a_setting_are_summed_up_with_their_spread_and_number():
     assert spread_of([0.5, math.nan]) == "1 of 2 diverged"
 
 
-def written(folder, facts):
-    table = depth_runs({("nn", 2): [0.3], ("bn", 2): [0.5]})
-    table.to_csv(result_file(folder, "studies/depth.csv"), index=False)
-    result_file(folder, "studies/depth.json").write_text(json.dumps(facts | {"answer": "It does."}))
-    return section("depth", folder)
+def test_the_size_says_what_was_run_on_what_and_by_which_rule():
+    assert size(FACTS) == (
+        "32 px, 192 training photos of each species, 6 epochs and batches of 32 where they are not "
+        "varied, on P: all 9 runs are done. Rates are chosen."
+    )
+    assert "on P: 4 of at least 9 runs are done." in size(FACTS | {"done": 4})
 
 
-def test_a_section_opens_with_the_answer_and_the_size(tmp_path):
-    text = written(tmp_path, FACTS)
-    assert text.startswith("**It does.**\n\n32 px, 192 training photos of each species, 6 epochs")
-    assert "9 of 9 runs are done." in text
-    assert "`bn` 63.2" in text
-
-
-@pytest.mark.parametrize(
-    ("in_time", "words"), [(True, "still to come"), (False, "dropped when 75 minutes on two cores")]
-)
-def test_a_section_says_why_runs_are_missing(tmp_path, in_time, words):
-    assert words in written(tmp_path, FACTS | {"done": 4, "in_time": in_time})
-
-
-@pytest.mark.parametrize("study", ANSWERS)
-def test_a_missing_study_names_its_command(tmp_path, study):
-    assert f"`python -m trainer.studies {study} --data PHOTOS`" in section(study, tmp_path)
+@pytest.mark.parametrize("study", SECTIONS)
+def test_a_study_has_a_section_with_its_answer_its_size_and_its_table_once_it_has_runs(
+    study, tmp_path
+):
+    assert sections(tmp_path) == "No study has been made yet."
+    TABLES[study].to_csv(result_file(tmp_path, f"studies/{study}.csv"), index=False)
+    facts = json.dumps(FACTS | {"answer": "It does."})
+    result_file(tmp_path, f"studies/{study}.json").write_text(facts)
+    text = sections(tmp_path)
+    assert text.startswith(f"### {SECTIONS[study].title}\n\n**It does.**\n\n32 px, 192 training")
+    assert text.count("###") == 1
+    assert "\n|:--" in text

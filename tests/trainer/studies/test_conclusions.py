@@ -1,18 +1,31 @@
 import math
 
 import pytest
+from scipy import stats
 
-from tests.study_tables import FACTS, batch_runs, depth_runs, optimizer_runs, quantile_runs
+from tests.study_tables import (
+    FACTS,
+    batch_runs,
+    depth_runs,
+    norm_runs,
+    optimizer_runs,
+    quantile_runs,
+    rate_runs,
+)
 from trainer.studies.conclusions import (
     ANSWERS,
     LEVEL,
-    against,
-    chance,
-    each_other,
-    endings,
+    Spread,
+    answer,
+    chosen,
+    judge,
     learned,
-    welch,
+    smallest_visible,
+    spread_between,
 )
+from trainer.studies.definitions import endings
+
+CLOSE = [0.80, 0.805, 0.81]
 
 
 def test_a_run_ends_with_its_last_val_and_one_that_diverged_without_a_number():
@@ -22,128 +35,132 @@ def test_a_run_ends_with_its_last_val_and_one_that_diverged_without_a_number():
     assert math.isnan(runs.accuracy.iloc[1])
 
 
-def test_welchs_test_says_nothing_of_single_runs_and_finds_plain_differences():
-    assert math.isnan(welch([0.4], [0.2, 0.3]))
-    assert welch([0.40, 0.41, 0.39], [0.20, 0.21, 0.22]) < 0.001
-    assert welch([0.40, 0.30, 0.50], [0.45, 0.35, 0.41]) > 0.5
-    assert welch([0.04, 0.04], [0.04, 0.04]) == 1
-    assert welch([0.04, 0.04], [0.05, 0.05]) == 0
+def test_two_settings_are_held_apart_as_by_students_test_and_several_as_by_tukeys():
+    groups = {"a": [0.40, 0.41, 0.42], "b": [0.43, 0.45, 0.44], "c": [0.41, 0.42, 0.44]}
+    two = {name: groups[name] for name in "ab"}
+    p = spread_between(two).p(0.03, [3, 3])
+    assert p == pytest.approx(stats.ttest_ind(*two.values()).pvalue)
+    p = spread_between(groups).p(0.03, [3, 3], among=3)
+    assert p == pytest.approx(stats.tukey_hsd(*groups.values()).pvalue[0, 1], rel=1e-3)
 
 
-def test_chance_is_corrected_over_all_pairs_that_were_looked_through():
-    few = {"a": [0.40, 0.41, 0.42], "b": [0.43, 0.44, 0.45]}
-    plain = welch(few["a"], few["b"])
-    assert plain < LEVEL
-    assert each_other(few) == {("a", "b"): plain}
-    many = few | {"c": [0.41, 0.42, 0.44]} | {"single": [0.5]}
-    chances = each_other(many)
-    assert chances["a", "b"] == pytest.approx(3 * plain)
-    assert math.isnan(chances["a", "single"])
-    assert "no difference shown, Welch's t-test with Holm's correction over 3 pairs" in chance(
-        ("a", "b"), chances
-    )
-    assert against(few, {"b": few["b"]}) == {("a", "b"): plain}
+def test_the_smallest_visible_difference_is_seen_in_4_of_5_cases():
+    spread = Spread(0.01, 28)
+    shift = spread.visible([3, 3]) / (0.01 * math.sqrt(2 / 3))
+    limit = stats.t.ppf(1 - LEVEL / 2, 28)
+    assert stats.nct.sf(limit, 28, shift) == pytest.approx(0.8, abs=0.01)
+    assert spread.visible([3, 3], among=7) > spread.visible([3, 3])
 
 
-def test_the_best_of_many_settings_is_not_called_better_for_being_the_best_of_many():
-    chosen, adam = ("SGD, momentum 0.9", 0.002), ("Adam", 0.01)
-    few = {("SGD", 0.2): [0.33, 0.34, 0.35], chosen: [0.3, 0.31, 0.32], adam: [0.4, 0.41, 0.42]}
-    told = ANSWERS["optimizers"](optimizer_runs(few), FACTS)
-    assert "points from the report's choice (more than chance" in told
-    many = few | {("SGD", rate): [0.3, 0.31, 0.32] for rate in (1e-4, 1e-3, 1e-2)}
-    told = ANSWERS["optimizers"](optimizer_runs(many), FACTS)
-    assert "choice (no difference shown, Welch's t-test with Holm's correction over 4" in told
+def test_single_runs_have_no_spread_and_tell_nothing_apart():
+    spread = spread_between({"a": [0.4], "b": [0.9]})
+    verdict = judge(0.5, spread, [1, 1])
+    assert verdict.holds is None
+    assert verdict.on_claim("that a is best") == "that a is best cannot be told"
 
 
-def test_the_norms_that_grow_most_and_least_are_the_extremes_of_all_pairs():
-    few = {"bn": [1.0, 1.1, 1.2], "nn": [1.3, 1.4, 1.5]}
-    assert "more than chance" in ANSWERS["feature-quantiles"](quantile_runs(few), FACTS)
-    many = few | {norm: [1.15, 1.25, 1.35] for norm in ("gn", "in", "ln")}
-    told = ANSWERS["feature-quantiles"](quantile_runs(many), FACTS)
-    assert "no difference shown, Welch's t-test with Holm's correction over 10 pairs" in told
+def test_no_difference_is_shown_only_where_one_that_matters_would_have_been_seen():
+    assert judge(0.001, Spread(0.002, 20), [3, 3]).on_claim("It") == "It is not shown"
+    assert judge(0.001, Spread(0.02, 20), [3, 3]).on_claim("It") == "It cannot be told"
+    assert judge(-0.1, Spread(0.02, 20), [3, 3]).on_claim("It") == "It does not hold"
+    assert judge(0.1, Spread(0.02, 20), [3, 3]).on_claim("It") == "It holds"
+
+
+def test_runs_that_all_end_alike_differ_by_chance_where_they_are_equal_only():
+    spread = spread_between({"a": [0.04, 0.04], "b": [0.05, 0.05]})
+    assert spread.p(0.0, [2, 2]) == 1
+    assert spread.p(0.01, [2, 2]) == 0
+
+
+def test_a_setting_is_judged_at_the_rate_that_was_repeated():
+    cells = {("bn", 0.1): [0.8, 0.7, 0.7], ("bn", 0.2): [0.79], ("gn", 0.1): [0.5]}
+    assert chosen(cells) == {"bn": ("bn", 0.1), "gn": ("gn", 0.1)}
 
 
 @pytest.mark.parametrize("study", ANSWERS)
-def test_a_study_that_has_barely_begun_says_so(study):
+def test_a_study_that_is_not_complete_says_how_far_it_is_and_claims_nothing(study):
     tables = {
-        "optimizers": optimizer_runs({("SGD", 0.01): [0.1]}),
-        "batch-size": batch_runs(0.5, {"bn": [0.1]}),
+        "norms": norm_runs({"bn": [0.5]}),
+        "learning-rate": rate_runs({("bn", 0.1): [0.5]}),
+        "optimizers": optimizer_runs({("SGD", "one-cycle", 0.01): [0.5]}),
+        "batch-size": batch_runs({("bn", 32, "both"): [0.5]}),
         "feature-quantiles": quantile_runs({"bn": [2.0]}),
-        "depth": depth_runs({("bn", 1): [0.3]}),
+        "depth": depth_runs({("bn", 1): [0.5]}),
     }
-    assert ANSWERS[study](tables[study], FACTS) == "Not enough runs yet."
-
-
-def test_the_reports_findings_on_optimizers_are_confirmed_where_they_hold():
-    chosen, adam = ("SGD, momentum 0.9", 0.002), ("Adam", 0.01)
-    told = ANSWERS["optimizers"](
-        optimizer_runs({("SGD", 0.2): [0.1, 0.11], chosen: [0.3, 0.31], adam: [0.4, 0.41]}), FACTS
+    told = answer(study, tables[study], FACTS | {"done": 1})
+    assert told == (
+        "No answer yet: 1 of at least 9 runs are done. The highest accuracy so far is 50.0%."
     )
-    assert told.startswith(
-        "That `SGD, momentum 0.9` at 0.002 is the best of SGD holds, and that `Adam` is the best "
-        "of all holds: `SGD, momentum 0.9` at 0.002 has 30.5% on val; "
-    )
-    assert "`Adam` at its best rate, 0.01, has 40.5%, +10.0 points from the best of the" in told
-    assert "more than chance" in told
+    assert "how much chance does is not known" in smallest_visible(study, tables[study])
 
 
-def test_the_reports_findings_on_optimizers_are_refuted_where_they_do_not_hold():
-    chosen, adam = ("SGD, momentum 0.9", 0.002), ("Adam", 0.01)
-    cells = {("SGD", 0.2): [0.5, 0.51], chosen: [0.3, 0.31], adam: [0.4, 0.6]}
-    told = ANSWERS["optimizers"](optimizer_runs(cells), FACTS)
-    assert "the best of SGD does not hold, and that `Adam` is the best of all is not shown" in told
-    assert "`SGD` at 0.2 has 50.5% on val, +20.0 points from the report's choice (more" in told
-    assert "-0.5 points from the best of the others, `SGD` at 0.2 (no difference" in told
-    single = {cell: accuracies[:1] for cell, accuracies in cells.items()}
-    assert "is not known" in ANSWERS["optimizers"](optimizer_runs(single), FACTS)
+def test_the_visible_difference_is_that_of_the_spread_between_seeds():
+    told = smallest_visible("depth", depth_runs({("bn", 1): CLOSE, ("gn", 1): CLOSE}))
+    assert "standard deviation is 0.5 points (pooled over 2 settings)" in told
+    assert "3 runs each that differ by 1.5 points are told apart in 80% of cases" in told
 
 
-def test_a_setting_that_diverged_is_never_the_best():
+def test_the_best_norm_is_named_with_its_lead_and_the_reports_claims():
+    cells = {"bin": [0.9, 0.905, 0.91], "bn": CLOSE, "torch-bn": CLOSE, "nn": [0.7, 0.705, 0.71]}
+    told = answer("norms", norm_runs(cells), FACTS)
+    assert told.startswith("`bin` is best with 90.5 ± 0.5% on test, +10.0 points from the next")
+    assert "that `bin` is best holds and that `nn` is worst holds" in told
+    assert "`bn` is +0.0 points from `torch-bn` (no difference shown" in told
+    told = answer("norms", norm_runs(cells | {"gn": [0.95, 0.951, 0.952]}), FACTS)
+    assert "that `bin` is best does not hold" in told
+
+
+def test_the_best_rate_of_each_norm_is_named():
+    cells = {("bn", 0.1): [0.8], ("bn", 0.2): [0.7], ("gn", 0.2): [0.75], ("gn", 0.1): [math.nan]}
+    told = answer("learning-rate", rate_runs(cells), FACTS)
+    assert told == ("Best on val are `bn` at 0.1 (80.0%), `gn` at 0.2 (75.0%), single runs each.")
+
+
+REPORTS = ("SGD, momentum 0.9", "constant", 0.002)
+
+
+def test_the_reports_findings_on_optimizers_are_judged_from_runs_at_its_settings():
     cells = {
-        ("SGD", 0.2): [math.nan, 0.9],
-        ("SGD, momentum 0.9", 0.002): [0.3, 0.31],
-        ("Adam", 0.01): [0.4, 0.41],
+        ("Adam", "cosine", 0.002): CLOSE,
+        ("Adam", "one-cycle", 0.002): [0.9],
+        ("SGD", "one-cycle", 1.0): [0.9, 0.905, 0.91],
+        REPORTS: [0.3, 0.305, 0.31],
     }
-    told = ANSWERS["optimizers"](optimizer_runs(cells), FACTS)
-    assert "is the best of SGD holds" in told
+    told = answer("optimizers", optimizer_runs(cells), FACTS)
+    assert told.startswith("`SGD` at 1, one-cycle, is best with 90.5 ± 0.5% on val, +10.0 points")
+    assert "that `Adam` is best does not hold" in told
+    assert "at 0.002 is the best of SGD does not hold (30.5 ± 0.5%, -60.0 points" in told
+
+
+def test_an_optimizer_that_diverged_is_never_the_best():
+    cells = {
+        ("SGD", "one-cycle", 1.0): [math.nan, 0.9],
+        ("Adam", "one-cycle", 0.002): CLOSE,
+        ("RMSprop", "one-cycle", 0.002): [0.7, 0.705, 0.71],
+    }
+    assert answer("optimizers", optimizer_runs(cells), FACTS).startswith("`Adam` at 0.002")
 
 
 @pytest.mark.parametrize(
-    ("changes", "verdict"),
+    ("bn", "gn", "verdict"),
     [
-        ({"bn": [-0.2, -0.21, -0.19], "gn": [0.0, 0.01, -0.01]}, "as Wu and He 2018 found"),
-        ({"gn": [-0.2, -0.21, -0.19], "bn": [0.0, 0.01, -0.01]}, "against Wu and He 2018"),
-        ({"bn": [-0.1, 0.1, 0.0], "gn": [0.05, -0.1, 0.06]}, "or less, is not shown"),
-        ({"bn": [-0.2], "gn": [0.0]}, "is not known"),
+        ([0.6, 0.605, 0.61], CLOSE, "says, holds"),
+        (CLOSE, [0.6, 0.605, 0.61], "says, does not hold"),
+        ([0.8, 0.6, 0.7], [0.75, 0.7, 0.6], "says, cannot be told"),
     ],
 )
-def test_small_batches_are_judged_by_the_change_from_32_and_its_spread(changes, verdict):
-    assert verdict in ANSWERS["batch-size"](batch_runs(0.5, changes), FACTS)
-
-
-def test_seeds_with_a_diverged_run_are_left_out_of_small_batches_and_that_is_said():
-    changes = {"bn": [-0.2, -0.21, -0.19], "gn": [0.0, 0.01, -0.01]}
-    table = batch_runs(0.5, changes)
-    lost = (table.norm == "bn") & (table.seed == 0) & (table.batch_size == 8)
-    table.loc[lost & (table.equal == "steps") & (table.rate == "scaled"), "loss"] = math.nan
-    told = ANSWERS["batch-size"](table, FACTS)
-    assert "`bn` changes by -20.0 points and `gn` by +0.0" in told
-    assert "seeds of 1 runs that diverged are left out" in told
-    table.loc[table.norm == "bn", "loss"] = math.nan
-    assert "diverged: too few are left" in ANSWERS["batch-size"](table, FACTS)
-
-
-def test_seeds_are_compared_with_themselves():
-    # The seeds differ by far more than batches do.
-    changes = {"bn": [-0.05, -0.051, -0.052], "gn": [0.0, 0.001, -0.001]}
-    told = ANSWERS["batch-size"](batch_runs(0.5, changes), FACTS)
-    assert "as Wu and He 2018 found: from batch 32 to 8 `bn` changes by -5.1 points and" in told
+def test_small_batches_are_judged_by_what_each_norm_loses_from_32(bn, gn, verdict):
+    cells = {("bn", 32, "both"): CLOSE, ("gn", 32, "both"): CLOSE}
+    cells |= {("bn", 2, "epochs"): bn, ("gn", 2, "epochs"): gn, ("bn", 8, "steps"): [0.1]}
+    told = answer("batch-size", batch_runs(cells), FACTS)
+    assert verdict in told
+    assert "from batch 32 to 2 `bn` changes by" in told
+    assert "to 8" not in told
 
 
 def test_the_features_that_grow_most_are_named_with_their_factor():
-    told = ANSWERS["feature-quantiles"](
-        quantile_runs({"bn": [1.0, 1.1], "nn": [4.0, 4.2], "gn": [2.0, 2.1]}), FACTS
-    )
+    growth = {"bn": [1.0, 1.1], "nn": [4.0, 4.2], "gn": [2.0, 2.1]}
+    told = answer("feature-quantiles", quantile_runs(growth), FACTS)
     assert "most with `nn`, to 4.10 times, and least with `bn`, to 1.05 times" in told
     assert "more than chance" in told
 
@@ -157,24 +174,20 @@ def test_guessing_and_divergence_are_not_learning():
 
 def test_training_stops_at_the_first_depth_where_no_run_learns():
     cells = {("nn", 2): [0.3, 0.3], ("nn", 3): [math.nan, 0.04], ("nn", 5): [0.04, 0.04]}
-    told = ANSWERS["depth"](depth_runs(cells | {("bn", 3): [0.5, 0.6]}), FACTS)
-    assert told.startswith("Without a norm training stops at n = 3 (20 layers): none of its 2")
-    assert "the others reach up to 60.0%" in told
+    told = answer("depth", depth_runs(cells | {("bn", 3): [0.5, 0.6]}), FACTS)
+    assert told.startswith("Without a norm training stops at n = 3 (20 layers): none of 2 runs")
+    assert "where `bn` reaches 55.0 ± 7.1%" in told
 
 
 def test_a_single_run_that_learns_is_no_depth_that_trains():
     cells = {("nn", 3): [0.2, 0.3], ("nn", 5): [0.04, 0.08, 0.04], ("bn", 5): [0.5]}
-    told = ANSWERS["depth"](depth_runs(cells), FACTS)
-    assert "stops at n = 5 (32 layers): 1 of its 3 runs there is better than guessing" in told
-
-
-def test_a_first_run_without_a_norm_is_told_of():
-    told = ANSWERS["depth"](depth_runs({("bn", 1): [0.3], ("nn", 1): [0.2]}), FACTS)
-    assert "up to n = 1 (8 layers) still train: there they reach 20.0%, and `bn` 30.0%" in told
+    told = answer("depth", depth_runs(cells), FACTS)
+    assert "stops at n = 5 (32 layers): 1 of 3 runs there is better than guessing" in told
 
 
 def test_where_training_never_stops_the_deepest_networks_are_compared():
     cells = {("nn", 1): [0.3, 0.3], ("nn", 5): [0.2, 0.21], ("bn", 5): [0.5, 0.51]}
-    told = ANSWERS["depth"](depth_runs(cells), FACTS)
+    told = answer("depth", depth_runs(cells), FACTS)
     assert "up to n = 5 (32 layers) still train" in told
-    assert "they reach 20.5%, and `bn` 50.5% (more than chance" in told
+    assert "`nn` reaches 20.5 ± 0.7%, -30.0 points from `bn` with 50.5 ± 0.7%" in told
+    assert "more than chance" in told

@@ -1,3 +1,4 @@
+import math
 from collections import Counter
 from dataclasses import replace
 
@@ -6,19 +7,50 @@ import pandas as pd
 import pytest
 
 from trainer.model.norms import NORMS
-from trainer.recipe import Recipe
+from trainer.studies import definitions as questions
 from trainer.studies.definitions import (
-    FULL_SIZE,
+    MOST_RATES,
     OPTIMIZERS,
-    PEAK_RATES,
-    QUESTIONS,
-    RATES,
-    SEEDS,
+    PILOT,
     STUDIES,
     Study,
     feature_percentiles,
     optimizer_name,
+    own_rates,
+    search,
 )
+from trainer.studies.tables import named
+
+STARTS = {optimizer_name(replace(PILOT, **change)): rate for change, rate in OPTIMIZERS}
+
+
+def runs_of(study: Study, times: float, seeds: int = 3) -> pd.DataFrame:
+    """The table of a study after all of its runs with the first seeds.
+
+    Each setting is best at so many times the rate at which its search begins.
+    """
+    table = pd.DataFrame()
+    while True:
+        rows = []
+        for recipe in study.recipes(table).values():
+            best = times * STARTS[optimizer_name(recipe)] * recipe.batch_size / 32
+            accuracy = 0.8 - 0.1 * abs(math.log2(recipe.learning_rate / best))
+            end = {"epoch": recipe.epochs, "split": "val", "loss": 1.0, "accuracy": accuracy}
+            if recipe.seed < seeds:
+                rows.append(named(study, recipe) | end)
+        if len(rows) == len(table):
+            return table
+        table = pd.DataFrame(rows)
+
+
+@pytest.fixture
+def rates(monkeypatch, tmp_path):
+    """The table of `learning-rate`, in which 0.2 suits every norm."""
+    monkeypatch.setattr(questions, "CHECKPOINTS", tmp_path)
+    (tmp_path / "results" / "studies").mkdir(parents=True)
+    path = tmp_path / "results" / "studies" / "learning-rate.csv"
+    runs_of(STUDIES["learning-rate"], 2).to_csv(path, index=False)
+    return path
 
 
 def test_runs_are_named_after_what_they_change(tiny_recipe):
@@ -28,96 +60,85 @@ def test_runs_are_named_after_what_they_change(tiny_recipe):
     assert study.varied == ["norm", "seed"]
 
 
-@pytest.mark.parametrize("name", QUESTIONS)
-@pytest.mark.parametrize("studies", [STUDIES, FULL_SIZE], ids=["small", "full"])
-def test_every_run_stands_once_and_those_of_earlier_seeds_first(studies, name):
-    study = studies[name]
-    assert len(study.recipes()) == len(set(study.recipes().values())) == len(study.changes)
-    seeds = [recipe.seed for recipe in study.recipes().values()]
+@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("times", [1, 2, 0.5])
+def test_every_run_stands_once_and_those_of_earlier_seeds_first(name, times, rates):
+    study = STUDIES[name]
+    recipes = study.recipes(runs_of(study, times))
+    told = [tuple(named(study, recipe).values()) for recipe in recipes.values()]
+    assert len(set(told)) == len(set(recipes.values())) == len(recipes)
+    seeds = [recipe.seed for recipe in recipes.values()]
     assert seeds == sorted(seeds)
-    assert set(Counter(seeds).values()) == {len(study.changes) // len(SEEDS)}
+    # Where no search has to go further than it begins, the runs are as many as was said before.
+    assert len(recipes) == study.least if times == 1 else len(recipes) >= study.least
 
 
-def test_every_norm_chooses_its_learning_rate_from_the_same_list():
-    recipes = STUDIES["learning-rate"].recipes().values()
-    chosen = {norm: [r.learning_rate for r in recipes if r.norm == norm] for norm in NORMS}
-    assert set(map(tuple, chosen.values())) == {PEAK_RATES}
+@pytest.mark.parametrize("name", ["optimizers", "batch-size", "depth"])
+def test_a_setting_is_repeated_with_every_seed_at_its_best_rate_only(name):
+    study = STUDIES[name]
+    runs = runs_of(study, 1)
+    repeated = runs[runs.seed > 0].drop(columns=["seed", "epoch", "split", "loss", "accuracy"])
+    cells = Counter(map(tuple, repeated.to_numpy().tolist()))
+    assert set(cells.values()) == {2}
+    first = runs_of(study, 1, seeds=1)
+    assert set(first.seed) == {0}
+    assert len(study.recipes(first)) == len(runs)
 
 
-@pytest.mark.parametrize("name", QUESTIONS)
-def test_at_full_size_a_study_has_all_photos_and_no_limit(name):
-    small, full = STUDIES[name], FULL_SIZE[name]
-    assert small.minutes == 75
-    assert full.minutes == float("inf")
-    assert full.budget.photos_per_species is None
-    assert full.budget.image_size == Recipe().image_size
-    assert len(full.changes) == len(small.changes)
+def test_a_search_goes_on_while_the_best_rate_is_the_lowest_or_the_highest():
+    known = {0.05: 0.5, 0.1: 0.6, 0.2: 0.7}
+    assert search([0.05, 0.1, 0.2], {0.1: 0.6}) == ([0.05, 0.1, 0.2], None)
+    assert search([0.05, 0.1, 0.2], known) == ([0.05, 0.1, 0.2, 0.4], None)
+    known[0.4] = -1  # diverged
+    assert search([0.05, 0.1, 0.2], known) == ([0.05, 0.1, 0.2, 0.4], 0.2)
+    assert search([0.05, 0.1], known, most=2) == ([0.05, 0.1], 0.1)
+    tried, best = search([1.0, 2.0, 4.0], dict.fromkeys((2.0**k for k in range(-9, 9)), 0.04))
+    assert len(tried) == MOST_RATES
+    assert best is not None
 
 
-def test_batch_sizes_have_equal_epochs_or_steps_and_scaled_rates_or_not():
+def test_norms_train_at_the_rates_that_were_found_for_them(rates):
+    assert own_rates() == dict.fromkeys(NORMS, 0.2)
+    table = pd.read_csv(rates)
+    table[(table.norm != "bn") | (table.peak_learning_rate != 0.4)].to_csv(rates, index=False)
+    found = {recipe.norm: recipe.learning_rate for recipe in STUDIES["norms"].recipes().values()}
+    assert found == dict.fromkeys(NORMS.keys() - {"bn", "torch-bn"}, 0.2)  # those are not known
+    rates.unlink()
+    assert not STUDIES["norms"].recipes()
+
+
+def test_norms_see_all_photos_and_the_others_the_same_ones_of_each_species():
+    assert STUDIES["norms"].budget.photos_per_species is None
+    assert {s.budget for name, s in STUDIES.items() if name != "norms"} == {PILOT}
+
+
+def test_batch_sizes_have_equal_epochs_or_steps():
     study = STUDIES["batch-size"]
-    base = study.budget
-    photos = 25 * base.photos_per_species
-    found = Counter()
-    for recipe in study.recipes().values():
-        said = study.describe(recipe)
-        found[recipe.norm, recipe.batch_size] += 1
-        steps = recipe.epochs * -(-photos // recipe.batch_size)
-        if said["equal"] in ("steps", "both"):
+    base, photos = study.budget, 25 * 400
+    found = set()
+    for recipe in study.recipes(runs_of(study, 1)).values():
+        said = study.describe(recipe)["equal"]
+        found.add((recipe.norm, recipe.batch_size, said))
+        if said in ("steps", "both"):
+            steps = recipe.epochs * -(-photos // recipe.batch_size)
             assert steps == pytest.approx(base.epochs * photos / 32, rel=0.02)
-        if said["equal"] in ("epochs", "both"):
+        if said in ("epochs", "both"):
             assert recipe.epochs == base.epochs
-        if said["rate"] in ("scaled", "both"):
-            per_photo = recipe.learning_rate / recipe.batch_size
-            assert per_photo == pytest.approx(base.learning_rate / 32)
-        if said["rate"] in ("not scaled", "both"):
-            assert recipe.learning_rate == base.learning_rate
-    for norm in ("bn", "gn", "in", "bin"):
-        assert [found[norm, size] for size in (8, 32, 128)] == [12, 3, 12]
+    three = {(norm, 32, "both") for norm in ("bn", "gn", "bin")}
+    three |= {(norm, n, e) for norm, _, _ in three for n in (8, 128) for e in ("epochs", "steps")}
+    assert found == three | {("bn", 2, "epochs"), ("gn", 2, "epochs")}
 
 
-def first_seeds(best: dict[str, float], diverged: float = 1.0) -> pd.DataFrame:
-    """The first stage of `optimizers`, run with the first seed, each best at a rate of its own."""
-    study, rows = STUDIES["optimizers"], []
-    for recipe in study.recipes().values():
-        name = optimizer_name(recipe)
-        if recipe.seed == 0 and name in best:
-            accuracy = 0.5 if recipe.learning_rate == best[name] else 0.2
-            run = {
-                "optimizer_name": name,
-                "peak_learning_rate": recipe.learning_rate,
-                "schedule": "constant",
-                "seed": 0,
-            }
-            if recipe.learning_rate >= diverged:
-                rows.append(run | {"epoch": 1, "split": "train"})
-            else:
-                end = {"epoch": study.budget.epochs, "split": "val", "accuracy": accuracy}
-                rows.append(run | end)
-    return pd.DataFrame(rows)
-
-
-def test_schedules_follow_where_the_first_seed_has_tried_every_rate_diverged_or_not():
+def test_the_best_schedule_of_each_optimizer_is_repeated_and_the_reports_settings_are():
     study = STUDIES["optimizers"]
-    table = first_seeds({"SGD": RATES[2], "Adam": RATES[1]}, diverged=RATES[4])
-    assert study.then(table.iloc[:0]) == []
-    table = table.iloc[:-1]  # Adam's last rate is not done yet
-    then = study.then(table)
-    assert {change["optimizer"] for change in then} == {"sgd"}
-    assert {change["learning_rate"] for change in then} == {RATES[2]}
-    assert Counter(change["schedule"] for change in then) == {"step": 3, "cosine": 3}
-    seeds = [recipe.seed for recipe in study.recipes(table).values()]
-    assert seeds == sorted(seeds)
-    assert len(seeds) == len(study.changes) + 6
-
-
-def test_the_first_stage_is_each_optimizer_at_each_rate():
-    study = STUDIES["optimizers"]
-    names = Counter(optimizer_name(recipe) for recipe in study.recipes().values())
-    assert len(names) == len(OPTIMIZERS) == 7
-    assert set(names.values()) == {len(RATES) * len(SEEDS)}
-    assert "SGD, Nesterov momentum 0.9" in names
-    assert {recipe.schedule for recipe in study.recipes().values()} == {"constant"}
+    table = runs_of(study, 1, seeds=1)
+    cosine = (table.optimizer == "adam") & (table.schedule == "cosine")
+    table.loc[cosine, "accuracy"] = 0.9
+    repeated = [r for r in study.recipes(table).values() if r.seed == 1]
+    schedules = {optimizer_name(r): r.schedule for r in repeated if r.schedule != "constant"}
+    assert schedules == dict.fromkeys(STARTS, "one-cycle") | {"Adam": "cosine"}
+    constant = {(optimizer_name(r), r.learning_rate) for r in repeated if r.schedule == "constant"}
+    assert constant == {("SGD, momentum 0.9", 2e-3), ("SGD", 1e-4), ("Adam", 1e-3)}
 
 
 def test_percentiles_are_over_all_values_of_the_features():

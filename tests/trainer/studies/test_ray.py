@@ -14,6 +14,7 @@ from filelock import FileLock
 from trainer.run_folder import TrainingError
 from trainer.studies import tables as study_tables
 from trainer.studies.__main__ import main
+from trainer.studies.conclusions import ANSWERS
 from trainer.studies.definitions import STUDIES, Study
 from trainer.studies.runs import run_study
 
@@ -41,6 +42,7 @@ def study(tiny_recipe, monkeypatch, tmp_path):
     changes = [BASE | {"seed": 0}, BASE | {"norm": "nn", "learning_rate": 1e20, "seed": 0}]
     study = Study("Deep?", replace(tiny_recipe, epochs=1), changes, then=then, watch=watch)
     monkeypatch.setitem(STUDIES, "depth", study)
+    monkeypatch.setitem(ANSWERS, "depth", lambda table, facts: "Deep.")
     monkeypatch.setattr(study_tables, "TABLES", tmp_path / "tables")
 
 
