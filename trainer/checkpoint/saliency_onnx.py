@@ -20,7 +20,6 @@ import torch.fx.experimental._config
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
-from torch.nn import functional as F
 
 from plumage.contract import SALIENCY, SALIENCY_OUTPUTS, WEIGHTS, WEIGHTS_DIGEST
 from trainer.checkpoint.classifier_onnx import ExportError, without_traces
@@ -41,7 +40,7 @@ def gradients(network: ResNet) -> Callable[[Tensor, Tensor], tuple[Tensor, ...]]
     first, *others = network.stages
 
     def first_features(pixels: Tensor) -> Tensor:
-        return first(F.relu(network.norm(network.conv(to_input(pixels)))))
+        return first(network.stem(to_input(pixels)))
 
     def outputs(photos: Tensor, target: Tensor) -> tuple[Tensor, ...]:
         def logit(features: Tensor) -> Tensor:

@@ -102,7 +102,7 @@ def _of_each_stage(network: ResNet, method: str, x: Tensor, targets: Tensor) -> 
 
 def gradients(network: ResNet, x: Tensor, targets: Tensor) -> list[Tensor]:
     """The gradient of each photo's logit with respect to each stage's map, (N, C, h, w)."""
-    maps, y = [], F.relu(network.norm(network.conv(x.detach().requires_grad_())))
+    maps, y = [], network.stem(x.detach().requires_grad_())
     for stage in network.stages:
         maps.append(y := stage(y))
     logits = network.linear(y.mean(dim=(2, 3)))

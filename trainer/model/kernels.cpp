@@ -1,4 +1,5 @@
 // Normalising a map forward and backward, for maps with their channels last: x[n][pixel][channel].
+// The addition of a residual and the ReLU that follow a norm are part of the same passes.
 // trainer/model/normalize.py has the formulas and does the same in plain torch where nothing can be compiled.
 
 #include <omp.h>
@@ -8,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 #include <numeric>
+#include <type_traits>
 #include <vector>
 
 namespace {
@@ -52,7 +54,7 @@ struct Terms {
     const Average<T>* averages;
     int64_t count;
     double eps;
-    int64_t photos, pixels, channels;
+    int64_t relu, photos, pixels, channels;
     void (*exchange)(T* averages);
 
     T* mean(int64_t k, int64_t n) const {
@@ -133,27 +135,38 @@ void moments(const X* photo, T* mean, T* var, int64_t pixels, int64_t channels) 
     });
 }
 
-// The sums of dy and of dy * (x - mean)
-template <class X, class T>
-void gradient_sums(const X* dy, const X* x, const T* mean, T* sum_dy, T* sum_dy_x, int64_t pixels,
-                   int64_t channels) {
+// The gradient before a ReLU: that behind it, where the ReLU's result is positive or not a number.
+template <bool RELU, class X>
+inline auto before_relu(const X* dy, const X* y, int64_t i) {
+    const auto gradient = load(dy[i]);
+    if constexpr (RELU) return load(y[i]) <= 0 ? 0 : gradient;
+    return gradient;
+}
+
+// The sums of dy and of dy * (x - mean); with a ReLU, of the gradient before it, which is also
+// written to `residual`, if that is given.
+template <bool RELU, bool RESIDUAL, class X, class T>
+void gradient_sums(const X* dy, const X* x, const X* y, X* residual, const T* mean, T* sum_dy,
+                   T* sum_dy_x, int64_t pixels, int64_t channels) {
     for_channels(channels, [=](auto width, int64_t c0) {
         constexpr int WIDTH = decltype(width)::value;
         const Row<T, WIDTH> centre(mean + c0);
         const auto term = [&](int64_t pixel, int c, T& s, T& q) {
-            const T d = load(dy[pixel * channels + c0 + c]);
+            const int64_t i = pixel * channels + c0 + c;
+            const T d = before_relu<RELU>(dy, y, i);
+            if constexpr (RESIDUAL) store(residual[i], d);
             s += d;
-            q += d * (load(x[pixel * channels + c0 + c]) - centre.at[c]);
+            q += d * (load(x[i]) - centre.at[c]);
         };
         sum_pixels<T, WIDTH>(pixels, sum_dy + c0, sum_dy_x + c0, term);
     });
 }
 
-// result = by_x * x + shift, or by_dy * dy + by_x * x + shift; the last pixels first, which are
-// still in the cache.
-template <bool GRADIENT, class X, class T>
-void write_photo(const X* dy, const X* x, const T* by_dy, const T* by_x, const T* shift, X* result,
-                 int64_t pixels, int64_t channels) {
+// result[i] = formula(i, by_dy, by_x, shift) with the tables' numbers of its channel; the last
+// pixels first, which are still in the cache.
+template <class X, class T, class Formula>
+void write_photo(const T* by_dy, const T* by_x, const T* shift, X* result, int64_t pixels,
+                 int64_t channels, Formula formula) {
     for_channels(channels, [=](auto width, int64_t c0) {
         constexpr int WIDTH = decltype(width)::value;
         const Row<T, WIDTH> a(by_dy + c0), b(by_x + c0), s(shift + c0);
@@ -161,11 +174,8 @@ void write_photo(const X* dy, const X* x, const T* by_dy, const T* by_x, const T
             for (int64_t pixel = start; pixel < std::min(start + BLOCK, pixels); pixel++) {
                 const int64_t i = pixel * channels + c0;
 #pragma omp simd
-                for (int c = 0; c < WIDTH; c++) {
-                    T value = b.at[c] * load(x[i + c]) + s.at[c];
-                    if (GRADIENT) value += a.at[c] * load(dy[i + c]);
-                    store(result[i + c], value);
-                }
+                for (int c = 0; c < WIDTH; c++)
+                    store(result[i + c], formula(i + c, a.at[c], b.at[c], s.at[c]));
             }
     });
 }
@@ -219,8 +229,8 @@ void for_photos(const Terms<T>& terms, Read read, Pool pool_of, Write write) {
     }
 }
 
-template <class X, class T>
-void forward(const X* x, X* y, const Terms<T>& terms) {
+template <bool RELU, bool RESIDUAL, class X, class T>
+void forward(const X* x, const X* residual, X* y, const Terms<T>& terms) {
     const int64_t channels = terms.channels, map = terms.pixels * channels;
     std::vector<T> means(terms.photos * channels), vars(means.size());
     for_photos(
@@ -247,13 +257,20 @@ void forward(const X* x, X* y, const Terms<T>& terms) {
                     scale[c] += by_x;
                     shift[c] -= terms.mean(k, n)[c] * by_x;
                 }
-            write_photo<false>(x, x + n * map, &scale[0], &scale[0], &shift[0], y + n * map,
-                               terms.pixels, channels);
+            const X *own = x + n * map, *added = residual + (RESIDUAL ? n * map : 0);
+            write_photo(&scale[0], &scale[0], &shift[0], y + n * map, terms.pixels, channels,
+                        [=](int64_t i, T, T scale, T shift) {
+                            T value = scale * load(own[i]) + shift;
+                            if constexpr (RESIDUAL) value += load(added[i]);
+                            if constexpr (RELU) value = value < 0 ? 0 : value;  // NaN stays NaN
+                            return value;
+                        });
         });
 }
 
-template <class X, class T>
-void backward(const X* dy, const X* x, X* dx, const Terms<T>& terms) {
+// With a ReLU, y is its result; where it has a residual, too, residual is that one's gradient.
+template <bool RELU, bool RESIDUAL, class X, class T>
+void backward(const X* dy, const X* x, const X* y, X* dx, X* residual, const Terms<T>& terms) {
     const int64_t channels = terms.channels, map = terms.pixels * channels;
     std::vector<T> zero(channels), sums(2 * terms.photos * channels);
     std::vector<T> pooled(terms.count * sums.size());
@@ -268,8 +285,10 @@ void backward(const X* dy, const X* x, X* dx, const Terms<T>& terms) {
     for_photos(
         terms,
         [&](int64_t n) {
-            gradient_sums(dy + n * map, x + n * map, centre(n), sum_dy + n * channels,
-                          sum_dy_x + n * channels, terms.pixels, channels);
+            gradient_sums<RELU, RESIDUAL>(dy + n * map, x + n * map, y + (RELU ? n * map : 0),
+                                          residual + (RESIDUAL ? n * map : 0), centre(n),
+                                          sum_dy + n * channels, sum_dy_x + n * channels,
+                                          terms.pixels, channels);
         },
         [&](int64_t k, int64_t n) {
             const T* weight = terms.averages[k].weight;
@@ -291,12 +310,20 @@ void backward(const X* dy, const X* x, X* dx, const Terms<T>& terms) {
                     by_x[c] += minus_gx;
                     shift[c] -= g[c] * rstd / terms.pixels + terms.mean(k, n)[c] * minus_gx;
                 }
+            constexpr bool MASK = RELU && !RESIDUAL;  // else it was applied in the first pass
+            const X *own = x + n * map, *result = y + (MASK ? n * map : 0);
+            const X* gradient = (RESIDUAL ? residual : dy) + n * map;
             if (terms.count)
-                write_photo<true>(dy + n * map, x + n * map, &by_dy[0], &by_x[0], &shift[0],
-                                  dx + n * map, terms.pixels, channels);
+                write_photo(&by_dy[0], &by_x[0], &shift[0], dx + n * map, terms.pixels, channels,
+                            [=](int64_t i, T by_dy, T by_x, T shift) {
+                                const T d = before_relu<MASK>(gradient, result, i);
+                                return by_x * load(own[i]) + shift + by_dy * d;
+                            });
             else  // without x, whose infinities do not reach its gradient
-                write_photo<false>(dy, dy + n * map, &by_dy[0], &by_dy[0], &shift[0], dx + n * map,
-                                   terms.pixels, channels);
+                write_photo(&by_dy[0], &by_x[0], &shift[0], dx + n * map, terms.pixels, channels,
+                            [=](int64_t i, T by_dy, T, T) {
+                                return by_dy * T(before_relu<MASK>(gradient, result, i));
+                            });
         });
     for (int64_t n = 0; n < terms.photos; n++)
         for (int64_t c = 0; c < channels; c++) {
@@ -308,15 +335,30 @@ void backward(const X* dy, const X* x, X* dx, const Terms<T>& terms) {
         }
 }
 
+// Calls body with RELU and RESIDUAL as constants; nothing has a residual without a ReLU.
+template <class Body>
+void with_constants(bool relu, bool residual, Body body) {
+    if (residual) return body(std::true_type(), std::true_type());
+    if (relu) return body(std::true_type(), std::false_type());
+    body(std::false_type(), std::false_type());
+}
+
 }  // namespace
 
-// Names that Python can look up: forward_float32 and so on.
+// Names that Python can look up: forward_float32 and so on. residual may be null, and so may y
+// backward without a ReLU.
 #define EXPORT(NAME, X, T)                                                                     \
-    extern "C" void forward_##NAME(const X* x, X* y, const Terms<T>* terms) {                  \
-        forward(x, y, *terms);                                                                 \
+    extern "C" void forward_##NAME(const X* x, const X* residual, X* y,                        \
+                                   const Terms<T>* terms) {                                    \
+        with_constants(terms->relu, residual, [=](auto relu, auto added) {                     \
+            forward<relu.value, added.value>(x, residual, y, *terms);                          \
+        });                                                                                    \
     }                                                                                          \
-    extern "C" void backward_##NAME(const X* dy, const X* x, X* dx, const Terms<T>* terms) {   \
-        backward(dy, x, dx, *terms);                                                           \
+    extern "C" void backward_##NAME(const X* dy, const X* x, const X* y, X* dx, X* residual,   \
+                                    const Terms<T>* terms) {                                   \
+        with_constants(terms->relu, residual, [=](auto relu, auto added) {      \
+            backward<relu.value, added.value>(dy, x, y, dx, residual, *terms);                 \
+        });                                                                                    \
     }
 
 EXPORT(float64, double, double)

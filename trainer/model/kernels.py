@@ -49,8 +49,14 @@ def forward(
     weights: Sequence[Tensor],
     eps: float,
     exchange: Exchange | None = None,
+    residual: Tensor | None = None,
+    relu: bool = False,
 ) -> tuple[Tensor, list[Tensor]]:
-    """Apply `trainer.model.normalize.Terms` to a map that is `native`.
+    """Apply `trainer.model.normalize.Terms` to a map that is `native`, then add and clip.
+
+    Args:
+        residual: as x in shape, data type and layout; given only with relu.
+        relu: whether the last step is a ReLU.
 
     Returns:
         y: (N, C, H, W), in the data type and memory layout of x.
@@ -59,8 +65,9 @@ def forward(
     y, dtype = torch.empty_like(x), table_dtype(x)
     rows = [1 if all_photos else x.shape[0] for all_photos, _ in averages]
     moments = [x.new_empty((2, n, x.shape[1]), dtype=dtype) for n in rows]
-    tables = (scale, shift, None, None)
-    call("forward", (x, y), averages, tables, weights, moments, eps, [None] * len(rows), exchange)
+    tables, none = (scale, shift, None, None), [None] * len(rows)
+    maps = (x, residual, y)
+    call("forward", maps, averages, tables, weights, moments, eps, none, exchange, relu)
     return y, moments
 
 
@@ -73,13 +80,19 @@ def backward(
     moments: Sequence[Tensor],
     eps: float,
     exchange: Exchange | None = None,
-) -> tuple[Tensor, Tensor | None, Tensor, list[Tensor]]:
-    """Return the gradients of the map, scale, shift and weights; dy is laid out as x."""
-    dx = torch.empty_like(x)
+    y: Tensor | None = None,
+    has_residual: bool = False,
+) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor, list[Tensor]]:
+    """Return the gradients of the map, residual, scale, shift and weights.
+
+    dy is laid out as x, and so is y, the result of a ReLU, which is given where there is one.
+    """
+    dx, dresidual = torch.empty_like(x), torch.empty_like(x) if has_residual else None
     dscale, dshift, *dweights = x.new_zeros((2 + len(weights), x.shape[1]), dtype=table_dtype(x))
     tables = (scale, None, dscale, dshift)
-    call("backward", (dy, x, dx), averages, tables, weights, moments, eps, dweights, exchange)
-    return dx, None if scale is None else dscale, dshift, dweights
+    maps, relu = (dy, x, y, dx, dresidual), y is not None
+    call("backward", maps, averages, tables, weights, moments, eps, dweights, exchange, relu)
+    return dx, dresidual, None if scale is None else dscale, dshift, dweights
 
 
 def on_gpu(
@@ -108,6 +121,7 @@ def recorded() -> bool:
         or torch.jit.is_tracing()
         or torch._C._len_torch_dispatch_stack() > 0  # make_fx
         or torch._C._functorch.peek_interpreter_stack() is not None  # torch.func
+        or torch._C._len_torch_function_stack() > 0  # whoever replaces F.relu, say
     )
 
 
@@ -155,14 +169,14 @@ class Terms(ctypes.Structure):
         *[(name, ctypes.c_void_p) for name in ("scale", "shift", "dscale", "dshift", "averages")],
         ("count", ctypes.c_int64),
         ("eps", ctypes.c_double),
-        *[(name, ctypes.c_int64) for name in ("photos", "pixels", "channels")],
+        *[(name, ctypes.c_int64) for name in ("relu", "photos", "pixels", "channels")],
         ("exchange", EXCHANGE),
     )
 
 
 def call(
     name: str,
-    maps: Sequence[Tensor],
+    maps: Sequence[Tensor | None],
     averages: Sequence[tuple[bool, int]],
     tables: Sequence[Tensor | None],
     weights: Sequence[Tensor],
@@ -170,15 +184,18 @@ def call(
     eps: float,
     dweights: Sequence[Tensor | None],
     exchange: Exchange | None,
+    relu: bool,
 ) -> None:
-    """Call a compiled kernel for the data type and size of the maps.
+    """Call a compiled kernel for the data type and size of the first map.
 
     Args:
         tables: scale, shift and where their gradients go, each (C,) or None.
         dweights: where the gradients of weights go.
     """
-    photos, channels, height, width = maps[0].shape
-    dtype = table_dtype(maps[0])
+    (first, *_) = maps
+    assert first is not None
+    photos, channels, height, width = first.shape
+    dtype = table_dtype(first)
     tables = [table if table is None else table.to(dtype).contiguous() for table in tables]
     weights = [weight.to(dtype).contiguous() for weight in weights]
     pointers = [address(table) for table in tables]
@@ -189,12 +206,12 @@ def call(
         )
     ]
     array = (Average * len(sets))(*sets)
-    size = (photos, height * width, channels)
+    size = (relu, photos, height * width, channels)
     failures: list[BaseException] = []
     callback = in_place(exchange, channels, dtype, failures) if exchange else EXCHANGE()
     terms = Terms(*pointers, ctypes.addressof(array), len(sets), eps, *size, callback)
-    kernel = getattr(library(), f"{name}_{DTYPES[maps[0].dtype]}")
-    kernel(*[m.data_ptr() for m in maps], ctypes.byref(terms))
+    kernel = getattr(library(), f"{name}_{DTYPES[first.dtype]}")
+    kernel(*map(address, maps), ctypes.byref(terms))
     if failures:
         raise failures[0]
 
@@ -230,7 +247,7 @@ def library() -> ctypes.CDLL | None:
                 str(reason).strip().split("\n")[0],
             )
         return None
-    for name, maps in (("forward", 2), ("backward", 3)):
+    for name, maps in (("forward", 3), ("backward", 5)):
         for dtype in DTYPES.values():
             kernel = getattr(loaded, f"{name}_{dtype}")
             kernel.argtypes = [*[ctypes.c_void_p] * maps, ctypes.POINTER(Terms)]

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
 from trainer.model import kernels
 from trainer.utils import distributed as processes
@@ -58,24 +59,41 @@ class Terms(NamedTuple):
     weights: tuple[Tensor, ...] = ()
 
 
-def normalize(x: Tensor, terms: Terms) -> tuple[Tensor, list[Tensor], int | Tensor]:
-    """Apply terms to a map.
+def normalize(
+    x: Tensor, terms: Terms, residual: Tensor | None = None, relu: bool = False
+) -> tuple[Tensor, list[Tensor], int | Tensor]:
+    """Apply terms to a map, then add a residual and clip at zero, all in the same passes.
+
+    Args:
+        x: (N, C, H, W).
+        terms: what to compute.
+        residual: as x; added before the ReLU, without which there can be none.
+        relu: whether to return relu(y + residual).
 
     Returns:
         y: (N, C, H, W), in the data type and memory layout of x.
         moments: (2, N or 1, C), mean and biased variance, of each average in turn.
         photos: how many an average over all photos is over: N, or () for those of all processes.
+
+    Raises:
+        ValueError: the residual has another shape than the map, or no ReLU after it.
     """
+    if residual is not None and (residual.shape != x.shape or not relu):
+        raise ValueError(f"a residual wants the map's shape and a ReLU, got {residual.shape}")
     if kernels.recorded():
-        return *plain(x, terms), x.shape[0]
+        return *plain(x, terms, None, residual, relu), x.shape[0]
     y, photos, *moments = Normalize.apply(
-        x, terms.averages, terms.scale, terms.shift, *terms.weights
+        x, residual, relu, terms.averages, terms.scale, terms.shift, *terms.weights
     )
     return y, moments, photos
 
 
 def plain(
-    x: Tensor, terms: Terms, exchange: kernels.Exchange | None = None
+    x: Tensor,
+    terms: Terms,
+    exchange: kernels.Exchange | None = None,
+    residual: Tensor | None = None,
+    relu: bool = False,
 ) -> tuple[Tensor, list[Tensor]]:
     """`normalize` in operations of torch that can be recorded.
 
@@ -97,7 +115,10 @@ def plain(
         shift = torch.addcmul(shift, pooled_mean, scales[-1], value=-1)
         found.append(torch.stack((pooled_mean, pooled_var)))
     scale, dtype = total(scales), kernels.table_dtype(x)
-    return torch.addcmul(wide(shift).to(dtype), x, wide(scale).to(dtype)).to(x.dtype), found
+    y = torch.addcmul(wide(shift).to(dtype), x, wide(scale).to(dtype))
+    if residual is not None:
+        y = y + residual
+    return (F.relu(y) if relu else y).to(x.dtype), found
 
 
 def photo_moments(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -129,10 +150,19 @@ class Normalize(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx, x: Tensor, averages: tuple[Average, ...], scale, shift: Tensor, *weights: Tensor
+        ctx,
+        x: Tensor,
+        residual: Tensor | None,
+        relu: bool,
+        averages: tuple[Average, ...],
+        scale,
+        shift: Tensor,
+        *weights: Tensor,
     ):
         """Return the map and, not differentiable, photos and the moments of each average."""
         x = x.contiguous(memory_format=kernels.layout(x))
+        if residual is not None:
+            residual = residual.to(x.dtype).contiguous(memory_format=kernels.layout(x))
         photos: int | Tensor = len(x)
 
         def pool(moments: Tensor) -> Tensor:
@@ -142,7 +172,9 @@ class Normalize(torch.autograd.Function):
 
         exchange = pool if processes.place().size > 1 else None
         if kernels.native(x):
-            y, moments = kernels.forward(x, averages, scale, shift, weights, EPS, exchange)
+            y, moments = kernels.forward(
+                x, averages, scale, shift, weights, EPS, exchange, residual, relu
+            )
         else:
             # Detached: torch compiles anew for each size of what it knows to be a parameter.
             terms = Terms(
@@ -151,17 +183,19 @@ class Normalize(torch.autograd.Function):
                 averages,
                 tuple(weight.detach() for weight in weights),
             )
-            y, moments = kernels.on_gpu(plain, x, exchange)(x.detach(), terms, exchange)
-        ctx.averages = averages
-        ctx.save_for_backward(x, scale, *weights, *moments)
+            added = None if residual is None else residual.detach()
+            formulas = kernels.on_gpu(plain, x, exchange)
+            y, moments = formulas(x.detach(), terms, exchange, added, relu)
+        ctx.averages, ctx.has_residual = averages, residual is not None
+        ctx.save_for_backward(x, y if relu else None, scale, *weights, *moments)
         ctx.mark_non_differentiable(*moments, *[photos][: isinstance(photos, Tensor)])
         return y, photos, *moments
 
     @staticmethod
     @once_differentiable
     def backward(ctx, dy: Tensor, *_):
-        """Return the gradients of the map, scale, shift and weights."""
-        x, scale, *tables = ctx.saved_tensors
+        """Return the gradients of the map, residual, scale, shift and weights."""
+        x, y, scale, *tables = ctx.saved_tensors
         weights, moments = tables[: len(ctx.averages)], tables[len(ctx.averages) :]
         dy = dy.contiguous(memory_format=kernels.layout(x))
 
@@ -170,13 +204,17 @@ class Normalize(torch.autograd.Function):
 
         exchange = pool if processes.place().size > 1 else None
         if kernels.native(x):
-            found = kernels.backward(dy, x, ctx.averages, scale, weights, moments, EPS, exchange)
+            found = kernels.backward(
+                dy, x, ctx.averages, scale, weights, moments, EPS, exchange, y, ctx.has_residual
+            )
         else:
             weights = [weight.detach() for weight in weights]
             formulas = kernels.on_gpu(plain_backward, x, exchange)
-            found = formulas(dy, x.detach(), ctx.averages, scale, weights, moments, exchange)
-        dx, dscale, dshift, dweights = found
-        return dx, None, dscale, dshift, *dweights
+            found = formulas(
+                dy, x.detach(), ctx.averages, scale, weights, moments, exchange, y, ctx.has_residual
+            )
+        dx, dresidual, dscale, dshift, dweights = found
+        return dx, dresidual, None, None, dscale, dshift, *dweights
 
 
 def plain_backward(
@@ -187,12 +225,17 @@ def plain_backward(
     weights: list[Tensor],
     moments: list[Tensor],
     exchange: kernels.Exchange | None = None,
-) -> tuple[Tensor, Tensor | None, Tensor, list[Tensor]]:
-    """The gradients of the map, scale, shift and weights in operations of torch.
+    y: Tensor | None = None,
+    has_residual: bool = False,
+) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor, list[Tensor]]:
+    """The gradients of the map, residual, scale, shift and weights in operations of torch.
 
+    y is the result of a ReLU, where there is one; before it, the residual's gradient is the norm's.
     With g = weight * dy and z = (x - mean) * rstd, an average adds to the map's gradient
     (g - average(g) - z * average(g * z)) * rstd and gives its weight the sum of dy * z.
     """
+    if y is not None:
+        dy = torch.where(y <= 0, torch.zeros_like(dy), dy)  # where y is not a number, dy passes
     pixels = x.shape[2] * x.shape[3]
     centre = (
         moments[0][0] if moments else x.new_zeros((1, x.shape[1]), dtype=kernels.table_dtype(x))
@@ -216,4 +259,5 @@ def plain_backward(
     if moments:
         dx = dx.addcmul_(x, wide(total(by_x))).add_(wide(total(shift)))
     dscale = None if scale is None else (sum_dy_x + centre * sum_dy).sum(0)
-    return dx.to(x.dtype), dscale, sum_dy.sum(0), dweights
+    dresidual = dy if has_residual else None
+    return dx.to(x.dtype), dresidual, dscale, sum_dy.sum(0), dweights

@@ -51,14 +51,23 @@ class Norm(nn.Module):
             wanted = f"(N, {self.channels}, H, W)"
             raise ValueError(f"{type(self).__name__} wants {wanted}, got {tuple(x.shape)}")
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x: (N, C, H, W) float -> the same shape, data type and memory layout.
+    def forward(self, x: Tensor, residual: Tensor | None = None, relu: bool = False) -> Tensor:
+        """Normalise a map; with `relu`, return relu(y + residual), which costs no further pass.
+
+        Args:
+            x: (N, C, H, W) float.
+            residual: as x, or None; only with `relu`.
+            relu: whether a ReLU follows.
+
+        Returns:
+            The same shape, data type and memory layout as x.
 
         Raises:
-            ValueError: for another rank or channel count, or too few values to average.
+            ValueError: for another rank or channel count, too few values to average, or a residual
+                of another shape or without `relu`.
         """
         self.check(x)
-        return normalize(x, self.terms())[0]
+        return normalize(x, self.terms(), residual, relu)[0]
 
 
 class BatchNorm(Norm):
@@ -106,10 +115,10 @@ class BatchNorm(Norm):
             name = type(self).__name__
             raise ValueError(f"{name} wants more than one value a channel in training, got one")
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, residual: Tensor | None = None, relu: bool = False) -> Tensor:
         """As in `Norm`; in training the running statistics follow the batch's."""
         self.check(x)
-        y, moments, photos = normalize(x, self.terms())
+        y, moments, photos = normalize(x, self.terms(), residual, relu)
         if self.training:
             self.follow(moments[0], photos * x.shape[2] * x.shape[3])
         return y

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trainer.model import norms
+
 Norm = Callable[[int], nn.Module]
 
 
@@ -29,6 +31,13 @@ def conv3x3(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, kernel_size=3, stride=stride, padding=1, bias=False)
 
 
+def norm_relu(norm: nn.Module, x: Tensor, residual: Tensor | None = None) -> Tensor:
+    """relu(norm(x) + residual), which our own norms compute in as few passes as norm(x)."""
+    if isinstance(norm, norms.Norm):
+        return norm(x, residual, relu=True)
+    return F.relu(norm(x) if residual is None else norm(x) + residual)
+
+
 class Block(nn.Module):
     """Two layers with a shortcut around them: relu(x + norm(conv(relu(norm(conv(x)))))).
 
@@ -49,9 +58,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (N, inputs, H, W) float -> (N, outputs, H / stride, W / stride)."""
-        y = F.relu(self.norm1(self.conv1(x)))
-        y = self.norm2(self.conv2(y))
-        return F.relu(y + self.shortcut(x))
+        y = norm_relu(self.norm1, self.conv1(x))
+        return norm_relu(self.norm2, self.conv2(y), self.shortcut(x))
 
 
 class ResNet(nn.Module):
@@ -87,9 +95,13 @@ class ResNet(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
+    def stem(self, x: Tensor) -> Tensor:
+        """x: (N, 3, H, W) float -> the map that goes into the first block, (N, widths[0], H, W)."""
+        return norm_relu(self.norm, self.conv(x))
+
     def maps(self, x: Tensor) -> list[Tensor]:
         """x: (N, 3, H, W) float -> the feature map that goes into each block, and the last one."""
-        found = [F.relu(self.norm(self.conv(x)))]
+        found = [self.stem(x)]
         for stage in self.stages.children():
             for block in stage.children():
                 found.append(block(found[-1]))
@@ -97,7 +109,7 @@ class ResNet(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """x: (N, 3, H, W) float -> the last feature map, (N, widths[-1], H / 4, W / 4)."""
-        return self.stages(F.relu(self.norm(self.conv(x))))
+        return self.stages(self.stem(x))
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (N, 3, H, W) float -> logits (N, outputs)."""

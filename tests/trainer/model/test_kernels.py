@@ -20,20 +20,36 @@ def photos(*size, dtype=torch.float32):
     return torch.randn(size).to(dtype).to(memory_format=torch.channels_last)
 
 
-def compiled_forward_backward(x, dy, terms, exchange=None):
+def compiled_forward_backward(x, dy, terms, exchange=None, residual=None, relu=False):
     averages, scale, shift, weights = terms.averages, terms.scale, terms.shift, terms.weights
-    y, moments = kernels.forward(x, averages, scale, shift, weights, EPS, exchange)
-    gradients = kernels.backward(dy, x, averages, scale, weights, moments, EPS, exchange)
+    y, moments = kernels.forward(x, averages, scale, shift, weights, EPS, exchange, residual, relu)
+    clipped, added = y if relu else None, residual is not None
+    gradients = kernels.backward(
+        dy, x, averages, scale, weights, moments, EPS, exchange, clipped, added
+    )
     return y, moments, *gradients
 
 
-def flat(y, dx, dscale, dshift, dweights):
-    return [t for t in (y, dx, dscale, dshift, *dweights) if t is not None]
+def flat(y, dx, dresidual, dscale, dshift, dweights):
+    return [t for t in (y, dx, dresidual, dscale, dshift, *dweights) if t is not None]
 
 
-def plain_forward_backward(x, dy, terms, exchange=None):
-    y, moments = plain(x, terms, exchange)
-    gradients = plain_backward(dy, x, terms.averages, terms.scale, terms.weights, moments, exchange)
+def plain_forward_backward(x, dy, terms, exchange=None, residual=None, relu=False, clipped=None):
+    """clipped: which y tells what the ReLU has clipped, the one found here if None."""
+    y, moments = plain(x, terms, exchange, residual, relu)
+    if relu and clipped is None:
+        clipped = y
+    gradients = plain_backward(
+        dy,
+        x,
+        terms.averages,
+        terms.scale,
+        terms.weights,
+        moments,
+        exchange,
+        clipped,
+        residual is not None,
+    )
     return y, moments, *gradients
 
 
@@ -50,9 +66,12 @@ def plain_forward_backward(x, dy, terms, exchange=None):
     mean=st.floats(-100, 100),
     averages=st.lists(st.tuples(st.booleans(), st.sampled_from([1, 2, 4, 99])), max_size=3),
     scaled=st.booleans(),
+    followed_by=st.sampled_from(["nothing", "relu", "residual and relu"]),
     seed=st.integers(0, 99),
 )
-def test_compiled_kernels_compute_what_plain_torch_does(size, dtype, mean, averages, scaled, seed):
+def test_compiled_kernels_compute_what_plain_torch_does(
+    size, dtype, mean, averages, scaled, followed_by, seed
+):
     torch.manual_seed(seed)
     channels = size[1]
     x, dy = (mean + photos(*size)).to(dtype), photos(*size, dtype=dtype)
@@ -60,8 +79,18 @@ def test_compiled_kernels_compute_what_plain_torch_does(size, dtype, mean, avera
     sets = [Average(every, n if channels % n == 0 else channels) for every, n in averages]
     terms = Terms(scale if scaled or not sets else None, shift, tuple(sets), tuple(weights))
     assert kernels.native(x)
-    y, moments, *gradients = compiled_forward_backward(x, dy, terms)
-    plain_y, plain_moments, *plain_gradients = plain_forward_backward(x, dy, terms)
+    residual, relu = photos(*size, dtype=dtype), followed_by != "nothing"
+    then = {"residual": residual if "residual" in followed_by else None, "relu": relu}
+    y, moments, *gradients = compiled_forward_backward(x, dy, terms, **then)
+    plain_y, plain_moments, *plain_gradients = plain_forward_backward(
+        # Where y is zero up to rounding, the two may clip another pixel.
+        x,
+        dy,
+        terms,
+        **then,
+        clipped=y if relu else None,
+    )
+    assert not relu or y.min() >= 0
     tolerance = {torch.float64: 1e-9, torch.float32: 1e-3, torch.bfloat16: 1e-2}[dtype]
     torch.testing.assert_close(moments, plain_moments, rtol=tolerance, atol=tolerance)
     got, expected = flat(y, *gradients), flat(plain_y, *plain_gradients)
@@ -81,6 +110,11 @@ def test_infinity_and_not_a_number_pass_through(dtype):
     y, _, dx, *_ = compiled_forward_backward(x, x, Terms(torch.ones(3), torch.zeros(3)))
     torch.testing.assert_close(y, x, equal_nan=True)
     torch.testing.assert_close(dx, x, equal_nan=True)
+    y, _, dx, *_ = compiled_forward_backward(
+        x, x, Terms(torch.ones(3), torch.zeros(3)), residual=torch.zeros_like(x), relu=True
+    )
+    torch.testing.assert_close(y, x.relu(), equal_nan=True)
+    torch.testing.assert_close(dx, x.relu(), equal_nan=True)
     for average in Average(), Average(all_photos=True), Average(channels=3):
         ones = torch.ones(3)
         y, *_ = compiled_forward_backward(x, x, Terms(None, ones, (average,), (ones,)))
@@ -89,8 +123,10 @@ def test_infinity_and_not_a_number_pass_through(dtype):
 
 @needs_compiler
 @pytest.mark.parametrize("all_photos", [False, True])
-def test_results_do_not_depend_on_the_number_of_threads(all_photos):
-    x, dy = photos(5, 16, 40, 40), photos(5, 16, 40, 40)
+@pytest.mark.parametrize("relu", [False, True])
+def test_results_do_not_depend_on_the_number_of_threads(all_photos, relu):
+    x, dy, residual = (photos(5, 16, 40, 40) for _ in range(3))
+    then = {"residual": residual, "relu": True} if relu else {}
     scale, shift, *weights = torch.randn(4, 16)
     averages = (Average(all_photos, channels=4), Average())
     threads = torch.get_num_threads()
@@ -98,7 +134,7 @@ def test_results_do_not_depend_on_the_number_of_threads(all_photos):
     for count in (1, 2):
         torch.set_num_threads(count)
         results.append(
-            compiled_forward_backward(x, dy, Terms(scale, shift, averages, tuple(weights)))
+            compiled_forward_backward(x, dy, Terms(scale, shift, averages, tuple(weights)), **then)
         )
     torch.set_num_threads(threads)
     torch.testing.assert_close(*results, rtol=0, atol=0)

@@ -123,3 +123,41 @@ def test_terms_without_averages_are_a_scale_and_a_shift(mode):
 def test_an_empty_batch_gives_empty_tables(mode):
     mean, var = moments(photos(0, 16, 4, 4))
     assert mean.shape == var.shape == (0, 16)
+
+
+@pytest.mark.parametrize("added", [False, True])
+def test_gradients_of_a_norm_with_residual_and_relu_pass_gradcheck(mode, added):
+    torch.manual_seed(0)
+    x, residual = torch.randn(2, 2, 4, 3, 2, dtype=torch.float64)
+    x, residual = (t.to(memory_format=torch.channels_last) for t in (x, residual))
+    inputs = (x, residual, *torch.randn(3, 4, dtype=torch.float64))
+
+    def apply(x, residual, shift, *weights):
+        terms = Terms(None, shift, (OVER_PHOTOS, Average()), weights)
+        return normalize(x, terms, residual if added else None, relu=True)[0]
+
+    assert torch.autograd.gradcheck(apply, [t.requires_grad_() for t in inputs])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("last", [False, True], ids=["channels first", "channels last"])
+def test_a_residual_is_added_whatever_its_layout_before_the_result_is_rounded(mode, dtype, last):
+    layout = torch.channels_last if last else torch.contiguous_format
+    x, residual = photos(2, 16, 8, 8, dtype=dtype), torch.randn(2, 16, 8, 8).to(dtype)
+    x = x.contiguous(memory_format=layout)
+    ones = torch.ones(16)
+    terms = Terms(None, ones, (OVER_PHOTOS,), (ones,))
+    exact = (normalize(x.double(), terms)[0] + residual.double()).relu()
+    y = normalize(x, terms, residual, relu=True)[0]
+    assert y.dtype == dtype
+    assert y.is_contiguous(memory_format=layout)
+    torch.testing.assert_close(
+        y, exact.to(dtype), rtol=1e-6 if dtype.itemsize == 4 else 1 / 128, atol=1e-5
+    )
+
+
+def test_a_residual_of_another_shape_or_without_a_relu_is_refused():
+    x, ones = photos(2, 16, 8, 8), torch.ones(16)
+    for residual, relu in ((x[:1], True), (x, False)):
+        with pytest.raises(ValueError, match="wants the map's shape and a ReLU"):
+            normalize(x, Terms(ones, ones), residual, relu)

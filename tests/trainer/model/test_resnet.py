@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from trainer.model.norms import NORMS
 from trainer.model.resnet import PIXEL_DEVIATION, PIXEL_MEAN, ResNet, layer_count, to_input
@@ -30,6 +31,19 @@ def test_outputs_widths_and_norm_are_arguments():
     assert network(torch.zeros(2, 3, 16, 16)).shape == (2, 7)
     assert network.features(torch.zeros(2, 3, 16, 16)).shape == (2, 12, 4, 4)
     assert sum(isinstance(m, nn.InstanceNorm2d) for m in network.modules()) == 9
+
+
+@pytest.mark.parametrize("key", NORMS)
+def test_a_block_computes_and_learns_as_its_steps_one_by_one_do(key):
+    torch.manual_seed(0)
+    block = ResNet(NORMS[key]).stages[1][0]
+    x = torch.randn(4, 16, 8, 8).to(memory_format=torch.channels_last).requires_grad_()
+    y = F.relu(block.norm1(block.conv1(x)))
+    expected = F.relu(block.norm2(block.conv2(y)) + block.shortcut(x))
+    dy, given = torch.randn_like(expected), [x, *block.parameters()]
+    torch.testing.assert_close(block(x), expected, rtol=1e-4, atol=1e-5)
+    gradients = [torch.autograd.grad(result, given, dy) for result in (block(x), expected)]
+    torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-4)
 
 
 def test_a_block_is_the_identity_when_its_last_norm_scales_by_zero():
