@@ -15,7 +15,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from plumage.contract import HISTORY
-from trainer.model.norms import NORMS
+from trainer.model.norms import NORMS, BatchInstanceNorm
 from trainer.model.resnet import ResNet
 from trainer.recipe import Recipe
 from trainer.run_folder import EARLIER_STATE, STATE, TrainingError, check_same
@@ -174,7 +174,23 @@ def open_run(recipe: Recipe, species: int, folder: Path) -> Run:
 
 
 def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimizer: weight decay on weights of convolutions and linear layers only."""
+    """The recipe's optimizer: weight decay on weights of convolutions and linear layers only.
+
+    Each of its steps ends with the gates of batch-instance norms inside [0, 1].
+    """
+    optimizer = _bare_optimizer(network, recipe)
+    gated = [module for module in network.modules() if isinstance(module, BatchInstanceNorm)]
+
+    def clip_gates(*_: Any) -> None:
+        for norm in gated:
+            norm.clip_gate_()
+
+    optimizer.register_step_post_hook(clip_gates)
+    return optimizer
+
+
+def _bare_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's optimizer and its parameter groups."""
     decayed: dict[str, Any] = {"params": [], "weight_decay": recipe.weight_decay, "speed": 1}
     plain: dict[str, Any] = {"params": [], "weight_decay": 0.0, "speed": 1}
     gates: dict[str, Any] = {"params": [], "weight_decay": 0.0, "speed": GATE_SPEED}
@@ -185,7 +201,11 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     if recipe.optimizer == "sgd":
         nesterov = recipe.nesterov and recipe.momentum > 0
         return torch.optim.SGD(
-            groups, recipe.learning_rate, momentum=recipe.momentum, nesterov=nesterov
+            groups,
+            recipe.learning_rate,
+            momentum=recipe.momentum,
+            nesterov=nesterov,
+            fused=True,
         )
     if recipe.optimizer == "rmsprop":
         return torch.optim.RMSprop(groups, recipe.learning_rate)

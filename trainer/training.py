@@ -1,6 +1,7 @@
 """The training loop: epochs of steps and a validation after each."""
 
 import math
+import operator
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,6 @@ from tqdm import tqdm
 from trainer.batches import TrainingBatches
 from trainer.data import PhotoSet, spread
 from trainer.metrics import scores
-from trainer.model.norms import BatchInstanceNorm
 from trainer.model.resnet import ResNet, to_input
 from trainer.recipe import Recipe
 from trainer.run_folder import DivergedError
@@ -74,15 +74,14 @@ def train_step(run: Run, recipe: Recipe, photos: Tensor, labels: Tensor) -> tupl
     device = recipe.device.split(":")[0]
     with torch.autocast(device, dtype, enabled=dtype != torch.float32):
         logits = run.network(to_input(photos))
-    logits = processes.gathered(logits.float(), len(labels))
+    # A loss in bfloat16 would round; one in float64, with which networks are compared, would not.
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    logits = processes.gathered(logits, len(labels))
     loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
     run.optimizer.zero_grad()
     loss.backward()
     processes.add_up_gradients(run.network)
     run.optimizer.step()
-    for module in run.network.modules():
-        if isinstance(module, BatchInstanceNorm):
-            module.clip_gate_()
     return loss.detach(), logits.detach()
 
 
@@ -154,18 +153,21 @@ def train_epoch(
     """
     batches = epoch_batches(photos, recipe, run.epoch)
     labels, answers, losses = [], [], []
+    loss_sum = right = 0.0  # running sums: means of growing lists would cost more at each step
     for step, (batch, target) in enumerate(batches):
         rate = learning_rate(recipe, run.epoch + step / len(batches))
         for group in run.optimizer.param_groups:
             group["lr"] = rate * group["speed"]
         loss, logits = train_step(run, recipe, batch.to(recipe.device), target.to(recipe.device))
-        labels += target.tolist()
-        answers += logits.argmax(1).tolist()
+        labels += (truth := target.tolist())
+        answers += (answer := logits.argmax(1).tolist())
         losses += [loss.item()] * len(target)
         check_finite(losses[-1], run.epoch + 1, recipe)
-        right = np.mean(np.equal(labels, answers))
-        bar.set_postfix(loss=f"{np.mean(losses):.3f}", accuracy=f"{right:.3f}", refresh=False)
-        bar.update(len(target))
+        loss_sum += losses[-1] * len(target)
+        right += sum(map(operator.eq, truth, answer))
+        if bar.update(len(target)):  # what was drawn just now is told the next time
+            told = {"loss": loss_sum / len(losses), "accuracy": right / len(losses)}
+            bar.set_postfix({name: f"{value:.3f}" for name, value in told.items()}, refresh=False)
     return labels, answers, losses
 
 

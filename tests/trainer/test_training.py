@@ -240,3 +240,31 @@ def test_bfloat16_is_used_only_where_the_processor_computes_in_it(monkeypatch):
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda n=native: n)
         assert training.precision(Recipe()) == expected
     assert training.precision(Recipe(precision="bfloat16")) == torch.bfloat16
+
+
+def test_the_bar_tells_loss_and_accuracy_of_the_epoch_so_far(splits):
+    recipe = replace(TINY, first_scale=1.0)
+    told = []
+
+    class Bar:
+        def update(self, count):
+            return True
+
+        def set_postfix(self, told_now, refresh):
+            told.append(told_now)
+
+    labels, answers, losses = training.train_epoch(
+        new_run(recipe, 3), recipe, splits["train"], Bar()
+    )
+    assert told[0]["loss"] == f"{losses[0]:.3f}"
+    assert told[-1]["loss"] == f"{np.mean(losses):.3f}"
+    assert told[-1]["accuracy"] == f"{np.mean(np.equal(labels, answers)):.3f}"
+
+
+def test_a_loss_of_a_network_in_float64_keeps_its_digits():
+    recipe = replace(TINY, norm="bn")
+    run = new_run(recipe, 3)
+    run.network.double().register_forward_pre_hook(lambda _, inputs: (inputs[0].double(),))
+    photos = torch.randint(0, 256, (8, 16, 16, 3), dtype=torch.uint8)
+    loss, logits = train_step(run, recipe, photos, torch.arange(8) % 3)
+    assert loss.dtype == logits.dtype == torch.float64

@@ -173,8 +173,8 @@ def answering_times(
 def sanity(source: PhotoFolder, cache: Path) -> dict[str, Any]:
     """Do our batch norm and torch's own give the same losses, step by step, from the same start?
 
-    Same weights, same batches, in float64 up to the loss, which is in float32. Few steps: training
-    is chaotic, and multiplies the rounding of the loss tenfold every few steps from then on.
+    Same weights, same batches, all in float64. Few steps: training is chaotic, and multiplies
+    rounding tenfold every few steps.
     """
     recipe = replace(
         Recipe(), image_size=32, batch_size=16, precision="float32", learning_rate=0.05

@@ -132,10 +132,9 @@ def layout(x: Tensor) -> torch.memory_format:
 
 
 def native(x: Tensor) -> bool:
-    """Whether the compiled kernels take maps like x."""
+    """Whether the compiled kernels take maps like x, unless operations are `recorded`."""
     return (
         enabled
-        and not recorded()
         and x.device.type == "cpu"
         and x.dtype in DTYPES
         and x.numel() > 0

@@ -171,7 +171,8 @@ class Normalize(torch.autograd.Function):
             return moments
 
         exchange = pool if processes.place().size > 1 else None
-        if kernels.native(x):
+        ctx.native = kernels.native(x)
+        if ctx.native:
             y, moments = kernels.forward(
                 x, averages, scale, shift, weights, EPS, exchange, residual, relu
             )
@@ -203,7 +204,7 @@ class Normalize(torch.autograd.Function):
             return processes.averaged(table, len(x))
 
         exchange = pool if processes.place().size > 1 else None
-        if kernels.native(x):
+        if ctx.native:
             found = kernels.backward(
                 dy, x, ctx.averages, scale, weights, moments, EPS, exchange, y, ctx.has_residual
             )

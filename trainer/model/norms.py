@@ -154,7 +154,8 @@ class BatchInstanceNorm(BatchNorm):
     brightness, 0 removes them. (Nam and Kim 2018, arXiv:1805.07925)
 
     Attributes:
-        gate: (C,) parameter; call `clip_gate_` after each optimizer step.
+        gate: (C,) parameter; an optimizer has to call `clip_gate_` after each step
+            (`trainer.state.make_optimizer`).
     """
 
     def __init__(self, channels: int, momentum: float = 0.1) -> None:
