@@ -10,14 +10,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.audit.answers import Network, networks
-from trainer.audit.borders import Border, find_border
-from trainer.audit.duplicates import Description, Relatives, describe, find_relatives, groups
-from trainer.audit.mislabelled import doubtful_labels, species_probabilities
-from trainer.audit.orientation import Flips, find_flips
-from trainer.audit.quality import Measures, blurred, empty, measure, tiny
-from trainer.audit.shortcuts import Cue, cues, folds_of, judge
-from trainer.audit.survey import Survey, in_threads
+from trainer.audit.detect.borders import Border, find_border
+from trainer.audit.detect.duplicates import Description, Relatives, describe, find_relatives, groups
+from trainer.audit.detect.inference import Network, networks
+from trainer.audit.detect.mislabelled import doubtful_labels, species_probabilities
+from trainer.audit.detect.orientation import Flips, find_flips
+from trainer.audit.detect.quality import Measures, blurred, empty, measure, tiny
+from trainer.audit.detect.shortcuts import Cue, cues, folds_of, judge
+from trainer.audit.detect.survey import Survey, in_threads
 
 
 @dataclass(frozen=True)

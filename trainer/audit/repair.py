@@ -13,7 +13,7 @@ from PIL import Image
 
 from plumage.folders import ALL
 from plumage.photos import read_header, read_photo
-from trainer.audit.borders import find_border, without_border
+from trainer.audit.detect.borders import find_border, without_border
 from trainer.audit.findings import Findings
 from trainer.data import PhotoSetError
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from trainer.audit.detect.survey import survey
 from trainer.audit.findings import Findings, examine
 from trainer.audit.page import page
 from trainer.audit.repair import MANIFEST, check_target, repair
-from trainer.audit.survey import survey
 from trainer.audit.text import summary
 from trainer.data import PhotoSetError
 from trainer.utils.files import replacing

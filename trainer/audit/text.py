@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from trainer.audit.detect.mislabelled import disbelieved
 from trainer.audit.findings import Findings
-from trainer.audit.mislabelled import disbelieved
 
 SHOWN = 10  # species that a line names
 

@@ -19,10 +19,10 @@ import tyro
 from numpy.typing import NDArray
 
 from plumage.contract import MODEL
-from trainer.audit.borders import find_border
-from trainer.audit.duplicates import Description, Relatives, describe, groups
+from trainer.audit.detect.borders import find_border
+from trainer.audit.detect.duplicates import Description, Relatives, describe, groups
+from trainer.audit.detect.survey import Survey, in_threads, survey
 from trainer.audit.findings import relatives_of
-from trainer.audit.survey import Survey, in_threads, survey
 from trainer.checkpoint.reports import OnCheckpoints, checkpoints_for
 from trainer.checkpoint.write import answers_of
 from trainer.data import PhotoFolder

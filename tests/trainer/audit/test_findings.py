@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.trainer.audit.faulty import rows
+from trainer.audit.detect.survey import survey
 from trainer.audit.findings import Findings, examine
-from trainer.audit.survey import survey
 from trainer.recipe import CHECKPOINTS
 
 SHARED = Path(__file__).parents[4] / "shared"

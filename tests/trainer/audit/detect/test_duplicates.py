@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainer.audit.borders import find_border
-from trainer.audit.duplicates import Relatives, describe, find_relatives, groups
+from trainer.audit.detect.borders import find_border
+from trainer.audit.detect.duplicates import Relatives, describe, find_relatives, groups
 
-SHARED = Path(__file__).parents[4] / "shared"
+SHARED = Path(__file__).parents[5] / "shared"
 RAW = SHARED / "birds25_raw_sample"
 VAL = SHARED / "birds25" / "val"
 RELATIVES = """\

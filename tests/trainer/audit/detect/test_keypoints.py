@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainer.audit.keypoints import FAR, MOST, Corners, distances, find_corners, lay_over, matches
+from trainer.audit.detect.keypoints import (
+    FAR,
+    MOST,
+    Corners,
+    distances,
+    find_corners,
+    lay_over,
+    matches,
+)
 
 
 def landscape(seed: int) -> np.ndarray:

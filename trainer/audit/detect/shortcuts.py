@@ -14,9 +14,9 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
 
-from trainer.audit.borders import Border
-from trainer.audit.quality import Measures
-from trainer.audit.survey import Header
+from trainer.audit.detect.borders import Border
+from trainer.audit.detect.quality import Measures
+from trainer.audit.detect.survey import Header
 
 FOLDS = 3
 BIRD = ("corners", "mean colour", "sharpness")  # cues that say something by rights

@@ -2,7 +2,11 @@ from unittest.mock import Mock
 
 import numpy as np
 
-from trainer.audit.mislabelled import doubtful_labels, own_probabilities, species_probabilities
+from trainer.audit.detect.mislabelled import (
+    doubtful_labels,
+    own_probabilities,
+    species_probabilities,
+)
 
 
 def set_of(noise: float) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.audit.borders import Border, inside
+from trainer.audit.detect.borders import Border, inside
 
 TINY = 64  # shorter side in pixels; in a set of large photos a quarter of the usual one
 EMPTY = 12.0  # grey levels between the darkest and the brightest hundredth

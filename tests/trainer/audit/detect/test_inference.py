@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import SPECIES, colour_checkpoint, draw_bird
-from trainer.audit.answers import QUICK, Network, networks
+from trainer.audit.detect.inference import QUICK, Network, networks
 
 
 @pytest.fixture

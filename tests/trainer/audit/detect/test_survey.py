@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainer.audit.survey import AnyFolder, Pixels, header_of, in_threads, survey
+from trainer.audit.detect.survey import AnyFolder, Pixels, header_of, in_threads, survey
 from trainer.data import PhotoSetError
 
 
@@ -33,7 +33,9 @@ def test_what_files_say_about_themselves_is_kept_until_one_changes(
     Image.new("RGB", (30, 20)).save(photo_folder / "val" / "Red-Ring" / "wide.jpg")
     first = survey(photo_folder, tmp_path / "cache")
     with monkeypatch.context() as patched:
-        patched.setattr("trainer.audit.survey.header_of", lambda path: pytest.fail("read again"))
+        patched.setattr(
+            "trainer.audit.detect.survey.header_of", lambda path: pytest.fail("read again")
+        )
         assert survey(photo_folder, tmp_path / "cache").headers == first.headers
     for kept in (tmp_path / "cache").rglob("*.headers.json"):
         kept.write_text(kept.read_text()[:-9])  # cut short

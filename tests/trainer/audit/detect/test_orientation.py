@@ -1,6 +1,6 @@
 import numpy as np
 
-from trainer.audit.orientation import flips, upside_down
+from trainer.audit.detect.orientation import flips, upside_down
 
 
 def test_the_way_up_that_the_network_knows_better_wins():

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.audit.survey import in_threads
+from trainer.audit.detect.survey import in_threads
 
 MOST = 100  # corners of a photo
 LEAST_MATCHES = 14  # that agree on one place, turn and size; strangers reach 12

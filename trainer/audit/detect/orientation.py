@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from trainer.audit.answers import Network
-from trainer.audit.survey import Survey
+from trainer.audit.detect.inference import Network
+from trainer.audit.detect.survey import Survey
 from trainer.data import spread
 
 LOOKED_AT = 150  # photos of a species that are turned over to see whether it is flipped

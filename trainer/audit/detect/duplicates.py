@@ -18,9 +18,9 @@ from scipy import sparse
 from sklearn.decomposition import TruncatedSVD
 from torch import Tensor
 
-from trainer.audit.borders import Border, inside
-from trainer.audit.keypoints import Corners, find_corners, lay_over, matches
-from trainer.audit.survey import in_threads
+from trainer.audit.detect.borders import Border, inside
+from trainer.audit.detect.keypoints import Corners, find_corners, lay_over, matches
+from trainer.audit.detect.survey import in_threads
 
 LONG_SIDE = 128  # pixels in which corners are looked for
 COLOUR_SIDE = 80  # pixels in which colours are counted

@@ -19,7 +19,7 @@ from scipy import special
 from torch.nn import functional as F
 
 from plumage.contract import IMAGE_SIZE, LOGITS, MODEL, PHOTOS, SPECIES, TEMPERATURE
-from trainer.audit.survey import Pixels, in_threads
+from trainer.audit.detect.survey import Pixels, in_threads
 
 BATCH = 4  # photos at a time: the layers' maps stay near the core
 QUICK = "torch-bn"  # the variant whose graph is the simplest, so the fastest in 8 bits

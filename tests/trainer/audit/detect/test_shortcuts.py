@@ -1,6 +1,6 @@
 import numpy as np
 
-from trainer.audit.shortcuts import folds_of, judge
+from trainer.audit.detect.shortcuts import folds_of, judge
 
 SPECIES = ("A", "B", "C", "D", "E")
 LABELS = np.repeat(np.arange(5), 40)

@@ -8,8 +8,8 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from trainer.audit.answers import Network
-from trainer.audit.survey import Survey
+from trainer.audit.detect.inference import Network
+from trainer.audit.detect.survey import Survey
 
 SURE = 0.9  # probability of another species from which on a label is doubted
 UNLIKELY = 0.02  # probability of the photo's own species up to which it is

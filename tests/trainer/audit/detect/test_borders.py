@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainer.audit.borders import find_border, inside, without_border
+from trainer.audit.detect.borders import find_border, inside, without_border
 
-SHARED = Path(__file__).parents[4] / "shared"
+SHARED = Path(__file__).parents[5] / "shared"
 RAW = SHARED / "birds25_raw_sample"
 VAL = SHARED / "birds25" / "val"
 BORDERED = (

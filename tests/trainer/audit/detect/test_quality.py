@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from trainer.audit.quality import blurred, empty, measure, tiny
+from trainer.audit.detect.quality import blurred, empty, measure, tiny
 
-VAL = Path(__file__).parents[4] / "shared" / "birds25" / "val"
+VAL = Path(__file__).parents[5] / "shared" / "birds25" / "val"
 
 
 def measured(photo: Image.Image):
