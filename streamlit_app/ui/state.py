@@ -29,8 +29,6 @@ from streamlit_app.norms import norm_text
 from streamlit_app.results.best import best_first
 from streamlit_app.ui.cropping import Box
 
-# Suffixes that file choosers offer.
-SUFFIXES = ("jpg", "jpeg", "png", "webp", "heic", "heif", "avif")
 # A prediction keeps one core busy. Beyond 60 waiting the server refuses rather than queues.
 ANSWER_SLOTS = ConcurrencyLimiter(at_once=CORES, waiting=60)
 BATCH_SLOT = ConcurrencyLimiter(at_once=1, waiting=8)  # a table keeps every core busy

@@ -22,7 +22,6 @@ from streamlit_app.results.scores import in_words
 from streamlit_app.species import common_name, ood_label
 from streamlit_app.ui.heatmaps import LEGEND, overlay, reserve_space_css
 from streamlit_app.ui.state import (
-    SUFFIXES,
     escape_markdown,
     or_retry,
     predict,
@@ -162,9 +161,7 @@ variants, version = variants_to_serve()
 st.html(GRID)
 left, right = st.columns(2, gap="medium")
 with left:
-    upload = st.file_uploader(
-        "A photo of a bird", type=list(SUFFIXES), key="photo", on_change=reset_species
-    )
+    upload = st.file_uploader("A photo of a bird", key="photo", on_change=reset_species)
 with right:
     st.markdown(
         "The same small network, trained once with each norm, classifies your photo once for each "

@@ -39,7 +39,6 @@ from streamlit_app.ui.gallery import Exhibit, caption, captions, exhibits
 from streamlit_app.ui.heatmaps import LEGEND, overlay, reserve_space_css
 from streamlit_app.ui.saliency import curve_of, heatmap_of
 from streamlit_app.ui.state import (
-    SUFFIXES,
     choose_variant,
     escape_markdown,
     or_fault,
@@ -67,9 +66,7 @@ GRID = """<style>
 
 def choose_photo(shown: dict[str, Exhibit]) -> bytes | None:
     """The uploaded photo, else the one chosen from the gallery; None without either."""
-    upload = st.file_uploader(
-        "A photo of a bird", type=list(SUFFIXES), key="photo", on_change=reset_species
-    )
+    upload = st.file_uploader("A photo of a bird", key="photo", on_change=reset_species)
     if upload is not None:
         return upload.getvalue()
     if not shown:

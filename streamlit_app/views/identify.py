@@ -22,7 +22,6 @@ from streamlit_app.species import (
 from streamlit_app.ui.cropping import Box, crop_box, marked
 from streamlit_app.ui.heatmaps import LEGEND, overlay, reserve_space_css
 from streamlit_app.ui.state import (
-    SUFFIXES,
     choose_variant,
     or_fault,
     or_retry,
@@ -72,9 +71,7 @@ def choose_photo() -> bytes | None:
     if st.session_state.get("camera"):
         source = st.camera_input("A photo of a bird", key="taken", on_change=reset)
     else:
-        source = st.file_uploader(
-            "A photo of a bird", type=list(SUFFIXES), key="photo", on_change=reset
-        )
+        source = st.file_uploader("A photo of a bird", key="photo", on_change=reset)
     st.toggle("Use the camera", key="camera", on_change=reset)
     return source.getvalue() if source else None
 

@@ -13,7 +13,6 @@ from streamlit_app.species import common_name, ood_label
 from streamlit_app.ui.session import forget_uploads, kept_for_download
 from streamlit_app.ui.state import (
     BATCH_SLOT,
-    SUFFIXES,
     choose_variant,
     or_fault,
     or_retry,
@@ -248,7 +247,6 @@ left, right = st.columns([4, 3], gap="medium")
 with left:
     uploads = st.file_uploader(
         "Photos of birds",
-        type=list(SUFFIXES),
         accept_multiple_files=True,
         key="photos",
         on_change=reset_refused,

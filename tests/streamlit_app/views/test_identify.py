@@ -345,3 +345,19 @@ def test_a_real_photo_is_answered(app: AppTest) -> None:
     photo = next(SHARED.rglob("*.jpg"))
     upload(run(app), photo.read_bytes(), photo.name)
     assert app.header[0].value.endswith("%")
+
+
+@pytest.mark.parametrize("page", ["identify", "compare", "explain", "many"])
+def test_an_uploader_offers_files_of_any_name(app: AppTest, page: str) -> None:
+    """The bytes decide: browsers and phones name photos download.jfif, 1000012345 or .HIF."""
+    run(app.switch_page(f"views/{page}.py"))
+    (uploader,) = app.get("file_uploader")
+    assert not uploader.proto.type
+
+
+def test_a_photo_is_answered_whatever_its_file_is_called(app: AppTest) -> None:
+    run(app)
+    for name in ("download.jfif", "DSC00001.HIF", "1000012345", "photo.jpg_large"):
+        upload(app, encode(draw_bird("red")), name)
+        assert "Red Bird" in app.header[0].value
+        assert not app.error
