@@ -13,10 +13,17 @@ follows, or {"fault": sentence}. To `classify` it is {"rows": [fields of a table
 
 import json
 from struct import Struct
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 READY = b"ready\n"
 _LENGTH = Struct("<Q")  # of a frame, before its bytes
+
+
+class Decoded(NamedTuple):
+    """A file of a table: fields of its row, and its resized photo's pixels, empty at a fault."""
+
+    fields: dict[str, Any]
+    pixels: bytes
 
 
 def write_frame(stream: IO[bytes], data: bytes) -> None:

@@ -3,23 +3,19 @@
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from plumage.contract import MODEL
 from streamlit_app.inference.classifier import CheckpointError, Classifier, Prediction
+from streamlit_app.inference.protocol import Decoded
 from streamlit_app.species import common_name, ood_label
-
-if TYPE_CHECKING:
-    from streamlit_app.inference.worker import Decoded
 
 __all__ = ["CheckpointError", "classify_batch", "row_fields"]
 
 
-def classify_batch(
-    checkpoint: Path, side: int, photos: "Sequence[Decoded]"
-) -> list[dict[str, Any]]:
+def classify_batch(checkpoint: Path, side: int, photos: Sequence[Decoded]) -> list[dict[str, Any]]:
     """Classify a few photos: fields of a row each; raises CheckpointError.
 
     side: in pixels, of the photos.

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 from PIL import Image
 
@@ -24,6 +24,7 @@ from plumage.photos import PhotoError, read_photo, resized
 from streamlit_app.inference.limits import return_memory_at_once
 from streamlit_app.inference.protocol import (
     READY,
+    Decoded,
     read_frame,
     read_message,
     write_frame,
@@ -34,13 +35,6 @@ MAX_MEMORY = 300 * 2**20  # bytes that one file may take
 MAX_CPU_SECONDS = 2.0
 MAX_SECONDS = 20.0  # by the clock, which other work on the machine makes longer
 PHOTOS_PER_CALL = 4  # of the network: enough for onnxruntime's best speed, few in memory
-
-
-class Decoded(NamedTuple):
-    """A file of a table: fields of its row, and its resized photo's pixels, empty at a fault."""
-
-    fields: dict[str, Any]
-    pixels: bytes
 
 
 @contextlib.contextmanager

@@ -4,12 +4,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from trainer.data import PhotoFolder
 from trainer.recipe import CHECKPOINTS, NormKey, Recipe
 
 Change = dict[str, Any]
@@ -72,6 +74,12 @@ class Study:
         return list(
             dict.fromkeys([*(key for change in self.changes for key in change), *self.varies])
         )
+
+
+# Makes a run in its folder by its recipe; False where another command has made it or is at it.
+MakeRun = Callable[[Study, Path, Recipe, PhotoFolder], bool]
+# Makes one or more of the runs in these folders by their recipes; False where none is left.
+Make = Callable[[Study, Mapping[Path, Recipe], PhotoFolder], bool]
 
 
 def settings(table: pd.DataFrame) -> list[str]:

@@ -21,15 +21,14 @@ from ray.exceptions import RayError, RayTaskError
 from trainer.data import PhotoFolder
 from trainer.recipe import Recipe
 from trainer.run_folder import TrainingError
-from trainer.studies.definitions import Study
-from trainer.studies.runs import Make, run_if_free
+from trainer.studies.definitions import Make, MakeRun, Study
 from trainer.utils.memory import keep_memory
 
 CODE = Path(__file__).parents[2]  # where the package lies, on each machine
 
 
 @contextlib.contextmanager
-def joined(address: str) -> Iterator[Make]:
+def joined(address: str, make_run: MakeRun) -> Iterator[Make]:
     """What makes runs on a cluster, for as long as the block lasts.
 
     address: HOST:PORT of the cluster's head; `auto` for the one that runs on this machine; `local`
@@ -45,7 +44,7 @@ def joined(address: str) -> Iterator[Make]:
     except (ConnectionError, RayError, ValueError) as error:
         raise TrainingError(f"There is no Ray cluster at {address}: {error}") from error
     try:
-        yield _Runs().make
+        yield _Runs(make_run).make
     finally:
         ray.shutdown()
 
@@ -53,7 +52,8 @@ def joined(address: str) -> Iterator[Make]:
 class _Runs:
     """The runs that a cluster is at."""
 
-    def __init__(self) -> None:
+    def __init__(self, make_run: MakeRun) -> None:
+        self._make_run = make_run
         self._task = ray.remote(num_cpus=1)(_make_one)
         self._at_work: dict[ray.ObjectRef, Path] = {}
         self._left: set[Path] = set()  # to another command, which is at them
@@ -69,7 +69,9 @@ class _Runs:
         here, folder_only = Path.cwd(), PhotoFolder(source.root)  # without its list of files
         for folder in [folder for folder in recipes if folder not in begun][:room]:
             folder.mkdir(parents=True, exist_ok=True)
-            task = self._task.remote(here, study, folder, recipes[folder], folder_only)
+            task = self._task.remote(
+                here, self._make_run, study, folder, recipes[folder], folder_only
+            )
             self._at_work[task] = folder
         if not self._at_work:
             return False
@@ -88,8 +90,15 @@ class _Runs:
         return True
 
 
-def _make_one(here: Path, study: Study, folder: Path, recipe: Recipe, source: PhotoFolder) -> bool:
-    """`run_if_free` on a machine of the cluster; here: what names of files start from."""
+def _make_one(
+    here: Path,
+    make_run: MakeRun,
+    study: Study,
+    folder: Path,
+    recipe: Recipe,
+    source: PhotoFolder,
+) -> bool:
+    """`make_run` on a machine of the cluster; here: what names of files start from."""
     if not (here / folder).is_dir():
         raise TrainingError(
             f"{platform.node()} has no folder {here / folder}: the machines of the cluster "
@@ -98,4 +107,4 @@ def _make_one(here: Path, study: Study, folder: Path, recipe: Recipe, source: Ph
     keep_memory()
     torch.set_flush_denormal(True)
     with contextlib.chdir(here):
-        return run_if_free(study, folder, recipe, source)
+        return make_run(study, folder, recipe, source)

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from trainer.metrics import scores
 from trainer.recipe import Recipe
 from trainer.run_folder import DivergedError, TrainingError, check_same, has_state, remove_state
 from trainer.state import open_run
-from trainer.studies.definitions import STUDIES, Study
+from trainer.studies.definitions import STUDIES, Make, Study
 from trainer.studies.probes import loaded, watcher
 from trainer.studies.tables import (
     MADE_OF,
@@ -37,9 +37,6 @@ from trainer.training import predict, train
 from trainer.utils.files import write_json
 from trainer.utils.memory import keep_memory
 from trainer.utils.system import machine
-
-# Makes one or more of the runs in these folders by their recipes; False where none is left.
-Make = Callable[[Study, Mapping[Path, Recipe], PhotoFolder], bool]
 
 
 def run_study(name: str, data: Path, output: Path, cluster: str | None = None) -> None:
@@ -81,7 +78,7 @@ def maker(cluster: str | None) -> AbstractContextManager[Make]:
         raise TrainingError(
             f"--cluster needs {error.name}: pip install --requirement cluster-requirements.txt"
         ) from error
-    return joined(cluster)
+    return joined(cluster, run_if_free)
 
 
 def make_first_free(study: Study, recipes: Mapping[Path, Recipe], source: PhotoFolder) -> bool:

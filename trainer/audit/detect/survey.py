@@ -42,6 +42,11 @@ def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Re
 class AnyFolder(PhotoFolder):
     """A photo set whose splits need not hold the same species, or that has none."""
 
+    @property
+    def files(self) -> dict[str, list[Path]]:
+        """Photos of each split as SPLIT/SPECIES/NAME; splits and photos sorted."""
+        return dict(sorted(super().files.items()))
+
     @cached_property
     def species(self) -> tuple[str, ...]:
         """Names of the species folders of all splits, sorted."""
