@@ -93,6 +93,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "confused": results_explain.confused,
     "shortcut": results_shortcut.shortcut,
     "relatives": results_relatives.in_short,
+    "published set": results_relatives.published,
     "scores without relatives": results_relatives.table,
     "strangers": results_novelty.strangers,
     "novelty scores": results_novelty.scores,

@@ -99,3 +99,47 @@ def verdict(found: dict[str, Any], chances: dict[str, dict[str, float]]) -> str:
         if sign > 0 or named("p", sign) != "none"
     ]
     return " ".join(said)
+
+
+def published(checkpoints: Path) -> str:
+    """What the audit finds wrong with the set as published, from published_set.json."""
+    path = checkpoints / "results" / "published_set.json"
+    if not path.exists():
+        return "To be made by `python -m trainer.audit` of the published set."
+    found = json.loads(path.read_text())
+    same, borders, turned = found["near_duplicates"], found["borders"], found["upside_down"]
+    photos = sum(found["photos"].values())
+    bordered = [name for name, share in borders["species"].items() if share > 0.5]
+    low, high = (f(borders["species"][name] for name in bordered) for f in (min, max))
+    sides = turned["species"].values()
+    rows = [
+        {
+            "fault": "near-duplicates across splits",
+            "how much": f"{same['test_photos_with_one_in_train']:.0%} of test photos and "
+            f"{same['val_photos_with_one_in_train']:.0%} of val photos have one in train",
+            "what it does": "accuracy on test rewards photos learned by heart",
+        },
+        {
+            "fault": "borders",
+            "how much": f"{borders['photos']:,} photos, among them {low:.0%} to {high:.0%} of "
+            f"those of {len(bordered)} species ({', '.join(bordered).replace('-', ' ')})",
+            "what it does": "black corners give the species away",
+        },
+        {
+            "fault": "upside down",
+            "how much": f"{min(sides):.0%} to {max(sides):.0%} of the photos of the "
+            f"{len(sides)} worst of {len(sides) + turned['further_species']} species "
+            f"({turned['others_judged_wrongly']:.0%} seem so in upright ones)",
+            "what it does": "photos that people take are not",
+        },
+        {
+            "fault": "labels in doubt",
+            "how much": f"{found['labels_in_doubt']} photos; {same['groups_across_species']} "
+            "groups of near-duplicates lie in several species",
+            "what it does": "a right answer counts as wrong",
+        },
+    ]
+    return (
+        f"{photos:,} photos of {found['species']} species, of which `--fix` leaves "
+        f"{found['clean_photos']:,} clean ones:\n\n{markdown(rows)}"
+    )

@@ -4,7 +4,15 @@ from pathlib import Path
 import pytest
 
 from tests.measurements import result_file
-from trainer.report.leakage import CORRECTED, in_short, more_than_chance, table, verdict
+from trainer.recipe import CHECKPOINTS
+from trainer.report.leakage import (
+    CORRECTED,
+    in_short,
+    more_than_chance,
+    published,
+    table,
+    verdict,
+)
 
 
 def score(value: float) -> dict[str, float]:
@@ -71,3 +79,12 @@ def test_without_photos_of_both_kinds_nothing_is_compared(checkpoints: Path):
 def test_where_nothing_was_measured_the_command_is_named(tmp_path: Path):
     assert "trainer.evaluate.leakage" in in_short(tmp_path)
     assert "trainer.evaluate.leakage" in table(tmp_path)
+
+
+def test_the_faults_of_the_published_set_are_those_that_the_audit_found(tmp_path):
+    assert "python -m trainer.audit" in published(tmp_path)
+    text = published(CHECKPOINTS)
+    assert text.startswith("45,330 photos of 25 species, of which `--fix` leaves 16,888 clean ones")
+    assert "76% of test photos and 98% of val photos have one in train" in text
+    assert "74% to 96% of those of 8 species (Northern Lapwing" in text
+    assert "47% to 57% of the photos of the 10 worst of 16 species" in text
