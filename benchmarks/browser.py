@@ -16,9 +16,9 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
+from benchmarks.client.browser import PAGES, SIZES, chromium, served, settle
+from benchmarks.client.drawing import draw_kingfisher
 from benchmarks.timing import report
-from docs.screenshots import draw_kingfisher
-from tests.browser.window import PAGES, SIZES, chromium, served, settle
 
 REPEATS = 11
 ANSWER, CHANGE = 300, 500  # milliseconds, the aims

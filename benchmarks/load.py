@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageFilter
 
+from benchmarks.client.visitor import Visit, open_tab, serving
 from benchmarks.timing import report
-from tests.visitor import Visit, open_tab, serving
 
 ROOT = Path(__file__).parents[1]
 AIM_SECONDS, AIM_GROWTH = 2.0, 0.1

@@ -11,8 +11,8 @@ import statistics
 
 from PIL import Image
 
+from benchmarks.client.drawing import draw_kingfisher
 from benchmarks.timing import report
-from docs.screenshots import draw_kingfisher
 from plumage.photos import shrunk
 from streamlit_app.inference.classifier import Classifier, checkpoints_folder, open_variants
 from streamlit_app.ui.heatmaps import overlay

@@ -13,8 +13,8 @@ import requests
 import yaml
 from PIL import Image
 
+from benchmarks.client.visitor import PATIENCE, Visit, open_tab, serving
 from tests.conftest import colour_checkpoint, encode
-from tests.visitor import PATIENCE, Visit, open_tab, serving
 
 ROOT = Path(__file__).parents[1]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()

@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 APP = sorted((ROOT / "streamlit_app").rglob("*.py"))
 TRAINER = sorted((ROOT / "trainer").rglob("*.py"))
+BENCHMARKS = sorted((ROOT / "benchmarks").rglob("*.py"))
 SHARED = sorted((ROOT / "plumage").rglob("*.py"))
 
 
@@ -45,6 +46,11 @@ def test_the_trainer_does_not_import_the_app(path: Path) -> None:
 @pytest.mark.parametrize("path", SHARED, ids=name)
 def test_what_both_sides_share_imports_neither_of_them(path: Path) -> None:
     assert not packages(path) & {"torch", "torchvision", "streamlit", "trainer", "streamlit_app"}
+
+
+@pytest.mark.parametrize("path", BENCHMARKS, ids=name)
+def test_benchmarks_import_neither_tests_nor_docs(path: Path) -> None:
+    assert not packages(path) & {"tests", "docs"}
 
 
 @pytest.mark.parametrize("path", APP + TRAINER, ids=name)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.client.visitor import Visit, open_tab, serving
 from benchmarks.load import growth, marked, photos, upload_and_look
 from plumage.photos import read_photo
-from tests.visitor import Visit, open_tab, serving
 
 ROOT = Path(__file__).parents[1]
 VISITORS = 8

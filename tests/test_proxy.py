@@ -17,8 +17,8 @@ from ephemeral_port_reserve import reserve
 from websockets import Subprotocol
 from websockets.sync.client import connect
 
+from benchmarks.client.visitor import PATIENCE, Visit, serving, wait_until
 from tests.conftest import colour_checkpoint, draw_bird, encode
-from tests.visitor import PATIENCE, Visit, serving, wait_until
 
 ROOT = Path(__file__).parents[1]
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")

@@ -12,8 +12,8 @@ import pytest
 import requests
 from PIL import Image
 
+from benchmarks.client.visitor import PATIENCE, Visit, open_tab, serving, wait_until
 from tests.conftest import colour_checkpoint, draw_bird, encode
-from tests.visitor import PATIENCE, Visit, open_tab, serving, wait_until
 
 pytestmark = pytest.mark.slow
 

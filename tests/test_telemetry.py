@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.client.visitor import Visit, open_tab, serving
 from tests.conftest import colour_checkpoint, draw_bird, encode
-from tests.visitor import Visit, open_tab, serving
 
 pytestmark = pytest.mark.slow
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
-from docs.screenshots import draw_kingfisher
-from tests.browser.window import CHROMIUM, PAGES, PATIENCE, SIZES, chromium, served, settle
+from benchmarks.client.browser import CHROMIUM, PAGES, PATIENCE, SIZES, chromium, served, settle
+from benchmarks.client.drawing import draw_kingfisher
 
 Open = Callable[..., Page]
 

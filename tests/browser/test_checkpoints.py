@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.window import PAGES, served, settle
+from benchmarks.client.browser import PAGES, served, settle
 
 pytestmark = pytest.mark.slow
 

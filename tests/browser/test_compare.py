@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from benchmarks.client.browser import choose, give
 from streamlit_app.inference.classifier import checkpoints_folder, variant_folders
 from tests.browser.conftest import Open
-from tests.browser.window import choose, give
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext
 
-from tests.browser.window import PAGES, give, settle
+from benchmarks.client.browser import PAGES, give, settle
 from tests.test_proxy import pytestmark, running
 
 __all__ = ["pytestmark"]  # skipped where nginx is missing

@@ -8,8 +8,8 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import BrowserContext, Page, expect
 
+from benchmarks.client.browser import PAGES, SIZES, give, settle, tab_to
 from tests.browser.conftest import Open
-from tests.browser.window import PAGES, SIZES, give, settle, tab_to
 
 pytestmark = pytest.mark.slow
 

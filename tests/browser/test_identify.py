@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from benchmarks.client.browser import choose, give, tab_to
 from streamlit_app.inference.classifier import (
     Classifier,
     checkpoints_folder,
@@ -17,7 +18,6 @@ from streamlit_app.results.charts import percent
 from streamlit_app.species import common_name, ood_label
 from streamlit_app.ui.cropping import Box, crop_box
 from tests.browser.conftest import Open
-from tests.browser.window import choose, give, tab_to
 
 pytestmark = pytest.mark.slow
 

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from benchmarks.client.browser import choose, give
 from tests.browser.conftest import Open
-from tests.browser.window import choose, give
 
 pytestmark = pytest.mark.slow
 

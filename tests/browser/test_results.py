@@ -4,10 +4,10 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from benchmarks.client.browser import choose, settle
 from streamlit_app.inference.classifier import checkpoints_folder, variant_folders
 from streamlit_app.results.best import best_first
 from tests.browser.conftest import Open
-from tests.browser.window import choose, settle
 
 pytestmark = pytest.mark.slow
 

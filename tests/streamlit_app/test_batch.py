@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from benchmarks.client.visitor import wait_until
 from plumage.folders import list_photos
 from plumage.photos import read_photo
 from streamlit_app.batch import fill_table, main
@@ -29,7 +30,6 @@ from streamlit_app.inference.table import (
     write_row,
 )
 from tests.conftest import COLOURS, colour_checkpoint, draw_bird, encode
-from tests.visitor import wait_until
 
 ROOT = Path(__file__).parents[2]
 BIRDS = ["red", "lime", "blue", "yellow", "cyan", "magenta"]

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import pytest
 
+from benchmarks.client.visitor import wait_until
 from plumage.photos import MAX_BYTES, PhotoError
 from streamlit_app.inference import pool
 from streamlit_app.inference.classifier import CheckpointError, Classifier
@@ -15,7 +16,6 @@ from streamlit_app.inference.pool import Worker, classify_files, decode_photo
 from streamlit_app.inference.table import rows_of_batch
 from tests.conftest import IMAGE_SIZE, colour_checkpoint, draw_bird, encode
 from tests.streamlit_app.files import only_worker
-from tests.visitor import wait_until
 
 BIRD = encode(draw_bird())
 

@@ -37,6 +37,8 @@ def serving(command: Sequence[str], folder: Path, **environment: str) -> Iterato
 
 
 def wait_until_healthy(host: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait until the server answers; raises AssertionError where it ends or never does."""
+
     def healthy() -> bool:
         assert process.poll() is None, "the server did not come up"
         with contextlib.suppress(requests.RequestException):
@@ -93,6 +95,7 @@ class Visit:
                 return shown
 
     def receive(self) -> ForwardMsg:
+        """The server's next message."""
         message = ForwardMsg()
         message.ParseFromString(self.socket.recv(timeout=PATIENCE))
         return message
@@ -144,6 +147,7 @@ class Visit:
 
 
 def open_tab(host: str) -> ClientConnection:
+    """Connect to the app as a browser's tab does."""
     return connect(
         f"ws://{host}/_stcore/stream",
         subprotocols=[Subprotocol("streamlit")],

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-from tests.visitor import serving
+from benchmarks.client.visitor import serving
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium")
