@@ -51,17 +51,18 @@ SMOOTH_GRAD_NOISE = 0.15  # the noise's standard deviation, as a share of the ph
 
 MIN_SPECIES, MAX_SPECIES = 2, 1000
 _MAX_LENGTH = 100
-_MARKUP = '<>[]{}*`$:|~#^\\"&'  # HTML and Markdown act on these
-SPECIES_RULE = f"up to {_MAX_LENGTH} printable characters, none of them {' '.join(_MARKUP)}"
+_JOINERS = "\u200c\u200d"  # invisible, and part of words in Indian scripts
+SPECIES_RULE = f"1 to {_MAX_LENGTH} printable characters"
 
 
 def is_species_name(value: object) -> bool:
     """Whether a species may have this name; SPECIES_RULE says it in words."""
     return (
         isinstance(value, str)
-        and 0 < len(value) <= _MAX_LENGTH
-        and value.isprintable()
-        and not set(_MARKUP) & set(value)
+        and len(value) <= _MAX_LENGTH
+        and bool(value.strip(f" {_JOINERS}"))
+        # No control characters, and none that turn the direction of writing.
+        and value.translate(dict.fromkeys(map(ord, _JOINERS))).isprintable()
     )
 
 

@@ -6,8 +6,8 @@ import pandas as pd
 
 from plumage.contract import CONSENSUS
 from streamlit_app.inference.classifier import Prediction
+from streamlit_app.markdown import escaped_name
 from streamlit_app.results.scores import in_words
-from streamlit_app.species import common_name
 
 
 def probabilities(answers: Mapping[str, Prediction]) -> pd.DataFrame:
@@ -34,18 +34,18 @@ def agreement(table: pd.DataFrame) -> str:
     order = sorted(votes.index, key=lambda species: (-votes[species], table.index.get_loc(species)))
     first, *others = order
     if len(said) == 1:
-        return f"**`{said.index[0]}` says {common_name(first)}.**"
+        return f"**`{said.index[0]}` says {escaped_name(first)}.**"
     if not others:
         number = "Both" if len(said) == 2 else f"All {len(said)}"
-        return f"**{number} say {common_name(first)}.**"
+        return f"**{number} say {escaped_name(first)}.**"
     if votes[first] == 1:
         headline = "**No two agree.**"
         others = order
     else:
-        headline = f"**{votes[first]} of {len(said)} say {common_name(first)}.**"
+        headline = f"**{votes[first]} of {len(said)} say {escaped_name(first)}.**"
     return f"{headline} {'; '.join(_said(said, species) for species in others)}."
 
 
 def _said(said: pd.Series, species: str) -> str:
     names = [f"`{name}`" for name in said.index[said == species]]
-    return f"{in_words(names)} {'says' if len(names) == 1 else 'say'} {common_name(species)}"
+    return f"{in_words(names)} {'says' if len(names) == 1 else 'say'} {escaped_name(species)}"

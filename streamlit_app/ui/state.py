@@ -1,7 +1,6 @@
 """What pages share: results kept between reruns, choices kept in the address, charts."""
 
 import gc
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -25,6 +24,7 @@ from streamlit_app.inference.classifier import (
 )
 from streamlit_app.inference.limits import CORES, BusyError, ConcurrencyLimiter
 from streamlit_app.inference.pool import decode_photo, decoders
+from streamlit_app.markdown import escape_markdown
 from streamlit_app.norms import norm_text
 from streamlit_app.results.best import best_first
 from streamlit_app.ui.cropping import Box
@@ -127,11 +127,6 @@ def variants_to_serve() -> tuple[dict[str, Classifier], Version]:
         st.error(NO_MODEL)
         st.stop()
     return variants, version
-
-
-def escape_markdown(text: str) -> str:
-    """Escape whatever Markdown would act on."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
 
 
 def variant_label(variant: str, norm: str) -> str:

@@ -3,6 +3,7 @@
 import re
 import zipfile
 from collections.abc import Iterable
+from itertools import chain, count
 from pathlib import PurePath
 from typing import IO
 
@@ -14,15 +15,25 @@ def write_zip(file: IO[bytes], photos: Iterable[tuple[str, str, bytes]]) -> None
     for every system, and those that would collide are numbered.
     """
     used: set[str] = set()
+    places: dict[str, str] = {}  # of each folder its name in the ZIP
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:  # photos are compressed
         for folder, path, data in photos:
             name = PurePath(_safe(re.split(r"[/\\]", path)[-1]))
-            place, number = f"{_safe(folder)}/{name}", 1
+            if folder not in places:
+                places[folder] = _unused(_safe(folder), places.values())
+            place, number = f"{places[folder]}/{name}", 1
             while place.lower() in used:
                 number += 1
-                place = f"{_safe(folder)}/{name.stem} ({number}){name.suffix}"
+                place = f"{places[folder]}/{name.stem} ({number}){name.suffix}"
             used.add(place.lower())
             archive.writestr(place, data)
+
+
+def _unused(name: str, used: Iterable[str]) -> str:
+    """The name, numbered where another one is the same on a system that ignores case."""
+    taken = {other.casefold() for other in used}
+    numbered = (f"{name} ({number})" for number in count(2))
+    return next(n for n in chain([name], numbered) if n.casefold() not in taken)
 
 
 # What Windows forbids in names, control characters, line ends, and what turns the direction of

@@ -1,5 +1,7 @@
 """Compare: one photo, classified by every variant side by side."""
 
+from html import escape
+
 import pandas as pd
 import streamlit as st
 from PIL import Image
@@ -13,6 +15,7 @@ from streamlit_app.inference.classifier import (
     Version,
     checkpoints_folder,
 )
+from streamlit_app.markdown import escape_markdown, escaped_name
 from streamlit_app.norms import norm_text
 from streamlit_app.results import charts
 from streamlit_app.results import scores as results
@@ -22,7 +25,6 @@ from streamlit_app.results.scores import in_words
 from streamlit_app.species import common_name, ood_label
 from streamlit_app.ui.heatmaps import LEGEND, overlay, reserve_space_css
 from streamlit_app.ui.state import (
-    escape_markdown,
     or_retry,
     predict,
     reset_species,
@@ -110,7 +112,7 @@ def show_consensus(predictions: dict[str, Prediction], table: pd.DataFrame) -> N
         st.markdown(agreement(table))
         return
     best, probability = table.index[0], table[CONSENSUS].iloc[0]
-    st.header(f"{common_name(best)}, {percent(probability)}", anchor=False)
+    st.header(f"{escaped_name(best)}, {percent(probability)}", anchor=False)
     verb = "doubts" if len(ood) == 1 else "doubt"
     doubt = f" But {in_words(ood)} {verb} that it is a bird of these {len(table)}."
     st.markdown(agreement(table) + (doubt if ood else ""))
@@ -128,7 +130,7 @@ def show_cards(
     with st.container(key="cards"):
         with st.container(gap="xsmall"):
             st.image(small, width="stretch", output_format="JPEG", alt="Your photo")
-            st.html(f"Evidence for <b>{common_name(species)}</b>{LEGEND}")
+            st.html(f"Evidence for <b>{escape(common_name(species))}</b>{LEGEND}")
         for name, prediction in predictions.items():
             with st.container(gap="xsmall"):
                 show_card(small, labels[name], prediction, species)
@@ -144,15 +146,15 @@ def show_card(photo: Image.Image, label: str, prediction: Prediction, species: s
         output_format="JPEG",
         alt=f"Your photo; bright colours mark the evidence for {common_name(species)} in {label}",
     )
-    first = f"{common_name(best)}, {percent(probability)}"
+    first = f"{escaped_name(best)}, {percent(probability)}"
     lines = [f":small[{label}]", f"**{first}**"]
     if prediction.is_ood[0]:
         lines = [f":small[{label}]", f"**{ood_label(prediction.species)}**", f":small[{first}]"]
     if not known:
-        lines.append(f":small[does not know {common_name(species)}]")
+        lines.append(f":small[does not know {escaped_name(species)}]")
     elif best != species:
         share = percent(dict(prediction.ranking(0))[species])
-        lines.append(f":small[{common_name(species)}, {share}]")
+        lines.append(f":small[{escaped_name(species)}, {share}]")
     st.markdown("  \n".join(lines))
 
 

@@ -25,6 +25,7 @@ from streamlit_app.inference.saliency import (
     SaliencyError,
     visible,
 )
+from streamlit_app.markdown import escape_markdown, escaped_name
 from streamlit_app.results.charts import percent, titled
 from streamlit_app.results.saliency import (
     COMMAND,
@@ -40,7 +41,6 @@ from streamlit_app.ui.heatmaps import LEGEND, overlay, reserve_space_css
 from streamlit_app.ui.saliency import curve_of, heatmap_of
 from streamlit_app.ui.state import (
     choose_variant,
-    escape_markdown,
     or_fault,
     or_retry,
     predict,
@@ -129,7 +129,7 @@ def show_exhibit(
     def choose() -> None:
         st.query_params["gallery"] = name
 
-    st.button(caption(exhibit), key=name, on_click=choose, width="stretch")
+    st.button(escape_markdown(caption(exhibit)), key=name, on_click=choose, width="stretch")
 
 
 def show_trust(variant: str) -> None:
@@ -171,7 +171,7 @@ def show_cards(
 ) -> None:
     """Every variant's map of the species, with its probability."""
     small = shrunk(photo, CARD_SIDE)
-    st.subheader(f"Evidence for {common_name(species)} in each variant", anchor=False)
+    st.subheader(f"Evidence for {escaped_name(species)} in each variant", anchor=False)
     pictures = ".st-key-cards .stElementContainer:has(.stImage)"
     st.html(reserve_space_css(pictures, photo, MAX_CARD_HEIGHT))
     with st.container(key="cards"):
@@ -179,7 +179,7 @@ def show_cards(
             with st.container(gap="xsmall"):
                 label = f"**{variant_label(name, variant.norm)}**"
                 if species not in variant.species:
-                    st.markdown(f"{label}  \ndoes not know {common_name(species)}")
+                    st.markdown(f"{label}  \ndoes not know {escaped_name(species)}")
                     continue
                 try:
                     heatmap = heatmap_of(data, name, species, method, stage, version)
@@ -261,7 +261,7 @@ best, probability = prediction.ranking(0)[0]
 with right:
     picture = st.container(key="picture")
     st.html(reserve_space_css(".st-key-picture", photo, MAX_HEIGHT))
-    first = f"**{common_name(best)}, {percent(probability)}**"
+    first = f"**{escaped_name(best)}, {percent(probability)}**"
     st.markdown(f"{variant_label(variant, variants[variant].norm)} says {first}.")
     st.html(LEGEND)
 with left:
@@ -292,7 +292,7 @@ picture.image(
     alt=f"Your photo; bright colours mark the evidence for {common_name(species)}",
 )
 if not heatmap.any():
-    right.markdown(f"No evidence for **{common_name(species)}** on this photo.")
+    right.markdown(f"No evidence for **{escaped_name(species)}** on this photo.")
 st.session_state.answered = True
 with or_retry():
     show_cards(photo, data, variants, species, method, stage, version)

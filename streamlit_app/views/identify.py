@@ -9,6 +9,7 @@ import streamlit as st
 from PIL import Image
 
 from streamlit_app.inference.classifier import Prediction, checkpoints_folder
+from streamlit_app.markdown import escaped_name
 from streamlit_app.results.charts import percent, probability_bars
 from streamlit_app.results.scores import ResultsError, read_comparison, read_reports
 from streamlit_app.species import (
@@ -133,7 +134,7 @@ def show_facts(species: str, expanded: bool = False) -> None:
     st.markdown(facts.look_for)
     with st.expander("What it is most often mistaken for", expanded=expanded):
         for other, line in lookalikes(species, measured_confusion()):
-            st.markdown(f"**{common_name(other)}**  \n{line}")
+            st.markdown(f"**{escaped_name(other)}**  \n{line}")
 
 
 def show_prediction(prediction: Prediction, variant: str) -> None:
@@ -142,7 +143,7 @@ def show_prediction(prediction: Prediction, variant: str) -> None:
     if prediction.is_ood[0]:
         show_ood(prediction.species, best, probability, variant)
         return
-    st.header(f"{common_name(best)}, {percent(probability)}", anchor=False)
+    st.header(f"{escaped_name(best)}, {percent(probability)}", anchor=False)
     word = confidence_word(probability)
     sentences = [f"**{word.capitalize()}.**"]
     if word != "very likely":
@@ -158,9 +159,9 @@ def alternatives(prediction: Prediction, word: str) -> str:
     among = prediction.prediction_set(0)
     if len(among) > 1:
         # Without the coverage: it is over all photos, and lower over those with several species.
-        return f"Usually one of: {', '.join(map(common_name, among))}."
+        return f"Usually one of: {', '.join(map(escaped_name, among))}."
     second, probability = prediction.ranking(0)[1]
-    other = f"{common_name(second)}, {percent(probability)}"
+    other = f"{escaped_name(second)}, {percent(probability)}"
     return f"It could equally be {other}." if word == "a guess" else f"If not, then {other}."
 
 
@@ -174,8 +175,8 @@ def show_ood(species: tuple[str, ...], nearest: str, probability: float, variant
         wrong = f"So are {share:.1%} of the test photos of its own birds. "
     st.markdown(
         f"The photo is unlike those that the model was trained on. {wrong}If it shows one of them, "
-        f"{common_name(nearest)} is the nearest, {percent(probability)}. A crop closer to the bird "
-        "may help."
+        f"{escaped_name(nearest)} is the nearest, {percent(probability)}. A crop closer to the "
+        "bird may help."
     )
 
 
@@ -229,9 +230,9 @@ def show_heatmap(photo: Image.Image, box: Box | None, prediction: Prediction) ->
             alt=f"Your photo; bright colours mark the evidence for {common_name(species)}",
         )
     if heatmap.any():
-        st.html(f"Evidence for <b>{common_name(species)}</b>, {share}{LEGEND}")
+        st.html(f"Evidence for <b>{escape(common_name(species))}</b>, {share}{LEGEND}")
     else:
-        st.markdown(f"No evidence for **{common_name(species)}** on this photo, {share}.")
+        st.markdown(f"No evidence for **{escaped_name(species)}** on this photo, {share}.")
     st.slider("Strength of the heatmap", 0, 100, step=5, format="%d%%", key="strength")
 
 

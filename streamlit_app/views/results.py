@@ -10,6 +10,7 @@ import streamlit as st
 
 from plumage.contract import CONSENSUS
 from streamlit_app.inference.classifier import checkpoints_folder
+from streamlit_app.markdown import escape_markdown
 from streamlit_app.results import score_charts as result_charts
 from streamlit_app.results import scores as results
 from streamlit_app.results import studies, study_charts
@@ -221,7 +222,7 @@ def show_mistakes(confusion: pd.DataFrame, species: str | None) -> None:
     """The most frequent mistakes, or all that a species has to do with."""
     table = results.mistakes(confusion, common_name(species) if species else None)
     of = f"Mistakes with {common_name(species)}" if species else "Most frequent mistakes"
-    st.markdown(f"**{of}**")
+    st.markdown(f"**{escape_markdown(of)}**")
     if table.empty:
         st.markdown("None.")
         return

@@ -5,10 +5,10 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from streamlit_app.markdown import escaped_name
 from streamlit_app.results import border as shortcut
 from streamlit_app.results import border_charts as shortcut_charts
 from streamlit_app.results.scores import in_words
-from streamlit_app.species import common_name
 from streamlit_app.ui.state import show_chart
 
 
@@ -19,7 +19,7 @@ def show_shortcut(folder: Path) -> None:
     if found is None:
         st.markdown(f"Not measured yet: {shortcut.COMMAND} does it.")
         return
-    names = in_words([common_name(species) for species in found["bordered"]])
+    names = in_words([escaped_name(species) for species in found["bordered"]])
     st.markdown(
         f"Many published photos of {names} are turned and have black corners. So the same small "
         "network was trained on clean photos, and on the same with such corners for these "

@@ -10,8 +10,9 @@ from streamlit.testing.v1 import AppTest
 
 from streamlit_app.inference.classifier import Classifier, Prediction, version_of
 from streamlit_app.inference.limits import ConcurrencyLimiter
+from streamlit_app.markdown import escape_markdown
 from streamlit_app.ui import state
-from streamlit_app.ui.state import escape_markdown, variant_label, variants_at
+from streamlit_app.ui.state import variant_label, variants_at
 from tests.conftest import colour_checkpoint, draw_bird, encode
 
 APP = Path(__file__).parents[3] / "streamlit_app"

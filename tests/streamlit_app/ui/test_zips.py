@@ -60,3 +60,10 @@ def test_no_name_leaves_the_zip(folder: str, name: str) -> None:
     parts = place.split("/")
     assert len(parts) == 2
     assert all(part.strip(" .") == part != "" and len(part.encode()) < 256 for part in parts)
+
+
+def test_folders_whose_names_only_differ_in_what_a_system_forbids_stay_apart() -> None:
+    folders = ["Crow?", "Crow*", "crow_", "Crow?", f"a{'b' * 70}", f"c{'b' * 70}"]
+    found = [place.rsplit("/", 1)[0] for place in zipped(*((name, "a.jpg") for name in folders))]
+    assert len({name.casefold() for name in found}) == 5
+    assert found[0] == found[3]

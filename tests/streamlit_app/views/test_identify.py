@@ -1,4 +1,6 @@
 import json
+import string
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -6,6 +8,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from streamlit_app.inference.classifier import Classifier
+from streamlit_app.markdown import escaped_name
 from streamlit_app.species import FACTS
 from tests.conftest import SPECIES, break_variant, colour_checkpoint, draw_bird, encode
 from tests.measurements import result_file, write_report
@@ -361,3 +364,24 @@ def test_a_photo_is_answered_whatever_its_file_is_called(app: AppTest) -> None:
         upload(app, encode(draw_bird("red")), name)
         assert "Red Bird" in app.header[0].value
         assert not app.error
+
+
+@pytest.mark.parametrize("page", ["identify", "compare", "explain"])
+def test_a_species_of_any_name_is_shown_letter_by_letter(
+    app: AppTest, checkpoints: Path, page: str
+) -> None:
+    """As Markdown in headings and text, as HTML beside the picture, as it is in choices."""
+    names = [f"{mark}a{mark}b {mark * 2} c{mark}" for mark in string.punctuation.replace("_", "")]
+    names = [name.replace("-", "+") for name in [*names, "<b>B</b>", "[x](http:y)", ":joy:"]]
+    names += ["\u0d2e\u0d2f\u0d3f\u0d32\u0d4d\u200d"]
+    for start in range(0, len(names) - 5, 6):
+        some = names[start : start + 6]
+        colour_checkpoint(checkpoints / "bn", species=json.dumps(some))
+        fresh = AppTest.from_file(str(ROOT / "streamlit_app" / "main.py"), default_timeout=300)
+        run(run(fresh).switch_page(f"views/{page}.py"))
+        upload(fresh, encode(draw_bird("red")))
+        assert any(set(some) <= set(choice.options) for choice in fresh.selectbox)
+        words = [e.value for e in (*fresh.header, *fresh.markdown)]
+        assert any(escaped_name(some[0]) in text for text in words)
+        html = " ".join(element.proto.body for element in fresh.get("html"))
+        assert f"<b>{escape(some[0])}</b>" in html or page == "explain"
