@@ -5,6 +5,7 @@ from filelock import FileLock
 from trainer.run_folder import TrainingError
 from trainer.studies import probes as watching
 from trainer.studies import runs
+from trainer.studies.definitions import feature_percentiles
 from trainer.studies.runs import run_study
 from trainer.studies.tables import lay_down
 
@@ -34,6 +35,20 @@ def test_a_clone_goes_on_from_the_table_that_it_came_with(
     made.clear()
     run_study("depth", photo_folder, tmp_path / "of other photos")
     assert len(made) == 3
+
+
+@pytest.mark.slow
+def test_scores_on_test_and_what_is_watched_are_gone_on_from_too(
+    quick, drawn_photos, tmp_path, monkeypatch
+):
+    change = {"norm": "nn", "n": 1, "learning_rate": 0.01, "seed": 0}
+    quick([change], test=True, watch=feature_percentiles)
+    run_study("depth", drawn_photos, tmp_path / "runs")
+    before = [(tmp_path / "tables" / f"depth.{kind}").read_bytes() for kind in ("csv", "json")]
+    monkeypatch.setattr(runs, "finish", lambda *_: pytest.fail("made again"))
+    run_study("depth", drawn_photos, tmp_path / "elsewhere")
+    after = [(tmp_path / "tables" / f"depth.{kind}").read_bytes() for kind in ("csv", "json")]
+    assert after == before
 
 
 def test_a_table_whose_facts_are_of_another_one_is_not_gone_on_from(
