@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from streamlit_app.markdown import escape_markdown
 from tests.conftest import break_variant, colour_checkpoint, draw_bird, encode
 from tests.measurements import draw_trust, result_file
 from tests.saliency import add_saliency
@@ -148,7 +149,8 @@ def test_without_a_photo_wrong_answers_of_the_gallery_are_shown_and_one_is_chose
 ) -> None:
     run(app)
     assert len(pictures(app)) == 1
-    (button,) = (b for b in app.button if b.label == "Cyan Bird, taken for Green Bird, 85%")
+    first = "Cyan Bird, taken for Green Bird, 85%"
+    (button,) = (b for b in app.button if b.label == escape_markdown(first))
     button.click()
     run(app)
     assert app.selectbox(key="gallery").value == "one.png"
