@@ -23,6 +23,7 @@ from streamlit_app.inference.classifier import (
     checkpoints_folder,
     variant_folders,
 )
+from streamlit_app.inference.limits import CORES_FAULT
 from streamlit_app.inference.table import (
     FILES_PER_REQUEST,
     RowsOfFolder,
@@ -107,6 +108,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="a Ray cluster: HOST:PORT of its head, or auto for the one on this machine",
     )
     given = parser.parse_args(arguments)
+    if CORES_FAULT:
+        parser.exit(2, f"{CORES_FAULT}\n")
     if not given.folder.is_dir():
         sys.exit(f"{given.folder} is not a folder: name the folder of your photos.")
     try:

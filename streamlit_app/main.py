@@ -10,6 +10,7 @@ from starlette.formparsers import MultiPartParser
 if (root := str(Path(__file__).parents[1])) not in sys.path:
     sys.path.insert(0, root)
 
+from streamlit_app.inference.limits import CORES_FAULT
 from streamlit_app.ui.session import begin_session
 
 # Photos stay in memory: the server would write those over 1 MB to a file while they arrive.
@@ -36,5 +37,8 @@ page = st.navigation(
     ],
     position="top",
 )
+if CORES_FAULT:
+    st.error(CORES_FAULT)
+    st.stop()
 begin_session(page.url_path)
 page.run()

@@ -1,13 +1,39 @@
 """Limits on what visitors may ask of the machine at once, and on the memory that it keeps."""
 
 import ctypes
+import math
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+
+def parse_cores(text: str) -> int:
+    """A number of cores as people write it, rounded down to at least 1; empty: all there are.
+
+    Raises: ValueError.
+    """
+    if not text.strip():
+        return os.cpu_count() or 1
+    try:
+        cores = float(text)
+    except ValueError:
+        cores = math.nan
+    if not 0 < cores < math.inf:
+        raise ValueError(
+            f"PLUMAGE_CORES is {text.strip()!r}: set it to a number of cores, such as 2, or leave "
+            "it empty for all."
+        )
+    return max(1, int(cores))
+
+
 # Cores that the app may keep busy. A container does not say how many of the machine's are its own.
-CORES = int(os.environ.get("PLUMAGE_CORES", 0)) or os.cpu_count() or 1
+# A fault is said where people see it: by the command, and on each page.
+CORES_FAULT = ""
+try:
+    CORES = parse_cores(os.environ.get("PLUMAGE_CORES", ""))
+except ValueError as error:
+    CORES, CORES_FAULT = 1, str(error)
 BUSY = "The server is busy: please try again in a moment."
 
 

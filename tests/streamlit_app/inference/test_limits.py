@@ -1,8 +1,14 @@
+import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
-from streamlit_app.inference.limits import BusyError, ConcurrencyLimiter
+from streamlit_app.inference import limits
+from streamlit_app.inference.limits import BusyError, ConcurrencyLimiter, parse_cores
 
 
 def test_no_more_work_at_once_than_may_and_all_who_wait_get_a_slot() -> None:
@@ -52,3 +58,36 @@ def test_a_slot_whose_work_fails_is_given_back() -> None:
         raise ZeroDivisionError
     with limiter.slot():
         pass
+
+
+@pytest.mark.parametrize(
+    ("text", "cores"), [("2", 2), (" 2 ", 2), ("1.5", 1), ("0.5", 1), ("", os.cpu_count())]
+)
+def test_a_number_of_cores_is_taken_as_people_write_it(text: str, cores: int) -> None:
+    assert parse_cores(text) == cores
+
+
+@pytest.mark.parametrize("text", ["two", "-1", "0", "nan", "inf", "2 cores"])
+def test_what_is_no_number_of_cores_is_named(text: str) -> None:
+    with pytest.raises(ValueError, match=f"PLUMAGE_CORES is '{text}': set it to a number"):
+        parse_cores(text)
+
+
+def test_the_command_says_in_one_sentence_that_the_number_of_cores_is_wrong(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "streamlit_app.batch", str(tmp_path), "--out", "birds.csv"],
+        cwd=Path(__file__).parents[3],
+        env=os.environ | {"PLUMAGE_CORES": "two"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("PLUMAGE_CORES is 'two'")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_page_says_that_the_number_of_cores_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "CORES_FAULT", "PLUMAGE_CORES is wrong.")
+    main = Path(__file__).parents[3] / "streamlit_app" / "main.py"
+    app = AppTest.from_file(str(main), default_timeout=300).run()
+    assert [error.value for error in app.error] == ["PLUMAGE_CORES is wrong."]
