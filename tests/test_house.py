@@ -67,6 +67,7 @@ APP_ORDER = [
     "plumage",
     "streamlit_app.norms",
     "streamlit_app.species",
+    "streamlit_app.markdown",
     "streamlit_app.inference",
     "streamlit_app.results",
     "streamlit_app.ui",
