@@ -17,7 +17,7 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.timing import report, speed
-from trainer.batches import TrainingBatches
+from trainer.batches import Batches
 from trainer.data import PhotoFolder, PhotoSet
 from trainer.recipe import Recipe
 from trainer.state import new_run
@@ -41,8 +41,7 @@ def bare_speed(recipe: Recipe, photos: PhotoSet) -> float:
     """Photos/s of as many training steps, all on the same batch."""
     run = new_run(recipe, len(photos.species))
     size = training_size(recipe, 0)
-    batches = TrainingBatches(photos, recipe, size, 0)
-    batch, labels = batches.__getitems__(list(range(recipe.batch_size)))
+    batch, labels = Batches(photos, recipe, size, 0).batch(torch.arange(recipe.batch_size))
     steps = len(photos.labels) // recipe.batch_size
     start = time.perf_counter()
     for _ in range(steps):

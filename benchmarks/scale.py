@@ -24,7 +24,7 @@ from streamlit_app.batch import open_variant
 from streamlit_app.inference import ray as cluster
 from streamlit_app.inference.pool import classifiers
 from streamlit_app.inference.table import Row, rows_of_folder
-from trainer.batches import TrainingBatches
+from trainer.batches import Batches
 from trainer.data import PhotoFolder
 from trainer.model.norms import Norm
 from trainer.recipe import Recipe
@@ -67,14 +67,14 @@ def training(folder: Path) -> dict[str, float]:
     recipe = Recipe()
     with tempfile.TemporaryDirectory() as cache:
         photos = PhotoFolder(folder).load("val", recipe.stored_size, Path(cache))
-        batches = TrainingBatches(photos, recipe, recipe.image_size, 0)
+        batches = Batches(photos, recipe, recipe.image_size, 0)
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         seconds = []
         for number in range(BATCHES):
             chosen = torch.arange(recipe.batch_size) + number
             start = time.perf_counter()
-            batch, labels = batches.__getitems__((chosen % len(batches)).tolist())
+            batch, labels = batches.batch(chosen % len(photos.labels))
             seconds.append((time.perf_counter() - start) / len(batch))
         torch.set_num_threads(threads)
     run = new_run(recipe, len(photos.species))

@@ -1,71 +1,217 @@
-"""Decoded photos -> augmented batches, the same ones whoever makes them."""
+"""Decoded photos -> augmented batches, made on the device that trains.
 
-from collections.abc import Sequence
+The photos stay on the device as uint8. A batch is cropped, resized, flipped and coloured as a
+whole, by the same operations on any device: whatever a photo's crop and filter are, a row of the
+result is a weighted sum of a few rows of the photo, and so are then the columns.
+"""
 
+import functools
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
-from torchvision.transforms import InterpolationMode, v2
+from torch.nn import functional as F
+from torchvision.transforms import v2
 
-from trainer.data import PhotoSet
+from trainer.data import PhotoSet, spread
 from trainer.recipe import Recipe
-from trainer.utils import distributed as processes
+from trainer.utils import distributed
+
+TRIES = 10  # at a crop that fits into the photo, as torchvision's RandomResizedCrop does
+ASPECTS = (math.log(0.8), math.log(1.25))  # of crops, drawn evenly on a logarithmic scale
+JITTER = 0.3  # brightness, contrast and saturation change by up to this part
+GREY = (0.299, 0.587, 0.114)  # the luma of red, green and blue (ITU-R BT.601)
+REACH = 2.0  # of the bicubic filter, in pixels of the result
 
 
-def augmentation(kind: str, size: int, smallest_crop: float) -> v2.Transform:
-    """The random change that each training photo undergoes: (3, H, W) uint8 -> (3, size, size)."""
-    if kind == "none":
-        return v2.Resize((size, size), InterpolationMode.BICUBIC, antialias=True)
+class Crops(NamedTuple):
+    """A crop of each of N photos and how it is shrunk, each (N,) float or bool.
 
-    def crop(interpolation: InterpolationMode, antialias: bool) -> v2.Transform:
-        return v2.RandomResizedCrop(
-            size,
-            (smallest_crop, 1.0),
-            (0.8, 1.25),
-            interpolation=interpolation,
-            antialias=antialias,
-        )
+    Attributes:
+        top, left, height, width: in pixels of the photo.
+        flip: whether left and right are swapped.
+        cubic: whether the filter is bicubic (Keys 1981, a = -0.5) and not bilinear.
+        antialias: whether the filter widens with the scale, as Pillow's does.
+    """
 
-    # Several filters, so that the network does not depend on how a photo was shrunk.
-    crops = [
-        crop(InterpolationMode.BILINEAR, True),
-        crop(InterpolationMode.BICUBIC, True),
-        crop(InterpolationMode.BILINEAR, False),
-    ]
-    steps: list[v2.Transform] = [v2.RandomChoice(crops), v2.RandomHorizontalFlip()]
-    if kind == "crops-and-colour":
-        steps.append(v2.ColorJitter(brightness=0.3, contrast=0.3, saturation=0.3))
-    return v2.Compose(steps)
+    top: Tensor
+    left: Tensor
+    height: Tensor
+    width: Tensor
+    flip: Tensor
+    cubic: Tensor
+    antialias: Tensor
 
 
-class TrainingBatches(Dataset):
-    """Augmented batches for a DataLoader.
+class Batches:
+    """The augmented batches of an epoch in random order.
 
-    Draws depend on the seed, the epoch and the batch alone, so any number of worker processes
-    and any interruption give the same photos. Where several processes train, each reads and changes
-    its share of a batch, and makes the draws of the other photos without them.
+    Draws depend on the seed, the epoch and the batch alone, so any device, any number of processes
+    and any interruption give the same photos. Where several processes train, each changes its
+    share of a batch. A last batch of a single photo is left out: batch norm cannot learn from it.
+
+    Args:
+        photos: of the training split.
+        recipe: its seed, batch size, augmentation and device count.
+        size: S, the side of the crops in pixels.
+        epoch: counted from 0.
     """
 
     def __init__(self, photos: PhotoSet, recipe: Recipe, size: int, epoch: int) -> None:
-        self.photos, self.size = photos, size
-        self.seed = recipe.seed * 100_003 + epoch
-        self.transform = augmentation(recipe.augmentation, size, recipe.smallest_crop)
-        self.place = processes.place()
+        self.photos = resident(photos.array, recipe.device)
+        self.labels = torch.from_numpy(photos.labels)
+        self.recipe, self.size, self.seed = recipe, size, recipe.seed * 100_003 + epoch
+        chosen = torch.arange(len(self.labels))
+        if recipe.photos_per_species:
+            chosen = torch.tensor(spread(photos.labels, recipe.photos_per_species))
+        generator = torch.Generator().manual_seed(self.seed)
+        order = chosen[torch.randperm(len(chosen), generator=generator)]
+        parts = order.split(recipe.batch_size)
+        self.indices = [p for p in parts if len(p) > 1 or recipe.batch_size == 1]
 
     def __len__(self) -> int:
-        return len(self.photos.labels)
+        return len(self.indices)
 
-    def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """This process's photos (N, size, size, 3) uint8 of a batch, and all its labels, int64."""
-        torch.manual_seed(self.seed * 1_000_003 + indices[0])
-        own = range(*self.place.share(len(indices)).indices(len(indices)))
-        batch = torch.empty(len(own), self.size, self.size, 3, dtype=torch.uint8)
-        pixels = self.photos.pixels
-        no_photo = torch.empty(0, 3, *pixels.shape[1:3], dtype=torch.uint8)
-        for row, index in enumerate(indices):
-            if row in own:
-                photo = torch.from_numpy(pixels[index].copy()).permute(2, 0, 1)
-                batch[row - own.start] = self.transform(photo).permute(1, 2, 0)
-            else:
-                self.transform(no_photo)
-        return batch, torch.from_numpy(self.photos.labels[list(indices)])
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return map(self.batch, self.indices)
+
+    def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """This process's photos (N, S, S, 3) uint8 of a batch, and all its labels, int64."""
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + int(indices[0]))
+        draws = torch.rand(len(indices), 2 * TRIES + 4 + 6, generator=generator)
+        own, device = distributed.place().share(len(indices)), self.recipe.device
+        photos = self.photos[indices[own].to(self.photos.device)].to(device)
+        return self.augmented(photos, draws[own].to(device)), self.labels[indices].to(device)
+
+    def augmented(self, photos: Tensor, draws: Tensor) -> Tensor:
+        """Change photos (N, H, H, 3) uint8 by draws (N, ...) from [0, 1): (N, S, S, 3) uint8."""
+        side, kind = photos.shape[1], self.recipe.augmentation
+        if kind == "none":
+            return squeezed(photos, self.size)
+        crops = random_crops(draws[:, :-6], side, self.recipe.smallest_crop)
+        pixels = resized(photos, crops, self.size)
+        if kind == "crops-and-colour":
+            pixels = jittered(pixels, draws[:, -6:-3], draws[:, -3:])
+        return pixels.round_().clamp_(0, 255).to(torch.uint8).transpose(1, 2).contiguous()
+
+
+@functools.lru_cache(maxsize=1)
+def resident(array: Path, device: str) -> Tensor:
+    """The photos of an .npy file, (photos, H, H, 3) uint8: on a GPU with room, else mapped."""
+    # Copied on write, since torch knows no memory that cannot be written; nobody writes.
+    photos = torch.from_numpy(np.load(array, mmap_mode="c"))
+    if device.startswith("cuda") and photos.nbytes < torch.cuda.mem_get_info(device)[0] / 2:
+        return photos.to(device)
+    return photos
+
+
+def squeezed(photos: Tensor, size: int) -> Tensor:
+    """Whole photos (N, H, H, 3) uint8, shrunk as those that the network answers: (N, S, S, 3)."""
+    bicubic = v2.InterpolationMode.BICUBIC
+    shrunk = v2.functional.resize(photos.permute(0, 3, 1, 2), [size, size], bicubic, antialias=True)
+    return shrunk.permute(0, 2, 3, 1).contiguous()
+
+
+def random_crops(draws: Tensor, side: int, smallest: float) -> Crops:
+    """Crops of photos of a side, shrunk with one of three filters, so that the network does not
+    depend on how a photo was shrunk.
+
+    Args:
+        draws: (N, 2 * TRIES + 4) from [0, 1).
+        side: of the photos, in pixels.
+        smallest: share of the photo that the smallest crops keep.
+    """
+    area = (smallest + (1 - smallest) * draws[:, :TRIES]) * side**2
+    low, high = ASPECTS
+    aspect = torch.exp(low + (high - low) * draws[:, TRIES : 2 * TRIES])
+    width, height = ((area * a).sqrt().round().clamp_min(1) for a in (aspect, 1 / aspect))
+    fits = (width <= side) & (height <= side)
+    first = fits.int().argmax(1, keepdim=True)
+    width, height = (
+        torch.where(fits.any(1), lengths.gather(1, first)[:, 0], side)
+        for lengths in (width, height)
+    )
+    vertical, horizontal, flip, kind = draws[:, 2 * TRIES :].T
+    top, left = (
+        (draw * (side - length + 1)).floor()
+        for draw, length in ((vertical, height), (horizontal, width))
+    )
+    cubic, antialias = (kind * 3).floor() == 0, (kind * 3).floor() < 2
+    return Crops(top, left, height, width, flip < 0.5, cubic, antialias)
+
+
+def resized(photos: Tensor, crops: Crops, size: int) -> Tensor:
+    """Photos (N, H, H, 3) uint8 -> their crops (N, S, S, 3) float32, columns before rows."""
+    side = photos.shape[1]
+    rows, row_weights = filter_taps(crops.top, crops.height, crops, side, size)
+    columns, column_weights = filter_taps(crops.left, crops.width, crops, side, size)
+    columns = torch.where(crops.flip[:, None, None], columns.flip(1), columns)
+    column_weights = torch.where(crops.flip[:, None, None], column_weights.flip(1), column_weights)
+    # Clipped between the two passes, as Pillow does, which rounds there as well.
+    shrunk = weighted_sums(photos.float(), rows, row_weights).clamp_(0, 255)
+    return weighted_sums(shrunk.transpose(1, 2).contiguous(), columns, column_weights)
+
+
+def weighted_sums(photos: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
+    """Sums over K rows of photos (N, H, W, 3), which rows (N, S, K) names: (N, S, W, 3)."""
+    count, side, width, colours = photos.shape
+    own = rows + side * torch.arange(count, device=rows.device)[:, None, None]
+    return F.embedding_bag(
+        own.flatten(0, 1),
+        photos.view(count * side, width * colours),
+        per_sample_weights=weights.flatten(0, 1),
+        mode="sum",
+    ).view(count, rows.shape[1], width, colours)
+
+
+def filter_taps(
+    start: Tensor, length: Tensor, crops: Crops, side: int, size: int
+) -> tuple[Tensor, Tensor]:
+    """The pixels and weights (N, S, K) that resize `length` pixels from `start` on to S.
+
+    A pixel of the result is the mean of those around its place, weighted by a filter of their
+    distance. The filter's unit is a pixel of the result, or without antialiasing of the photo.
+    """
+    scale = (length / size)[:, None]
+    unit = torch.where(crops.antialias[:, None], scale.clamp_min(1), torch.ones_like(scale))
+    centre = (torch.arange(size, device=start.device) + 0.5) * scale
+    taps = 2 * math.ceil(REACH * max(side / size, 1)) + 1
+    first = (centre - REACH * unit).floor()[..., None]
+    places = first + torch.arange(taps, device=start.device)
+    distance = (places + 0.5 - centre[..., None]).abs() / unit[..., None]
+    weights = torch.where(crops.cubic[:, None, None], cubic(distance), (1 - distance).clamp_min(0))
+    weights = weights * ((places >= 0) & (places < length[:, None, None]))
+    weights = weights / weights.sum(2, keepdim=True)
+    return (places + start[:, None, None]).clamp(0, side - 1).long(), weights
+
+
+def cubic(distance: Tensor) -> Tensor:
+    """Keys' bicubic filter with a = -0.5, as Pillow has it."""
+    near = (1.5 * distance - 2.5) * distance**2 + 1
+    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
+    return torch.where(distance < 1, near, torch.where(distance < 2, far, 0.0))
+
+
+def jittered(pixels: Tensor, amounts: Tensor, order: Tensor) -> Tensor:
+    """Change brightness, contrast and saturation of pixels (N, S, S, 3) float in 0..255.
+
+    Each blends the photo with another picture: black, its mean grey, its own grey.
+
+    Args:
+        amounts: (N, 3) from [0, 1), how much of each.
+        order: (N, 3) from [0, 1), whose order is that of the three.
+    """
+    factors = 1 + JITTER * (2 * amounts - 1)
+    luma = torch.tensor(GREY, device=pixels.device)
+    for which in order.argsort(1).T:
+        kind = which[:, None, None, None]
+        grey = (pixels @ luma)[..., None]
+        mean = grey.mean((1, 2, 3), keepdim=True)
+        other = torch.where(kind == 0, 0.0, torch.where(kind == 1, mean, grey))
+        factor = factors.gather(1, which[:, None])[..., None, None]
+        pixels = torch.lerp(other, pixels, factor).clamp_(0, 255)
+    return pixels

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -67,11 +67,15 @@ class Recipe:
     """Auto takes bfloat16 where the processor computes in it, else float32."""
     seed: int = 0
     """Seed of the weights, the order of the photos and the augmentation."""
-    workers: int = 0
-    """Processes that prepare photos beside a GPU; on a CPU they only hold up the training step,
-    which uses all cores. The result does not depend on it."""
     device: str = "cpu"
     """Device as torch names it: cpu, cuda, mps."""
+
+    @classmethod
+    def from_report(cls, stored: dict[str, Any]) -> "Recipe":
+        """The recipe of a report.json, without what earlier versions had beside it."""
+        return cls(
+            **{field.name: stored[field.name] for field in fields(cls) if field.name in stored}
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """What report.json stores."""
@@ -88,7 +92,7 @@ class Recipe:
     def differences(self, other: dict[str, Any]) -> list[str]:
         """Names of the hyperparameters, places aside, in which a stored recipe is another one.
 
-        What a recipe of an earlier version lacks had the default's effect.
+        What a recipe of an earlier version lacks had the default's effect; `workers` had none.
         """
         places = {"data", "output", "device", "workers"}
         mine, other = self.as_dict(), asdict(Recipe()) | other
@@ -111,7 +115,6 @@ POSSIBLE: dict[str, tuple[Callable[[Any], bool], str]] = {
     "label_smoothing": (lambda share: 0 <= share < 1, "at least 0 and below 1"),
     "smallest_crop": (lambda share: 0 < share <= 1, "above 0 and at most 1"),
     "seed": (lambda seed: 0 <= seed < 2**31, "at least 0 and below 2,147,483,648"),
-    "workers": (lambda processes: processes >= 0, "at least 0"),
     "device": (
         lambda device: re.fullmatch(r"cpu|mps|cuda(:\d+)?", device) is not None,
         "cpu, cuda, cuda:INDEX or mps",

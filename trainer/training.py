@@ -3,19 +3,18 @@
 import math
 import operator
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Subset
 from tqdm import tqdm
 
-from trainer.batches import TrainingBatches
+from trainer.batches import Batches
 from trainer.data import PhotoSet, spread
 from trainer.metrics import scores
 from trainer.model.resnet import ResNet, to_input
@@ -24,6 +23,8 @@ from trainer.run_folder import DivergedError
 from trainer.state import Run
 from trainer.utils import distributed as processes
 from trainer.utils.system import machine
+
+Result = TypeVar("Result")
 
 
 def learning_rate(recipe: Recipe, epochs_done: float) -> float:
@@ -110,28 +111,13 @@ def epoch_photos(photos: PhotoSet, recipe: Recipe) -> int:
     return len(photos.labels)
 
 
-def epoch_batches(photos: PhotoSet, recipe: Recipe, epoch: int) -> DataLoader:
-    """The epoch's augmented batches in random order; a last one of a single photo is left out."""
-    dataset: TrainingBatches | Subset
-    dataset = TrainingBatches(photos, recipe, training_size(recipe, epoch), epoch)
-    if recipe.photos_per_species:
-        dataset = Subset(dataset, spread(photos.labels, recipe.photos_per_species))
-    generator = torch.Generator().manual_seed(recipe.seed * 100_003 + epoch)
-    order = RandomSampler(dataset, generator=generator)
-    # A batch of one has no spread for batch norm to learn from.
-    lone = len(dataset) % recipe.batch_size == 1
-    return DataLoader(
-        dataset,
-        batch_sampler=BatchSampler(order, recipe.batch_size, drop_last=lone),
-        collate_fn=_as_it_is,
-        num_workers=recipe.workers,
-        prefetch_factor=4 if recipe.workers else None,
-    )
-
-
-def _as_it_is(batch: Any) -> Any:
-    """What `TrainingBatches` gives is a batch already."""
-    return batch
+def one_behind(results: Iterable[Result]) -> Iterator[Result]:
+    """Give each result once the next is under way: a GPU that is read at once runs dry."""
+    before: list[Result] = []
+    for result in results:
+        yield from before
+        before = [result]
+    yield from before
 
 
 def check_finite(loss: float, epoch: int, recipe: Recipe) -> None:
@@ -151,16 +137,21 @@ def train_epoch(
     Raises:
         DivergedError: the loss is not a number any more.
     """
-    batches = epoch_batches(photos, recipe, run.epoch)
+    batches = Batches(photos, recipe, training_size(recipe, run.epoch), run.epoch)
+
+    def steps() -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        for step, (batch, target) in enumerate(batches):
+            rate = learning_rate(recipe, run.epoch + step / len(batches))
+            for group in run.optimizer.param_groups:
+                group["lr"] = rate * group["speed"]
+            loss, logits = train_step(run, recipe, batch, target)
+            yield target, logits.argmax(1), loss
+
     labels, answers, losses = [], [], []
     loss_sum = right = 0.0  # running sums: means of growing lists would cost more at each step
-    for step, (batch, target) in enumerate(batches):
-        rate = learning_rate(recipe, run.epoch + step / len(batches))
-        for group in run.optimizer.param_groups:
-            group["lr"] = rate * group["speed"]
-        loss, logits = train_step(run, recipe, batch.to(recipe.device), target.to(recipe.device))
+    for target, answered, loss in one_behind(steps()):
         labels += (truth := target.tolist())
-        answers += (answer := logits.argmax(1).tolist())
+        answers += (answer := answered.tolist())
         losses += [loss.item()] * len(target)
         check_finite(losses[-1], run.epoch + 1, recipe)
         loss_sum += losses[-1] * len(target)

@@ -23,7 +23,7 @@ def test_the_report_preset_is_the_reports_own_set_up():
 
 
 def test_differences_name_changed_hyperparameters_but_no_places():
-    stored = Recipe(data="elsewhere", device="cuda", workers=7).as_dict()
+    stored = Recipe(data="elsewhere", device="cuda").as_dict() | {"workers": 7}
     assert Recipe().differences(stored) == []
     assert replace(Recipe(), epochs=3, seed=1).differences(stored) == ["epochs", "seed"]
 
@@ -66,3 +66,9 @@ def test_a_value_that_no_network_can_be_trained_with_names_its_flag(name):
 def test_values_just_outside_are_not_possible_either(name, value):
     with pytest.raises(RecipeError):
         replace(Recipe(), **{name: value}).check()
+
+
+def test_a_stored_recipe_is_read_whatever_earlier_versions_kept_beside_it():
+    stored = Recipe(norm="gn", epochs=3).as_dict() | {"workers": 2}
+    del stored["nesterov"]
+    assert Recipe.from_report(stored) == Recipe(norm="gn", epochs=3)

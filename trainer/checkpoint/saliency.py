@@ -38,7 +38,7 @@ def export_all(command: Command) -> None:
         from trainer.checkpoint.saliency_onnx import export_saliency, is_current
         from trainer.checkpoint.write import open_network
     for name, report in reports.items():
-        folder, recipe = command.checkpoints / name, Recipe(**report["recipe"])
+        folder, recipe = command.checkpoints / name, Recipe.from_report(report["recipe"])
         if is_current(folder):
             print(f"{name:10} is up to date")
             continue

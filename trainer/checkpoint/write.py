@@ -146,7 +146,7 @@ def export_again(folder: Path, source: PhotoFolder, cache: Path) -> None:
         ExportError: the exported graph does not compute what the network does.
     """
     report = json.loads((folder / REPORT).read_text())
-    recipe = Recipe(**report["recipe"])
+    recipe = Recipe.from_report(report["recipe"])
     photos = {split: source.load(split, recipe.image_size, cache) for split in SPLITS}
     network = open_network(folder, recipe, len(source.species))
     # The app may be serving the folder: the new file takes the old one's place with its thresholds.

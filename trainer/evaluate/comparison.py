@@ -25,13 +25,14 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from plumage.contract import CONSENSUS, MODEL
+from trainer.batches import Batches
 from trainer.checkpoint.reports import OnCheckpoints, checkpoints_for
 from trainer.checkpoint.write import answers_of
 from trainer.data import PhotoFolder, PhotoSet
 from trainer.metrics import Labels, scores_with_intervals, session_options
 from trainer.recipe import Recipe
 from trainer.state import new_run
-from trainer.training import epoch_batches, train_step
+from trainer.training import train_step, training_size
 from trainer.utils.cli import exit_status
 from trainer.utils.files import write_json
 from trainer.utils.timing import alternate
@@ -191,7 +192,7 @@ def sanity_losses(recipe: Recipe, photos: PhotoSet) -> list[float]:
     """Losses of the first steps of a run."""
     run = new_run(recipe, len(photos.species))
     run.network.double().register_forward_pre_hook(lambda _, inputs: (inputs[0].double(),))
-    batches = itertools.islice(epoch_batches(photos, recipe, 0), SANITY_STEPS)
+    batches = itertools.islice(Batches(photos, recipe, training_size(recipe, 0), 0), SANITY_STEPS)
     return [train_step(run, recipe, *batch)[0].item() for batch in batches]
 
 

@@ -89,7 +89,7 @@ def measure(checkpoints: Path, source: PhotoFolder, strangers: Path, cache: Path
             for kind, paths in files.items()
         }
         result["variants"][name] = counted(folder / MODEL, report, photos["test"], strange)
-        network = open_network(folder, Recipe(**report["recipe"]), len(source.species))
+        network = open_network(folder, Recipe.from_report(report["recipe"]), len(source.species))
         result["scores"][name] = compared(network, folder / MODEL, photos, strange)
         for kind, value in result["variants"][name].items():
             print(f"{name:10} {kind:12} {value['auroc']['value']:.3f}", flush=True)

@@ -54,7 +54,7 @@ def explain(
     keep_memory()
     path, gallery = checkpoints / "results" / "explain.json", checkpoints.parent / "gallery"
     for name, report in reports.items():
-        folder, recipe = checkpoints / name, Recipe(**report["recipe"])
+        folder, recipe = checkpoints / name, Recipe.from_report(report["recipe"])
         test = source.load("test", recipe.image_size, cache)
         options = session_options(torch.get_num_threads())
         session = onnxruntime.InferenceSession(folder / MODEL, options)

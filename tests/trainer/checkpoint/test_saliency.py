@@ -43,7 +43,7 @@ def test_only_what_is_missing_or_of_other_weights_is_made(checkpoint, drawn_phot
 
 def test_a_checkpoint_opens_as_its_network_in_eval_mode(checkpoint):
     report = json.loads((checkpoint / "report.json").read_text())
-    network = open_network(checkpoint, Recipe(**report["recipe"]), len(report["species"]))
+    network = open_network(checkpoint, Recipe.from_report(report["recipe"]), len(report["species"]))
     assert not network.training
     weights = load_file(checkpoint / "weights.safetensors")
     assert all(value.equal(weights[name]) for name, value in network.state_dict().items())

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from trainer.batches import Batches
 from trainer.data import PhotoSet
 from trainer.model import kernels
 from trainer.model.norms import NORMS
 from trainer.recipe import Recipe
 from trainer.state import new_run
-from trainer.training import epoch_batches, predict, train_step
+from trainer.training import predict, train_step
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 
@@ -67,13 +68,12 @@ def test_steps_on_a_gpu_are_those_on_a_processor(key, tmp_path, exactly):
     labels = np.arange(40, dtype=np.int64) % 4
     train = PhotoSet(tmp_path / "photos.npy", labels, ("a", "b", "c", "d"), (), "")
     losses, logits = [], []
-    for device, workers in (("cpu", 0), ("cuda", 1)):
-        recipe = replace(SMALL, norm=key, device=device, workers=workers, learning_rate=0.003)
+    for device in ("cpu", "cuda"):
+        recipe = replace(SMALL, norm=key, device=device, learning_rate=0.003)
         run = new_run(recipe, 4)
         losses.append([])
-        for batch, target in epoch_batches(train, recipe, 0):
-            loss, _ = train_step(run, recipe, batch.to(device), target.to(device))
-            losses[-1].append(loss.item())
+        for batch in Batches(train, recipe, recipe.image_size, 0):
+            losses[-1].append(train_step(run, recipe, *batch)[0].item())
         logits.append(predict(run.network, photos[:, :32, :32], recipe))
     np.testing.assert_allclose(*losses, rtol=1e-3)
     torch.testing.assert_close(*logits, rtol=1e-2, atol=1e-2)
