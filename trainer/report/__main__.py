@@ -112,7 +112,7 @@ def filled(text: str, checkpoints: Path, benchmarks: Path) -> str:
         "speeds": partial(speeds, benchmarks),
         "visitors": partial(results_scale.visitors, benchmarks),
         "ten million": partial(results_scale.ten_million, benchmarks),
-        "gpus": partial(results_scale.gpus, benchmarks),
+        "gpus": partial(results_scale.gpus, benchmarks, checkpoints),
     }
     for name, table in makers.items():
         start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"

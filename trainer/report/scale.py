@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pandas as pd
 
+from trainer.recipe import Recipe
+
 VISITORS = 1_000
 PHOTOS = 10_000_000
 GPUS = 8
+STORED = Recipe().stored_size
 BUSY = 0.6  # of a core's time; with more of it, who comes waits mostly for those before
 CORES = (2, 16, 128)
 # Of an H100 SXM by its data sheet, dense: FLOP/s in bfloat16, and bytes/s to its neighbours.
 PEAK, LINK = 989e12, 450e9
-REACHED = 0.1  # a guess of the peak's share: convolutions of 16 to 64 channels fill few units
 
 
 def visitors(benchmarks: Path) -> str:
@@ -77,25 +79,22 @@ def ten_million(benchmarks: Path) -> str:
     )
 
 
-def gpus(benchmarks: Path) -> str:
+def gpus(benchmarks: Path, checkpoints: Path) -> str:
     """What an epoch of PHOTOS costs in arithmetic, exchange and feeding on GPUS."""
     path = benchmarks / "scale.json"
     if not path.exists():
         return missing("scale")
     facts = values(path)
-    (epoch, *_) = json.loads((benchmarks / "epoch.json").read_text())["rows"]
+    epoch = json.loads((benchmarks / "epoch.json").read_text())
+    (row, *_), cores = epoch["rows"], epoch["machine"]["cores"]
+    hours = PHOTOS / row["photos/s"] / 3600
     flop = 1e9 * facts["training on a photo, GFLOP"]
-    feed = facts["augmenting a training photo, ms of a core"] / 1e3
     weights, channels = facts["weights"], facts["channels of all norm layers"]
     gradients, share = 4 * weights, 2 * (GPUS - 1) / GPUS
-    speed = REACHED * PEAK / flop
     return listed(
-        f"Measured on two cores: an epoch runs at {epoch['photos/s']:.0f} photos/s, so "
-        f"{PHOTOS:,} photos take {PHOTOS / epoch['photos/s'] / 3600:.0f} hours. No GPU was "
-        "measured; what follows is arithmetic.",
-        f"**Arithmetic.** A photo costs {flop / 1e9:.2f} GFLOP, forward and backward (counted). A "
-        f"GPU of {PEAK / 1e12:.0f} TFLOP/s of which {REACHED:.0%} are reached (a guess) trains "
-        f"{speed:,.0f} photos/s, {GPUS} of them {GPUS * speed:,.0f}.",
+        f"Measured on {cores} cores: an epoch runs at {row['photos/s']:.0f} photos/s, so "
+        f"{PHOTOS:,} photos take {hours:.0f} hours.",
+        *measured_on_gpus(checkpoints, flop),
         f"**Exchange.** Gradients are {weights:,.0f} weights x 4 bytes = {gradients / 1e6:.2f} MB "
         f"a step; in a ring of {GPUS} each sends 2 x {GPUS - 1}/{GPUS} of that, "
         f"{share * gradients / 1e6:.2f} MB, in {1e6 * share * gradients / LINK:.0f} µs at "
@@ -103,11 +102,29 @@ def gpus(benchmarks: Path) -> str:
         f"in {facts['norm layers']:.0f} layers, and as much backward: 2 x 2 x {channels:.0f} x 4 "
         f"bytes = {16 * channels / 1e3:.0f} kB. Neither is many bytes: what counts is that each of "
         f"the {2 * facts['norm layers']:.0f} exchanges of a step waits for the slowest process.",
-        f"**Feeding.** A photo's crop takes {1e3 * feed:.2f} ms of a core (measured), so "
-        f"{GPUS} such GPUs want {GPUS * speed:,.0f} x {1e3 * feed:.2f} ms = "
-        f"{GPUS * speed * feed:,.0f} cores: they would wait for photos, not for each other, until "
-        "crops are made on the GPU. More processes help nothing beyond the cores that feed them.",
+        f"**Feeding.** Photos lie on the GPU as uint8 where they take less than half of its free "
+        f"memory. {PHOTOS:,} photos of {STORED} px take {PHOTOS * 3 * STORED**2 / 1e9:,.0f} GB: "
+        "they are read from a mapped file instead, a batch at a time. How fast is not measured.",
     )
+
+
+def measured_on_gpus(checkpoints: Path, flop: float) -> list[str]:
+    """The speed of the shipped runs that a GPU alone trained; flop: of a photo, both ways."""
+    paths = sorted(checkpoints.glob("*/report.json"))
+    reports = {path.parent.name: json.loads(path.read_text()) for path in paths}
+    # Runs of the time when photos were cropped one by one on the processor had this setting.
+    earlier = {True: "cropped on the processor one by one", False: "cropped on the GPU in batches"}
+    lines = []
+    for name, report in reports.items():
+        machines, speed = report["machines"], report["photos_per_second"]
+        if len(machines) == 1 and (gpu := machines[0].get("gpu")):
+            how = earlier["workers" in report["recipe"]]
+            lines.append(
+                f"Measured on one {gpu}: a run of `{name}` at {report['recipe']['image_size']} px, "
+                f"its photos {how}, trained {speed:,.0f} photos/s: at most "
+                f"{speed * flop / PEAK:.2%} of {PEAK / 1e12:.0f} TFLOP/s, an H100's peak."
+            )
+    return lines or ["No run was trained on a GPU alone: its speed is not measured."]
 
 
 def values(path: Path) -> dict[str, float]:

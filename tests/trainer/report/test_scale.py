@@ -15,7 +15,9 @@ def measured(folder, **facts):
 def test_what_nobody_has_measured_is_said_so(tmp_path):
     assert visitors(tmp_path) == "Not measured yet: `python -m benchmarks.load`."
     assert (
-        ten_million(tmp_path) == gpus(tmp_path) == "Not measured yet: `python -m benchmarks.scale`."
+        ten_million(tmp_path)
+        == gpus(tmp_path, tmp_path)
+        == "Not measured yet: `python -m benchmarks.scale`."
     )
 
 
@@ -48,15 +50,33 @@ def test_ten_million_photos_take_hours_in_proportion_to_cores(tmp_path):
     assert "128 cores read 11,520 files a second of 50 kB each, 576 MB/s" in text
 
 
-def test_eight_gpus_are_reckoned_from_what_is_counted(tmp_path):
+def shipped(folder, name, machines, speed, **recipe):
+    (folder / name).mkdir()
+    report = {
+        "machines": machines,
+        "photos_per_second": speed,
+        "recipe": {"image_size": 96} | recipe,
+    }
+    (folder / name / "report.json").write_text(json.dumps(report))
+
+
+def test_eight_gpus_are_told_of_by_what_is_counted_and_measured(tmp_path):
     write(tmp_path, "epoch", [{"photos/s": 200}])
-    facts = {"training on a photo, GFLOP": 1.0, "augmenting a training photo, ms of a core": 0.5}
+    facts = {"training on a photo, GFLOP": 1.0}
     facts |= {"weights": 100_000, "norm layers": 10, "channels of all norm layers": 500}
     measured(tmp_path, **facts)
-    text = gpus(tmp_path)
-    assert "10,000,000 photos take 14 hours" in text
-    assert "trains 98,900 photos/s, 8 of them 791,200" in text
+    text = gpus(tmp_path, tmp_path / "none")
+    assert "on 2 cores: an epoch runs at 200 photos/s, so 10,000,000 photos take 14 hours" in text
+    assert "No run was trained on a GPU alone" in text
     assert "100,000 weights x 4 bytes = 0.40 MB" in text
     assert "0.70 MB" in text
     assert "2 x 2 x 500 x 4 bytes = 8 kB" in text
-    assert "396 cores" in text
+    assert "768 GB" in text
+    shipped(tmp_path, "bn", [{"gpu": "G1"}], 9890.0)
+    shipped(tmp_path, "gn", [{"gpu": "G1"}], 2000.0, workers=2)
+    shipped(tmp_path, "ln", [{"gpu": "G1"}, {"cores": 2}], 500.0)
+    text = gpus(tmp_path, tmp_path)
+    assert "`bn` at 96 px, its photos cropped on the GPU in batches, trained 9,890 photos/s" in text
+    assert "at most 1.00% of 989 TFLOP/s" in text
+    assert "`gn` at 96 px, its photos cropped on the processor one by one, trained 2,000" in text
+    assert "`ln`" not in text
