@@ -1,6 +1,7 @@
 """Classify a folder of photos into a CSV table: `python -m streamlit_app.batch FOLDER --out CSV`.
 
-Run again, the command resumes: photos that are in the table are skipped. With --cluster, the
+Run again, the command resumes: photos that are in the table are skipped unless they changed or
+could not be read. With --cluster, the
 machines of a Ray cluster share the photos (inference/ray.py).
 """
 
@@ -24,6 +25,13 @@ from streamlit_app.inference.classifier import (
     variant_folders,
 )
 from streamlit_app.inference.limits import CORES_FAULT
+from streamlit_app.inference.remembered import (
+    forget_rows,
+    memory_of,
+    recall,
+    remember,
+    stamp,
+)
 from streamlit_app.inference.table import (
     FILES_PER_REQUEST,
     RowsOfFolder,
@@ -55,28 +63,41 @@ def fill_table(
     Returns: one sentence that counts them. Raises: ValueError, OSError as `open_table`,
         CheckpointError.
     """
+    stamps = recall(table, folder)
+    listing = list_photos(folder)
+    now = {photo.as_posix(): stamp(folder / photo) for photo in listing.photos}
+    with open_table(table, classifier.name):
+        pass  # it is a table of this variant
+    forget_rows(table, {name for name in stamps if name in now and stamps[name] != now[name]})
+    # A killed run leaves this; its own rows are then known by their names.
+    remember(table, folder, {name: old for name, old in stamps.items() if now.get(name) == old})
     with open_table(table, classifier.name) as (file, known):
-        listing = list_photos(folder)
         photos = [photo.as_posix() for photo in listing.photos]
         new = [name for name in photos if escape_formula(name) not in known]
         unread = 0
-        bar = tqdm(total=len(photos), initial=len(photos) - len(new), unit="photo")
-        with bar, contextlib.closing(classify(classifier, folder, new)) as rows:
-            while batch := list(islice(rows, FILES_PER_REQUEST)):
-                lines = io.StringIO(newline="")
-                for row in batch:
-                    write_row(lines, cells(row))
-                    unread += bool(row.error)
-                file.write(lines.getvalue())
-                file.flush()
-                bar.update(len(batch))
+        answered = set(photos) - set(new)
+        bar = tqdm(total=len(photos), initial=len(answered), unit="photo")
+        try:
+            with bar, contextlib.closing(classify(classifier, folder, new)) as rows:
+                while batch := list(islice(rows, FILES_PER_REQUEST)):
+                    lines = io.StringIO(newline="")
+                    for row in batch:
+                        write_row(lines, cells(row))
+                        unread += bool(row.error)
+                    file.write(lines.getvalue())
+                    file.flush()
+                    answered.update(row.file for row in batch)
+                    bar.update(len(batch))
+        finally:
+            found = {name: now[name] for name in answered}
+            remember(table, folder, {name: is_ for name, is_ in found.items() if is_})
     done = (
         f"{table}: {len(new) - unread} photos named, {unread} could not be read, "
         f"{len(photos) - len(new)} were there already."
     )
     left_out = in_words(
         {
-            kind: [path for path in paths if folder / path != table]
+            kind: [path for path in paths if folder / path not in (table, memory_of(table))]
             for kind, paths in listing.left_out.items()
         }
     )
@@ -117,8 +138,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(fill_table(given.folder, given.out, open_variant(given.variant), classify))
     except (CheckpointError, ValueError) as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        print("\nStopped: start again to resume.", file=sys.stderr)
+        sys.exit(130)
     except OSError as error:
-        sys.exit(f"{given.out} cannot be written: {error.strerror}.")
+        if error.filename is not None and Path(error.filename) == given.out:
+            sys.exit(f"{given.out} cannot be written: {error.strerror}.")
+        sys.exit(f"The run stopped: {error}. Start it again to resume.")
 
 
 if __name__ == "__main__":

@@ -130,6 +130,11 @@ def write_row(file: IO[str], cells: Iterable[str | float | None]) -> None:
         escape_formula(cell) if isinstance(cell, str) else "" if cell is None else f"{cell:.4f}"
         for cell in cells
     ]
+    write_line(file, line)
+
+
+def write_line(file: IO[str], line: Sequence[str]) -> None:
+    """Add one line of cells that are escaped already."""
     # Where a spreadsheet splits at semicolons, what follows one in a name would be a cell.
     split = any(";" in cell for cell in line)
     csv.writer(file, quoting=csv.QUOTE_ALL if split else csv.QUOTE_MINIMAL).writerow(line)

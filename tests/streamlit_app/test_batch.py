@@ -1,10 +1,12 @@
 import csv
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,7 @@ from streamlit_app.inference.table import (
     EARLIER_COLUMNS,
     FILES_PER_REQUEST,
     File,
+    Row,
     escape_formula,
     open_table,
     rows_of,
@@ -332,3 +335,65 @@ def test_the_variant_named_answers(folder: Path, tmp_path: Path, checkpoints: Pa
     sure, calm = (rows(tmp_path / f"{variant}.csv")[0] for variant in ("bn", "gn"))
     assert sure["species"] == calm["species"]
     assert float(sure["probability"]) > float(calm["probability"])
+
+
+def test_a_table_of_another_folder_is_left_alone(
+    folder: Path, tmp_path: Path, classifier: Classifier
+) -> None:
+    table = tmp_path / "birds.csv"
+    fill_table(folder, table, classifier)
+    before = table.read_bytes()
+    card = shutil.copytree(folder, tmp_path / "second card")
+    with pytest.raises(ValueError, match="holds the photos of .*, not of .*second card"):
+        fill_table(card, table, classifier)
+    assert table.read_bytes() == before
+    (tmp_path / "birds.csv.json").unlink()
+    assert "6 were there already" in fill_table(card, table, classifier)
+
+
+def test_a_changed_file_and_one_that_could_not_be_read_are_answered_again(
+    folder: Path, tmp_path: Path, classifier: Classifier
+) -> None:
+    table, bad, changed = tmp_path / "birds.csv", folder / "bad.jpg", folder / "day 0" / "red.jpg"
+    bad.write_bytes(b"")
+    fill_table(folder, table, classifier)
+    bad.write_bytes(encode(draw_bird("lime")))
+    changed.write_bytes(encode(draw_bird("blue")) + b"longer")
+    assert "2 photos named, 0 could not be read, 5 were" in fill_table(folder, table, classifier)
+    found = {row["file"]: row["species"] for row in rows(table)}
+    assert len(rows(table)) == 7
+    assert (found["bad.jpg"], found["day 0/red.jpg"]) == ("Green Bird", "Blue Bird")
+
+
+def test_an_interrupted_run_says_how_to_resume_and_keeps_its_rows(
+    folder: Path,
+    tmp_path: Path,
+    checkpoints: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted(*_: object) -> Iterator[Row]:
+        for number in range(FILES_PER_REQUEST):
+            yield Row(f"{number}.jpg", "Red Bird", variant="bn")
+        raise KeyboardInterrupt
+
+    for number in range(FILES_PER_REQUEST + 1):
+        (folder / f"{number}.jpg").write_bytes(encode(draw_bird()))
+    monkeypatch.setattr("streamlit_app.batch.rows_of_folder", interrupted)
+    with pytest.raises(SystemExit) as stopped:
+        main([str(folder), "--out", str(tmp_path / "birds.csv")])
+    assert stopped.value.code == 130
+    assert "Stopped: start again to resume." in capsys.readouterr().err
+    assert len(rows(tmp_path / "birds.csv")) == FILES_PER_REQUEST
+
+
+def test_a_fault_of_the_machine_is_not_said_to_be_the_tables(
+    folder: Path, tmp_path: Path, checkpoints: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> Iterator[Row]:
+        raise OSError(24, "Too many open files")
+        yield
+
+    monkeypatch.setattr("streamlit_app.batch.rows_of_folder", failing)
+    with pytest.raises(SystemExit, match="The run stopped: .*Too many open files"):
+        main([str(folder), "--out", str(tmp_path / "birds.csv")])
