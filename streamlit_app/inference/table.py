@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import io
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -45,6 +46,8 @@ class Row:
 COLUMNS = [field.name.replace("_", " ") for field in fields(Row)]
 # Of tables that earlier versions began: they are resumed under their own header.
 EARLIER_COLUMNS = ["one of" if column == "prediction set" else column for column in COLUMNS]
+
+BOM = "\ufeff"  # has Excel read a table as UTF-8
 
 File = tuple[str, Read]  # its name, and a function that reads its bytes
 
@@ -152,10 +155,15 @@ def open_table(path: Path, variant: str) -> Iterator[tuple[IO[str], set[str]]]:
     Raises: ValueError where the file is no table of Plumage's or another variant's, OSError where
         it cannot be written.
     """
+    _restore_dialect(path)
     # Names that are no UTF-8 are kept byte for byte.
     with path.open("a+", encoding="utf-8", errors="surrogateescape", newline="") as file:
         data = path.read_bytes()
-        headers = [f"{','.join(columns)}\r\n".encode() for columns in (COLUMNS, EARLIER_COLUMNS)]
+        headers = [
+            f"{mark}{','.join(columns)}\r\n".encode()
+            for columns in (COLUMNS, EARLIER_COLUMNS)
+            for mark in (BOM, "")
+        ]
         if not any(data.startswith(header) or header.startswith(data) for header in headers):
             raise ValueError(
                 f"{path} is not a Plumage results table: name another file with --out."
@@ -164,6 +172,7 @@ def open_table(path: Path, variant: str) -> Iterator[tuple[IO[str], set[str]]]:
         file.seek(0)
         lines = csv.reader(file)
         if next(lines, None) is None:
+            file.write(BOM)
             write_row(file, COLUMNS)
         rows = [line for line in lines if line]
         if others := {row[-1] for row in rows} - {escape_formula(variant)}:
@@ -173,6 +182,25 @@ def open_table(path: Path, variant: str) -> Iterator[tuple[IO[str], set[str]]]:
                 f"{other}, or name another file with --out."
             )
         yield file, {row[0] for row in rows}
+
+
+def _restore_dialect(path: Path) -> None:
+    """Write a table that a spreadsheet saved in its own dialect in Plumage's again."""
+    if not path.is_file():
+        return
+    text = path.read_bytes().decode("utf-8", "surrogateescape").removeprefix(BOM)
+    first = text[:1000].splitlines()[:1]  # of a file that may be anything
+    for delimiter in ",;\t":
+        header = next(csv.reader(first, delimiter=delimiter), [])
+        if header in (COLUMNS, EARLIER_COLUMNS) and not text.startswith(f"{','.join(header)}\r\n"):
+            lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+            half = path.with_name(f"{path.name}.part")
+            with half.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+                file.write(BOM)
+                for line in lines:
+                    write_line(file, line)
+            half.replace(path)
+            return
 
 
 def _whole_lines(data: bytes) -> int:

@@ -58,7 +58,7 @@ def photo_files(folder: Path) -> list[str]:
 
 
 def rows(table: Path) -> list[dict[str, str]]:
-    with table.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+    with table.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         return list(csv.DictReader(file, strict=True))
 
 
@@ -397,3 +397,35 @@ def test_a_fault_of_the_machine_is_not_said_to_be_the_tables(
     monkeypatch.setattr("streamlit_app.batch.rows_of_folder", failing)
     with pytest.raises(SystemExit, match="The run stopped: .*Too many open files"):
         main([str(folder), "--out", str(tmp_path / "birds.csv")])
+
+
+@pytest.mark.parametrize(
+    ("mark", "delimiter", "end", "quoting"),
+    [
+        ("utf-8-sig", ";", "\r\n", csv.QUOTE_MINIMAL),
+        ("utf-8", ",", "\n", csv.QUOTE_MINIMAL),
+        ("utf-8", ",", "\n", csv.QUOTE_ALL),
+        ("utf-8", "\t", "\r\n", csv.QUOTE_MINIMAL),
+    ],
+    ids=["Excel", "LibreOffice", "quoted", "tabs"],
+)
+def test_a_table_that_a_spreadsheet_saved_is_resumed(
+    folder: Path,
+    tmp_path: Path,
+    classifier: Classifier,
+    mark: str,
+    delimiter: str,
+    end: str,
+    quoting: int,
+) -> None:
+    (folder / "Kākā, été.jpg").write_bytes(encode(draw_bird()))
+    table = tmp_path / "birds.csv"
+    fill_table(folder, table, classifier)
+    whole = table.read_bytes()
+    assert whole.startswith("\ufefffile,".encode())
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        lines = list(csv.reader(file))
+    with table.open("w", encoding=mark, newline="") as file:
+        csv.writer(file, delimiter=delimiter, lineterminator=end, quoting=quoting).writerows(lines)
+    assert "7 were there already" in fill_table(folder, table, classifier)
+    assert table.read_bytes() == whole

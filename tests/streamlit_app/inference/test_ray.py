@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def lines(table: Path) -> list[list[str]]:
-    with table.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+    with table.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         return list(csv.reader(file, strict=True))
 
 
