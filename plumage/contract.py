@@ -40,6 +40,17 @@ WEIGHTS_DIGEST = "weights"  # metadata of SALIENCY: the SHA-256 of WEIGHTS
 SET_LEVELS = (0.9, 0.95)
 COVERAGE = 0.95
 
+# The study's seven normalisations by their keys, in its order.
+NORM_NAMES = {
+    "bn": "batch norm",
+    "in": "instance norm",
+    "bin": "batch-instance norm",
+    "ln": "layer norm",
+    "gn": "group norm",
+    "nn": "no norm",
+    "torch-bn": "built-in batch norm",
+}
+
 # The mean of all variants' probabilities, where it stands beside the variants.
 CONSENSUS = "consensus"
 

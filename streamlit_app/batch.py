@@ -41,7 +41,7 @@ from streamlit_app.inference.table import (
     rows_of_folder,
     write_row,
 )
-from streamlit_app.results.best import best_first
+from streamlit_app.results.scores import rank_variants
 
 
 def open_variant(name: str | None) -> Classifier:
@@ -51,7 +51,7 @@ def open_variant(name: str | None) -> Classifier:
         raise CheckpointError(NO_MODEL)
     if name is not None and name not in folders:
         raise CheckpointError(f"There is no variant {name}: choose from {', '.join(folders)}.")
-    chosen = name or next(iter(best_first(folders, checkpoints_folder())))
+    chosen = name or next(iter(rank_variants(folders, checkpoints_folder())))
     return Classifier(folders[chosen])
 
 

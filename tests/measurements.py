@@ -1,5 +1,7 @@
 """Files of results as the trainer writes them, with random but seeded numbers."""
 
+import copy
+import hashlib
 import itertools
 import json
 import math
@@ -11,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tests.conftest import SPECIES
+from trainer.verdicts import VERDICTS
 
 PHOTOS_A_SPECIES = 20
 SEVEN = ("bn", "in", "bin", "ln", "gn", "nn", "torch-bn")
@@ -36,17 +39,19 @@ def draw_comparison(
     for name in [*variants, "consensus"]:
         wrong = rng.random(len(labels)) < rng.uniform(0.05, 0.3)
         answers[name] = np.where(wrong, rng.integers(len(species), size=len(labels)), labels)
-    return {
+    found = {
         "split": "test",
         "photos": len(labels),
         "species": list(species),
+        "models": dict.fromkeys(variants, hashlib.sha256(b"").hexdigest()),
         "variants": {name: judged(labels, answer, rng) for name, answer in answers.items()},
         "pairs": [
             pair(a, b, answers[a] == labels, answers[b] == labels)
             for a, b in itertools.combinations(variants, 2)
         ],
-        "sanity": {},
+        "sanity": {"steps": 15, "largest_difference": 0.0},
     }
+    return VERDICTS["comparison"](found)
 
 
 def judged(labels: np.ndarray, answers: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
@@ -134,28 +139,50 @@ def write_results(checkpoints: Path, variants: Sequence[str] = SEVEN) -> dict[st
         write_report(checkpoints / name, accuracy)
         accuracies[name] = [accuracy - 0.03, accuracy - 0.02, accuracy - 0.01]
     write_short_runs(checkpoints, accuracies)
-    result_file(checkpoints, "ood.json").write_text(json.dumps(draw_strangers(variants)))
-    result_file(checkpoints, "border.json").write_text(json.dumps(draw_shortcut()))
+    for name, drawn in (
+        ("ood", draw_ood(variants)),
+        ("border", draw_border()),
+        ("leakage", draw_leakage(variants)),
+    ):
+        result_file(checkpoints, f"{name}.json").write_text(json.dumps(drawn))
     return comparison
 
 
-def draw_strangers(variants: Sequence[str]) -> dict[str, Any]:
+def draw_ood(variants: Sequence[str]) -> dict[str, Any]:
     """What ood.json holds, with the scores that were compared."""
     rng, kinds = np.random.default_rng(0), ("no bird", "other birds")
-    return {
+    rows = []
+    for name, kind in itertools.product(variants, kinds):
+        area = score(rng.uniform(0.7, 0.95))
+        area["auroc"] = area.pop("value")
+        rows.append({"variant": name, "kind": kind, **area, "false_acceptance_rate": rng.uniform()})
+    found = {
         "photos": {"no bird": 30, "other birds": 20},
-        "variants": {
-            name: {
-                kind: {"auroc": score(rng.uniform(0.7, 0.95)), "falsely_accepted": rng.uniform()}
-                for kind in kinds
-            }
-            for name in variants
-        },
-        "scores": {
-            name: {kind: {"energy": 0.8, "novelty": rng.uniform(0.85, 0.95)} for kind in kinds}
-            for name in variants
-        },
+        "rows": rows,
+        "tuned_with": {"no bird": 31, "other birds": 21},
+        "scores": [
+            {"variant": name, "kind": kind, "score": which, "auroc": area}
+            for name, kind in itertools.product(variants, kinds)
+            for which, area in (("energy", 0.8), ("novelty", rng.uniform(0.85, 0.95)))
+        ],
     }
+    return VERDICTS["ood"](found)
+
+
+def draw_leakage(variants: Sequence[str]) -> dict[str, Any]:
+    """What leakage.json holds: each variant is 10 points better on near-duplicates."""
+    found = {
+        "photos": {"train": 900, "val": 60, "test": 1200},
+        "pairs": {"copy": 12, "same scene": 1300},
+        "with_near_duplicate": {"val": 20, "test": 600},
+        "without_near_duplicate": ["val/Red-Bird/1.png"],
+        "rows": [
+            {"variant": name, "near_duplicate": near, "accuracy": share, "low": 0.0, "high": 1.0}
+            for name in variants
+            for near, share in ((True, 0.9), (False, 0.8))
+        ],
+    }
+    return VERDICTS["leakage"](found)
 
 
 def draw_prediction_sets() -> dict[str, Any]:
@@ -173,49 +200,57 @@ def draw_prediction_sets() -> dict[str, Any]:
     }
 
 
-def draw_shortcut() -> dict[str, Any]:
+def draw_border() -> dict[str, Any]:
     """What border.json holds: whole photos make a shortcut of the corners, crops do not."""
-
-    def network(corners: float) -> dict[str, Any]:
-        heatmap = np.ones((16, 16))
-        heatmap[:2, :2] = 1 + corners
-        groups = {"all": score(0.6), "bordered": score(0.7), "others": score(0.5)}
-        return {
-            "accuracy": dict.fromkeys(("clean", "published", "black", "mirrored"), groups),
-            "answered_bordered": dict.fromkeys(("clean", "published", "black", "mirrored"), groups),
-            "heatmaps": {
-                asked: {"share": score(corners / 10), "map": heatmap.tolist()}
-                for asked in ("clean", "black")
-            },
-        }
-
-    return {
-        "bordered": ["Red-Bird", "Blue-Bird"],
-        "pairs": {
-            way: {
-                "trained": {"clean": network(0.5), "bordered": network(corners)},
-                "bordered_less_clean": {"clean": {"bordered": score(lost), "others": score(0.01)}},
-            }
-            for way, corners, lost in (("none", 3.0, -0.3), ("crops", 1.0, -0.01))
-        },
+    asked, groups = ("clean", "published", "black", "mirrored"), ("all", "bordered", "others")
+    shares = dict(zip(groups, (0.6, 0.7, 0.5), strict=True))
+    found: dict[str, Any] = {
+        "recipe": {"photos_per_species": 300, "image_size": 48, "epochs": 5},
+        "species": ["Red-Bird", "Blue-Bird"],
+        "shares": [0.7, 0.97],
+        "corner_share": 0.11,
+        "rows": [],
+        "changes": [],
+        "heatmaps": [],
     }
+    for way, corners, lost in (("none", 3.0, -0.3), ("crops", 1.0, -0.01)):
+        for trained, heat in (("clean", 0.5), ("bordered", corners)):
+            network = {"augmentation": way, "trained": trained}
+            heatmap = np.ones((16, 16))
+            heatmap[:2, :2] = 1 + heat
+            for version, (group, share) in itertools.product(asked, shares.items()):
+                interval = {"accuracy": share, "low": share - 0.02, "high": share + 0.02}
+                taken = {"taken": share, "taken_low": share - 0.02, "taken_high": share + 0.02}
+                place = {**network, "asked": version, "group": group}
+                found["rows"].append({**place, **interval, **taken})
+            found["heatmaps"] += [
+                {**network, "asked": version, **score(heat / 10), "map": heatmap.tolist()}
+                for version in ("clean", "black")
+            ]
+        found["changes"] += [
+            {"augmentation": way, "asked": "clean", "group": group, **score(change)}
+            for group, change in (("bordered", lost), ("others", 0.01))
+        ]
+    return VERDICTS["border"](found)
 
 
-def draw_trust(variants: Sequence[str]) -> dict[str, Any]:
+def draw_explained(variants: Sequence[str]) -> dict[str, Any]:
     """What explain.json holds: two methods at two stages, and chance."""
     rows = [{"method": "random", "stage": 3, "deletion": score(0.3), "insertion": score(0.4)}]
     gains = {("Grad-CAM", 1): 0.1, ("Grad-CAM", 3): 0.4, ("LayerCAM", 1): 0.5, ("LayerCAM", 3): 0.4}
+    measures = {"deletion": score(0.2), "insertion": score(0.6), "rank_correlation": score(0.1)}
     rows += [
-        {"method": method, "stage": stage, "advantage": score(gain)}
+        {"method": method, "stage": stage, **measures, "gain": score(gain)}
         for (method, stage), gain in gains.items()
     ]
-    return {
+    outer = {"right": score(0.1), "wrong": score(0.2), "wrong_less_right": score(0.1)}
+    variant = {"photos": 200, "methods": rows, "road": score(0.3), "outer": outer}
+    variant["confusion"] = {"Blue-Bird": {"Blue-Bird": 50, "Red-Bird": 10}}
+    found = {
         "even_outer_share": 0.36,
-        "variants": {
-            name: {"methods": rows, "outer": {"right": score(0.1), "wrong": score(0.2)}}
-            for name in variants
-        },
+        "variants": {name: copy.deepcopy(variant) for name in variants},
     }
+    return VERDICTS["explain"](found)
 
 
 def study_history(settings: dict[str, Any], accuracy: float | None) -> list[dict[str, Any]]:

@@ -59,7 +59,7 @@ def test_report_history_weights_and_graph_are_of_one_run(folder: Path) -> None:
 def test_the_shipped_gradient_is_torchs_of_the_shipped_weights(folder: Path) -> None:
     assert is_current(folder)
     report = json.loads((folder / "report.json").read_text())
-    recipe, species = Recipe(**report["recipe"]), len(report["species"])
+    recipe, species = Recipe.from_report(report["recipe"]), len(report["species"])
     # Patches, as photos have: on noise more ReLUs stand where rounding switches them.
     side = recipe.image_size // 8
     patches = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)

@@ -27,7 +27,7 @@ class Command:
 
     recipe: Annotated[Recipe, tyro.conf.arg(name="")]
     preset: Literal["best", "report"] = "best"
-    """The best recipe found, or the course report's own; flags change single values of it."""
+    """The recipe chosen on val, or the course report's own; flags change single values of it."""
     resume: bool = False
     """Go on from the last finished epoch of the run in the output folder."""
 

@@ -20,7 +20,7 @@ class RecipeError(UserError):
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one network is trained. The defaults are the best recipe found."""
+    """How one network is trained. The defaults are the recipe chosen on val (docs/results)."""
 
     norm: NormKey = "bn"
     """Normalisation: batch, instance, batch-instance, layer, group, none, or torch's own batch."""

@@ -1,108 +1,164 @@
-"""What black corners on training photos did to a network, from results/border.json to tables.
+"""The effect of black corners on training photos, from results/border.json to tables and charts.
 
-Two networks are asked, one trained on clean photos and one on photos of which some species have
-corners, in two ways of training. Shares are in [0, 1].
+Of each two networks one was trained on clean photos, one on photos of which some species have
+corners. Shares are in [0, 1].
 """
 
 from pathlib import Path
 from typing import Any
 
+import altair as alt
 import pandas as pd
 
-from streamlit_app.results.scores import read_measured
+from streamlit_app.results.charts import (
+    SMALL,
+    grouped_rows,
+    kind_shapes,
+    marks_with_intervals,
+    name_axis,
+    percent_axis,
+    share_tooltips,
+    styled,
+)
+from streamlit_app.results.reading import Results, read_measured
 
 COMMAND = "`python -m trainer.studies.border --data PHOTOS`"
-WAYS = {"none": "whole photos", "crops": "random crops"}
-TRAINED = {"clean": "clean photos", "bordered": "photos with corners"}
+TRAINING = {"none": "whole photos", "crops": "random crops"}  # by augmentation
+TRAINED = {"clean": "trained on clean photos", "bordered": "trained on photos with corners"}
 ASKED = {"clean": "clean", "black": "with corners", "mirrored": "turned, corners filled"}
-Shortcut = dict[str, Any]
 
 
-def read_shortcut(folder: Path) -> Shortcut | None:
-    """What was measured; None where nothing was; raises ResultsError."""
+def read_border(folder: Path) -> Results | None:
+    """The experiment's results; None where there are none; raises ResultsError."""
 
-    def look_through(found: Shortcut) -> None:
-        len(found["bordered"])
-        for way in found["pairs"]:
+    def validate(found: Any) -> None:
+        for way in verdicts(found):
             accuracies(found, way)
             mean_heatmaps(found, way)
-            verdict(found, way)
+        len(found["species"])
 
-    return read_measured(folder, "border.json", COMMAND, look_through)
+    return read_measured(folder, "border.json", COMMAND, validate)
 
 
-def accuracies(found: Shortcut, way: str) -> pd.DataFrame:
+def verdicts(found: Results) -> dict[str, str]:
+    """The sentence on each pair of networks, in Markdown, by their augmentation."""
+    return {row["augmentation"]: row["sentence"] for row in found["verdicts"]}
+
+
+def accuracies(found: Results, way: str) -> pd.DataFrame:
     """One row a network, kind of test photos and group of species: accuracy, low, high, taken.
 
     low, high: its 95% interval. taken: the share of answers that are one of the species that had
     corners in training.
     """
-    groups = {"bordered": f"the {len(found['bordered'])}", "others": "the others"}
+    groups = {"bordered": f"the {len(found['species'])}", "others": "the others"}
+    table = _of(found["rows"], way)
+    table = table[table.asked.isin(ASKED) & table.group.isin(groups)].copy()
+    for column, order in (("group", groups), ("asked", ASKED), ("trained", TRAINED)):
+        table[column] = pd.Categorical(table[column], list(order))
+    table = table.sort_values(["group", "asked", "trained"], ignore_index=True).astype(
+        {"group": str, "asked": str, "trained": str}
+    )
     return pd.DataFrame(
-        [
-            {
-                "trained": f"trained on {TRAINED[trained]}",
-                "asked": f"{words}, {ASKED[asked]}",
-                "accuracy": scores["accuracy"][asked][group]["value"],
-                "low": scores["accuracy"][asked][group]["low"],
-                "high": scores["accuracy"][asked][group]["high"],
-                "taken": scores["answered_bordered"][asked][group]["value"],
-            }
-            for group, words in groups.items()
-            for asked in ASKED
-            for trained, scores in found["pairs"][way]["trained"].items()
-        ]
+        {
+            "trained": table.trained.map(TRAINED),
+            "asked": table.group.map(groups) + ", " + table.asked.map(ASKED),
+            **{column: table[column] for column in ("accuracy", "low", "high", "taken")},
+        }
     )
 
 
-def mean_heatmaps(found: Shortcut, way: str) -> pd.DataFrame:
-    """One row a cell of each mean heatmap: trained, asked, row, column (0 to 15) and heat.
+def mean_heatmaps(found: Results, way: str) -> pd.DataFrame:
+    """One row a cell of each mean heatmap: trained, asked, row, column (from 0) and heat.
 
-    heat: in parts of what an even map has.
+    heat: in parts of an even map's.
     """
     return pd.DataFrame(
         [
             {
-                "trained": f"trained on {TRAINED[trained]}",
-                "asked": f"asked: {ASKED[asked]}",
+                "trained": TRAINED[heatmap["trained"]],
+                "asked": f"asked: {ASKED[heatmap['asked']]}",
                 "row": row,
                 "column": column,
                 "heat": float(heat),
             }
-            for trained, scores in found["pairs"][way]["trained"].items()
-            for asked, heatmap in scores["heatmaps"].items()
+            for heatmap in found["heatmaps"]
+            if heatmap["augmentation"] == way
             for row, cells in enumerate(heatmap["map"])
             for column, heat in enumerate(cells)
         ]
     )
 
 
-def hottest(found: Shortcut) -> float:
+def hottest(found: Results) -> float:
     """The largest heat of all mean heatmaps, so that all have one scale of colours."""
-    return max(mean_heatmaps(found, way).heat.max() for way in found["pairs"])
+    return max(mean_heatmaps(found, way).heat.max() for way in verdicts(found))
 
 
-def verdict(found: Shortcut, way: str) -> str:
-    """What the corners did, in Markdown."""
-    pair, count = found["pairs"][way], len(found["bordered"])
-    lost = pair["bordered_less_clean"]["clean"]
-    network = pair["trained"]["bordered"]
-    taken = network["answered_bordered"]
-    shares = [pair["trained"][key]["heatmaps"]["black"]["share"] for key in ("bordered", "clean")]
-    became = (
-        "became a shortcut" if lost["bordered"]["high"] < 0 else "became no shortcut that shows"
+def _of(rows: list[dict[str, Any]], way: str) -> pd.DataFrame:
+    table = pd.DataFrame(rows)
+    return table[table.augmentation == way]
+
+
+def accuracy_by_photos(table: pd.DataFrame, way: str) -> alt.LayerChart:
+    """Accuracy of both networks on each kind of photos, with 95% intervals.
+
+    table: as `accuracies` makes it. way: of training, in words.
+    """
+    rows = grouped_rows(table, "asked", "trained").encode(
+        tooltip=["asked", "trained", *share_tooltips("accuracy", "low", "high", "taken")]
     )
-    return (
-        f"**Trained on {WAYS[way]}, the corners {became}.** They change the accuracy on clean "
-        f"photos of the {count} species by {_points(lost['bordered'])} points, on the others by "
-        f"{_points(lost['others'])}. Corners on photos of the others make the network answer one "
-        f"of the {count} in {taken['black']['others']['value']:.0%} of cases "
-        f"({taken['clean']['others']['value']:.0%} without), and {shares[0]['value']:.0%} of its "
-        f"heatmap lies in the corners, against {shares[1]['value']:.0%} in the network trained on "
-        "clean photos."
+    title, scale = "accuracy on test photos", alt.Scale(domain=[0, 1])
+    layers = marks_with_intervals(
+        rows,
+        "accuracy",
+        "low",
+        "high",
+        lambda field: alt.X(f"{field}:Q", title=title, scale=scale, axis=percent_axis()),
+        shape=kind_shapes("trained", table.trained),
     )
+    return styled(alt.layer(*layers), f"Accuracy, {way}", alt.Step(18))
 
 
-def _points(score: dict[str, float]) -> str:
-    value, low, high = (100 * score[key] for key in ("value", "low", "high"))
-    return f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
+def heatmap_grid(table: pd.DataFrame, way: str, max_heat: float) -> alt.Chart:
+    """The mean heatmaps of both networks, side by side, asked about both kinds of photos.
+
+    table: as `mean_heatmaps` makes it. way: of training, in words.
+    max_heat: the heat of the lightest colour.
+    """
+    # Inferno: told apart by colour-blind eyes, and each colour lighter than the one before.
+    inferno = alt.Scale(scheme="inferno", domain=[0, max_heat])
+    colour = alt.Color(
+        "heat:Q",
+        scale=inferno,
+        legend=alt.Legend(
+            type="gradient",
+            title="heat relative to an even map",
+            orient="bottom",
+            gradientLength=200,
+            tickCount=4,
+        ),
+    )
+    apart = alt.Scale(paddingInner=0.06, paddingOuter=0)
+    rows = alt.Chart(table).encode(
+        x=alt.X(
+            "trained:N",
+            sort=list(dict.fromkeys(table.trained)),
+            title=None,
+            scale=apart,
+            axis=name_axis(labelAngle=0, orient="top", labelFontSize=SMALL),
+        ),
+        xOffset=alt.XOffset("column:O"),
+        y=alt.Y(
+            "asked:N",
+            sort=list(dict.fromkeys(table.asked)),
+            title=None,
+            scale=apart,
+            axis=name_axis(labelAngle=-90, labelAlign="center"),
+        ),
+        yOffset=alt.YOffset("row:O"),
+        color=colour,
+        stroke=alt.Stroke("heat:Q", scale=inferno, legend=None),  # or the page shows through
+        tooltip=["trained", "asked", "row", "column", alt.Tooltip("heat", format=".2f")],
+    )
+    return styled(rows.mark_rect(strokeWidth=1), f"Mean heatmaps, {way}", 500)

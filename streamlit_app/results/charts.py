@@ -74,7 +74,7 @@ def probability_bars(ranking: Sequence[tuple[str, float]]) -> alt.Chart:
     return titled(chart, "Most likely species")
 
 
-def two_dots(
+def dumbbell(
     table: pd.DataFrame,
     name: str,
     kind: str,
@@ -86,7 +86,7 @@ def two_dots(
     """A row a name, in the table's order: a dot for each of two columns, a line between them.
 
     name: the column of names. kind, value: what the two columns are, and what is in them.
-    colours: by column. zero: whether the axis starts at 0. Typed as `finished` is, and why.
+    colours: by column. zero: whether the axis starts at 0. Returns Any, see `titled`.
     """
     first, second = colours
     y = alt.Y(f"{name}:N", sort=table[name].tolist(), title=None, axis=name_axis())
@@ -105,7 +105,7 @@ def two_dots(
     )
 
 
-def kind_rows(table: pd.DataFrame, name: str, kind: str) -> alt.Chart:
+def grouped_rows(table: pd.DataFrame, name: str, kind: str) -> alt.Chart:
     """A row a name, in the table's order, and in it one below the other the kinds, in colour."""
     kinds = list(dict.fromkeys(table[kind]))
     colours = dict(zip(kinds, [BAR, OTHER, *VARIANT_COLOURS.values()], strict=False))
@@ -190,10 +190,10 @@ def legend_below(columns: int | alt.ExprRef, **settings: Any) -> alt.Legend:
     )
 
 
-def finished(chart: Any, title: str, height: int | alt.Step) -> Any:
-    """Give a chart its title, its height (in pixels, or of each row) and its sizes of text.
+def styled(chart: Any, title: str, height: int | alt.Step) -> Any:
+    """The chart with a title, a height (pixels, or of each row) and text sizes.
 
-    Typed as `titled` is, and why.
+    Returns Any, see `titled`.
     """
     return (
         titled(chart, title)

@@ -7,7 +7,7 @@ import pandas as pd
 from plumage.contract import CONSENSUS
 from streamlit_app.inference.classifier import Prediction
 from streamlit_app.markdown import escaped_name
-from streamlit_app.results.scores import in_words
+from streamlit_app.results.reading import join_words
 
 
 def probabilities(answers: Mapping[str, Prediction]) -> pd.DataFrame:
@@ -48,4 +48,4 @@ def agreement(table: pd.DataFrame) -> str:
 
 def _said(said: pd.Series, species: str) -> str:
     names = [f"`{name}`" for name in said.index[said == species]]
-    return f"{in_words(names)} {'says' if len(names) == 1 else 'say'} {escaped_name(species)}"
+    return f"{join_words(names)} {'says' if len(names) == 1 else 'say'} {escaped_name(species)}"

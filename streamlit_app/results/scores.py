@@ -1,81 +1,81 @@
-"""What was measured, from the files in checkpoints/ to tables.
+"""Scores of all variants: their table, their pairwise tests, their training, and the charts.
 
-Shares, such as accuracy, are in [0, 1]. A file that is absent gives an empty table; one that is
-damaged raises ResultsError.
+Shares, such as accuracy, are in [0, 1].
 """
 
-import json
-from collections.abc import Callable, Iterable, Mapping
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import altair as alt
 import numpy as np
 import pandas as pd
 
-from plumage.contract import CONSENSUS, HISTORY, REPORT, RESULTS, STUDIES
-from streamlit_app.inference.classifier import variant_folders
-from streamlit_app.species import common_name
+from plumage.contract import CONSENSUS, HISTORY, MODEL, RESULTS, STUDIES
+from streamlit_app.results.charts import (
+    BAR,
+    OTHER,
+    SHAPES,
+    SMALL,
+    kind_colours,
+    legend_below,
+    marks_with_intervals,
+    name_axis,
+    name_colours,
+    share_axis,
+    share_tooltips,
+    styled,
+)
+from streamlit_app.results.reading import (
+    Reports,
+    join_words,
+    read_measured,
+    read_reports,
+    read_table,
+)
 
-MORE_THAN_CHANCE = 0.05  # Holm's p below which two variants are said to differ
+COMMAND = "`python -m trainer.evaluate.comparison --data PHOTOS`"
 SHORT_COLUMNS = ["norm", "seed", "epoch", "split", "accuracy", "macro_f1", "seconds"]
 NO_SHORT_RUNS = pd.DataFrame(
     columns=["variant", "seed", "epochs", "accuracy", "macro_f1", "minutes"]
 )
-Reports = Mapping[str, Mapping[str, Any]]
 Comparison = Mapping[str, Any]
+Variant = TypeVar("Variant")
 
 
-class ResultsError(ValueError):
-    """Which file of results is damaged and how to make it anew, in one sentence."""
+def rank_variants(variants: Mapping[str, Variant], folder: Path) -> dict[str, Variant]:
+    """The variants by name, the most accurate on val photos first, the others in their order.
 
-
-def read_reports(folder: Path) -> tuple[dict[str, Any], list[str]]:
-    """The report of each variant in a checkpoints folder, by name, and what is wrong with others.
-
-    The study's seven come first; a variant without a report is left out.
+    folder: of the checkpoints, with their reports; a variant without one leads no other.
     """
-    reports, faults = {}, []
-    for path in variant_folders(folder):
-        if (path / REPORT).is_file():
-            try:
-                reports[path.name] = _report(path / REPORT)
-            except ResultsError as error:
-                faults.append(str(error))
-    return reports, faults
+    reports, _ = read_reports(folder)
 
+    def accuracy(name: str) -> float:
+        return reports[name]["metrics"]["val"]["accuracy"]["value"] if name in reports else 0.0
 
-def read_measured(
-    folder: Path, name: str, command: str, look_through: Callable[[Any], object]
-) -> dict[str, Any] | None:
-    """What a JSON file of a checkpoints folder holds; None where there is none.
-
-    Raises ResultsError where it is damaged, that is where `look_through` fails on what it holds.
-    command: what makes the file.
-    """
-    file = folder / RESULTS / name
-    if not file.is_file():
-        return None
-    try:
-        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        look_through(found)
-    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        raise ResultsError(
-            f"checkpoints/{RESULTS}/{name} is damaged: make it anew with {command}."
-        ) from error
-    return found
+    best = max(variants, key=accuracy)
+    return {best: variants[best], **variants}
 
 
 def read_comparison(folder: Path) -> dict[str, Any] | None:
-    """Everything measured on the same photos for all variants; None where it was not yet."""
+    """Measurements of all variants on the same photos; None where there are none yet."""
 
-    def look_through(comparison: Any) -> None:
+    def validate(comparison: Any) -> None:
         count = len(comparison["species"])
         shapes = {np.shape(scores["confusion"]) for scores in comparison["variants"].values()}
-        if shapes - {(count, count)} or "pairs" not in comparison:
+        if shapes - {(count, count)} or not comparison["sentence"]:
             raise ValueError
+        comparison["models"].keys()
+        pair_tests(comparison)
 
-    command = "`python -m trainer.evaluate.comparison --data PHOTOS`"
-    return read_measured(folder, "comparison.json", command, look_through)
+    return read_measured(folder, "comparison.json", COMMAND, validate)
+
+
+def read_leakage(folder: Path) -> dict[str, Any] | None:
+    """The effect of near-duplicates of training photos; None where it is not measured."""
+    command = "`python -m trainer.evaluate.leakage --data PHOTOS`"
+    return read_measured(folder, "leakage.json", command, lambda found: str(found["sentence"] + ""))
 
 
 def read_histories(folder: Path, variants: Iterable[str]) -> pd.DataFrame:
@@ -85,7 +85,7 @@ def read_histories(folder: Path, variants: Iterable[str]) -> pd.DataFrame:
         file = folder / name / HISTORY
         if file.is_file():
             advice = f"train {name} again or copy the file from where it was trained"
-            tables.append(_table(file, ["epoch", "split", "loss"], advice).assign(variant=name))
+            tables.append(read_table(file, ["epoch", "split", "loss"], advice).assign(variant=name))
     return pd.concat(tables[1:] or tables, ignore_index=True)
 
 
@@ -94,8 +94,8 @@ def read_short_runs(folder: Path) -> pd.DataFrame:
     file = folder / RESULTS / STUDIES / "norms.csv"
     if not file.is_file():
         return NO_SHORT_RUNS
-    history = _table(
-        file, SHORT_COLUMNS, "make it anew with `python -m trainer.studies norms --data PHOTOS`"
+    history = read_table(
+        file, SHORT_COLUMNS, "remake it with `python -m trainer.studies norms --data PHOTOS`"
     )
     # The test row's own epoch is the best one, whose weights were measured, not the last.
     spent = history.groupby(["norm", "seed"]).agg(
@@ -180,10 +180,10 @@ def machines(reports: Reports) -> str:
     """
     found = [m for report in reports.values() for m in report.get("machines", ())]
     names = dict.fromkeys(machine.get("gpu", machine["processor"]) for machine in found)
-    return f"trained on {in_words(list(names))}" if names else ""
+    return f"trained on {join_words(list(names))}" if names else ""
 
 
-def alike(reports: Reports) -> bool:
+def same_budget(reports: Reports) -> bool:
     """Whether all full runs trained as long and as large, so that only the norm differs."""
     recipes = [report["recipe"] for report in reports.values()]
     return len({(recipe["epochs"], recipe["image_size"]) for recipe in recipes}) == 1
@@ -199,125 +199,132 @@ def short_budget(short_runs: pd.DataFrame) -> str:
     )
 
 
-def outdated(reports: Reports, comparison: Comparison) -> list[str]:
-    """The variants that the comparison lacks or saw other weights of."""
-    compared = comparison["variants"]
-    one_photo = 1.01 / comparison["photos"]  # a batch of another size may tip one over
+def outdated(folder: Path, reports: Reports, comparison: Comparison) -> list[str]:
+    """The variants that the comparison lacks, or whose model.onnx is another one by its SHA-256."""
+    compared = comparison["models"]
     return [
         name
-        for name, report in reports.items()
-        if name not in compared
-        or abs(compared[name]["accuracy"]["value"] - report["metrics"]["test"]["accuracy"]["value"])
-        > one_photo
+        for name in reports
+        if compared.get(name) != hashlib.sha256((folder / name / MODEL).read_bytes()).hexdigest()
     ]
 
 
 def pair_tests(comparison: Comparison) -> pd.DataFrame:
-    """One row a pair: McNemar's test of whether they answer equally many photos rightly.
+    """One row a pair: McNemar's test, and the share of photos by which `a` leads `b`.
 
-    lead: the share of photos by which `a` is ahead of `b`. differ: whether it is more than chance.
+    differ: whether the pair differs by more than chance.
     """
-    columns = ["a", "b", "only_a_right", "only_b_right", "p", "p_holm"]
-    table = pd.DataFrame(comparison["pairs"], columns=columns)
-    lead = (table.only_a_right - table.only_b_right) / comparison["photos"]
-    return table.assign(lead=lead, differ=table.p_holm < MORE_THAN_CHANCE)
+    columns = ["a", "b", "only_a_right", "only_b_right", "p", "p_holm", "lead", "differ"]
+    return pd.DataFrame(comparison["pairs"], columns=columns)
 
 
-def verdict(comparison: Comparison) -> str:
-    """What the pairwise tests say about the best variant, in words."""
-    pairs = pair_tests(comparison)
-    if pairs.empty:
-        return "With one variant there is nothing to compare."
-    scores = {name: v["accuracy"]["value"] for name, v in comparison["variants"].items()}
-    alone = {name: score for name, score in scores.items() if name != CONSENSUS}
-    best = max(alone, key=alone.__getitem__)
-    against = pairs[((pairs.a == best) | (pairs.b == best)) & ~pairs.differ]
-    equals = [row.b if row.a == best else row.a for row in against.itertuples()]
-    equals = [name for name in equals if name != CONSENSUS]
-    count = f"{pairs.differ.sum()} of {len(pairs)} pairs differ by more than chance"
-    if not equals:
-        return f"{count}. `{best}` answers the most photos rightly, and its lead is no chance."
-    names = in_words([f"`{name}`" for name in equals])
-    return (
-        f"{count}. `{best}` answers the most photos rightly, "
-        f"but {names} cannot be told from it by these photos."
+def accuracy_intervals(
+    summary: pd.DataFrame, short_runs: pd.DataFrame, photos: int
+) -> alt.LayerChart:
+    """Each variant's accuracy on test with its interval, and those of its short runs.
+
+    summary, short_runs: as streamlit_app.results.scores makes them. photos: how many were answered.
+    """
+    full, short = "full run, with its 95% interval", "short runs, one mark a seed"
+    order = summary.sort_values("test_accuracy", ascending=False)["variant"].tolist()
+    short_runs = short_runs[short_runs["variant"].isin(order)]
+    y = alt.Y("variant:N", sort=order, title=None, axis=name_axis())
+    title = f"accuracy on {photos:,} test photos"
+    kinds = {full: BAR} | ({short: OTHER} if len(short_runs) else {})
+    whole = alt.Chart(summary.assign(run=full)).encode(
+        y=y,
+        color=kind_colours("run", kinds, columns=1),
+        tooltip=[
+            "variant",
+            *share_tooltips("test_accuracy", "test_accuracy_low", "test_accuracy_high"),
+        ],
     )
-
-
-def confusion(comparison: Comparison, variant: str) -> pd.DataFrame:
-    """One row a true and an answered species: how many photos, and which share of the true's."""
-    counts = np.array(comparison["variants"][variant]["confusion"])
-    names = [common_name(name) for name in comparison["species"]]
-    true, answered = np.meshgrid(range(len(names)), range(len(names)), indexing="ij")
-    totals = np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    return pd.DataFrame(
-        {
-            "species": np.take(names, true.ravel()),
-            "answered": np.take(names, answered.ravel()),
-            "photos": counts.ravel(),
-            "share": (counts / totals).ravel(),
-            "right": (true == answered).ravel(),
-        }
+    seeds = alt.Chart(short_runs.assign(run=short)).encode(
+        y=y,
+        x=share_axis("accuracy", title),
+        color=kind_colours("run", kinds, columns=1),
+        tooltip=["variant:N", "seed:Q", *share_tooltips("accuracy"), "epochs:Q"],
     )
-
-
-def mistakes(table: pd.DataFrame, species: str | None = None) -> pd.DataFrame:
-    """The wrong cells of a confusion table, most photos first; of one species where given."""
-    wrong = table[~table.right & (table.photos > 0)]
-    if species is not None:
-        wrong = wrong[(wrong.species == species) | (wrong.answered == species)]
-    return wrong.sort_values(["photos", "share"], ascending=False, ignore_index=True)
-
-
-def species_scores(comparison: Comparison, variant: str) -> pd.DataFrame:
-    """One row a species, hardest last: its recall and F1."""
-    scores = comparison["variants"][variant]
-    names = [common_name(name) for name in comparison["species"]]
-    table = pd.DataFrame({"species": names, "recall": scores["recall"], "f1": scores["f1"]})
-    return table.sort_values("f1", ascending=False, ignore_index=True)
-
-
-def reliability(comparison: Comparison, variant: str) -> pd.DataFrame:
-    """One row a bin of like probabilities: confidence, accuracy, photos."""
-    bins = comparison["variants"][variant]["reliability"]
-    return pd.DataFrame(bins, columns=["confidence", "accuracy", "photos"])
-
-
-def calibration_errors(comparison: Comparison, variants: Iterable[str]) -> pd.DataFrame:
-    """One row a variant: its calibration error before and after its temperature was fitted."""
-    compared = comparison["variants"]
-    return pd.DataFrame(
-        [{"variant": name, **compared[name]["calibration_error"]} for name in variants]
+    layers = marks_with_intervals(
+        whole,
+        "test_accuracy",
+        "test_accuracy_low",
+        "test_accuracy_high",
+        lambda field: share_axis(field, title),
     )
+    if len(short_runs):
+        layers.insert(0, seeds.mark_tick(thickness=3, height=16, opacity=1))
+    return styled(alt.layer(*layers), "Accuracy of each variant", alt.Step(32))
 
 
-def in_words(names: list[str]) -> str:
-    """Names as a sentence lists them: a, b and c."""
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+def pair_grid(pairs: pd.DataFrame, variants: Sequence[str]) -> alt.LayerChart:
+    """By how many points the row's variant leads the column's; in colour where no chance.
+
+    pairs: as streamlit_app.results.scores.pair_tests makes them. variants: in the order shown.
+    """
+    mirrored = pairs.rename(columns={"a": "b", "b": "a"}).assign(lead=-pairs["lead"])
+    table = pd.concat([pairs, mirrored], ignore_index=True)
+    ahead, behind, chance = "row ahead", "row behind", "may be chance"
+    table["result"] = table["lead"].gt(0).map({True: ahead, False: behind})
+    table.loc[~table["differ"].astype(bool), "result"] = chance
+    table["points"] = table["lead"] * 100
+    order = list(variants)
+    grid = alt.Chart(table).encode(
+        y=alt.Y("a:N", sort=order, title=None, axis=name_axis()),
+        x=alt.X("b:N", sort=order, title="set against", axis=name_axis(labelAngle=-45)),
+        tooltip=[
+            alt.Tooltip("a:N", title="variant"),
+            alt.Tooltip("b:N", title="set against"),
+            alt.Tooltip("points:Q", title="lead, points", format="+.1f"),
+            alt.Tooltip("p_holm:Q", title="p after Holm", format=".2g"),
+        ],
+    )
+    # Dark enough for the white numbers on them.
+    colours = {ahead: "#0f6b5c", behind: "#a8431a", chance: "#5f6368"}
+    cells = grid.mark_rect(cornerRadius=3).encode(color=kind_colours("result", colours))
+    numbers = grid.mark_text(color="white", fontSize=SMALL).encode(
+        text=alt.Text("points:Q", format="+.1f")
+    )
+    return styled(alt.layer(cells, numbers), "Lead in test accuracy, points", alt.Step(36))
 
 
-def _report(file: Path) -> dict[str, Any]:
-    try:
-        report = json.loads(file.read_text(encoding="utf-8"))
-        for split in ("val", "test"):
-            _score("", report["metrics"][split]["accuracy"])
-        budget({file.parent.name: report})
-    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        raise ResultsError(
-            f"checkpoints/{file.parent.name}/report.json is damaged: train this variant again or "
-            "copy the file from where it was trained."
-        ) from error
-    return report
+def learning_curves(histories: pd.DataFrame, split: str, measure: str) -> alt.LayerChart:
+    """One line a variant over the epochs of its training; a name clicked in the legend stands out.
 
-
-def _table(file: Path, columns: list[str], advice: str) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(file)
-    except (ValueError, pd.errors.ParserError):
-        table = pd.DataFrame()
-    if not set(columns) <= set(table.columns):
-        raise ResultsError(f"{file} is damaged: {advice}.")
-    return table
+    histories: as streamlit_app.results.scores.read_histories makes them. split: train or val.
+    measure: accuracy, macro_f1 or loss.
+    """
+    names = list(dict.fromkeys(histories["variant"]))
+    share = measure != "loss"
+    words = {"accuracy": "accuracy", "macro_f1": "macro F1", "loss": "cross-entropy, nats"}
+    # One scale for train and val, which stand side by side.
+    domain = [0, 1] if share else [0, histories["loss"].max()]
+    shapes = [SHAPES[place % len(SHAPES)] for place in range(len(names))]
+    legend = legend_below(columns=4)
+    alone = alt.selection_point(fields=["variant"], bind="legend")
+    lines = alt.Chart(histories[histories["split"] == split]).encode(
+        x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(format="d", tickMinStep=1, grid=False)),
+        y=alt.Y(
+            f"{measure}:Q",
+            title=words[measure],
+            scale=alt.Scale(domain=domain),
+            axis=alt.Axis(format=".0%" if share else ".1f"),
+        ),
+        color=name_colours("variant", names, columns=4),
+        opacity=alt.when(alone).then(alt.value(1)).otherwise(alt.value(0.1)),
+        tooltip=[
+            "variant:N",
+            "epoch:Q",
+            alt.Tooltip(f"{measure}:Q", title=words[measure], format=".1%" if share else ".3f"),
+        ],
+    )
+    points = lines.mark_point(filled=True, size=50).encode(
+        shape=alt.Shape(
+            "variant:N", scale=alt.Scale(domain=names, range=shapes), sort=None, legend=legend
+        )
+    )
+    chart = alt.layer(lines.mark_line(), points.add_params(alone))
+    return styled(chart, f"Learning: {split} photos", 320)
 
 
 def _score(name: str, score: Mapping[str, float]) -> dict[str, float]:

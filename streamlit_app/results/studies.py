@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from plumage.contract import RESULTS, STUDIES
-from streamlit_app.results.scores import ResultsError, in_words
+from streamlit_app.results.reading import ResultsError, join_words
 
 TITLES = {
     "optimizers": "Optimizers",
@@ -58,7 +58,7 @@ class Study:
         count = f"{done} runs" if done == planned else f"{done} of at least {planned} runs so far"
         return (
             f"{count} at {recipe['image_size']} px with {photos}, {budget} where they are not "
-            f"varied, on {in_words(list(names))}. {self.facts['rule']}"
+            f"varied, on {join_words(list(names))}. {self.facts['rule']}"
         )
 
 

@@ -6,10 +6,10 @@ import pandas as pd
 from streamlit_app.results.charts import (
     GREY,
     SHAPES,
-    finished,
     name_colours,
     percent_axis,
     share_tooltips,
+    styled,
 )
 
 ALL_NORMS = alt.ExprRef("containerSize()[0] < 500 ? 4 : 7")  # columns of a legend of seven
@@ -49,7 +49,7 @@ def learning_rates(cells: pd.DataFrame) -> alt.LayerChart:
         )
     )
     lines = points.mark_line().transform_filter("datum.schedule == 'one-cycle'")
-    return finished(alt.layer(lines, marks), "Accuracy over learning rates", 360)
+    return styled(alt.layer(lines, marks), "Accuracy over learning rates", 360)
 
 
 def norm_rates(cells: pd.DataFrame) -> alt.LayerChart:
@@ -69,7 +69,7 @@ def norm_rates(cells: pd.DataFrame) -> alt.LayerChart:
         tooltip=["norm:N", "rate:Q", *share_tooltips("accuracy")],
     )
     marks = alt.layer(points.mark_line(), points.mark_point(filled=True, size=80, opacity=1))
-    return finished(marks, "Accuracy over learning rates", 360)
+    return styled(marks, "Accuracy over learning rates", 360)
 
 
 def batch_curves(cells: pd.DataFrame) -> alt.LayerChart:
@@ -105,7 +105,7 @@ def batch_curves(cells: pd.DataFrame) -> alt.LayerChart:
     )
     ranges = marks.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q", title=title), y2="high:Q")
     points = marks.mark_point(filled=True, size=80, opacity=1)
-    return finished(alt.layer(lines, ranges, points), "Accuracy over batch sizes", 360)
+    return styled(alt.layer(lines, ranges, points), "Accuracy over batch sizes", 360)
 
 
 def feature_curves(features: pd.DataFrame) -> alt.LayerChart:
@@ -143,7 +143,7 @@ def feature_curves(features: pd.DataFrame) -> alt.LayerChart:
             tooltip=["norm:N", "percentile:N", "epoch:Q", alt.Tooltip("value:Q", format=".2f")],
         )
     )
-    return finished(alt.layer(lines.add_params(alone)), "Features before the last pooling", 360)
+    return styled(alt.layer(lines.add_params(alone)), "Features before the last pooling", 360)
 
 
 def depth_curves(cells: pd.DataFrame) -> alt.LayerChart:
@@ -176,4 +176,4 @@ def depth_curves(cells: pd.DataFrame) -> alt.LayerChart:
         )
     )
     ranges = marks.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q", title=title), y2="high:Q")
-    return finished(alt.layer(marks.mark_line(), ranges, points), "Accuracy over depth", 360)
+    return styled(alt.layer(marks.mark_line(), ranges, points), "Accuracy over depth", 360)

@@ -26,7 +26,7 @@ from streamlit_app.inference.limits import CORES, BusyError, ConcurrencyLimiter
 from streamlit_app.inference.pool import decode_photo, decoders
 from streamlit_app.markdown import escape_markdown
 from streamlit_app.norms import norm_text
-from streamlit_app.results.best import best_first
+from streamlit_app.results.scores import rank_variants
 from streamlit_app.ui.cropping import Box
 
 # A prediction keeps one core busy. Beyond 60 waiting the server refuses rather than queues.
@@ -203,7 +203,7 @@ def _kept_in_url(options: Sequence[str], key: str, default: str | None) -> Calla
 
 def choose_variant(variants: dict[str, Classifier]) -> str:
     """Choose the variant to ask where there are several; the most accurate one is the default."""
-    variants = best_first(variants, checkpoints_folder())
+    variants = rank_variants(variants, checkpoints_folder())
     first = next(iter(variants))
     if len(variants) == 1:
         return first

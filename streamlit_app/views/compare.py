@@ -18,10 +18,9 @@ from streamlit_app.inference.classifier import (
 from streamlit_app.markdown import escape_markdown, escaped_name
 from streamlit_app.norms import norm_text
 from streamlit_app.results import charts
-from streamlit_app.results import scores as results
 from streamlit_app.results.charts import percent
 from streamlit_app.results.consensus import agreement, probabilities
-from streamlit_app.results.scores import in_words
+from streamlit_app.results.reading import join_words, read_reports
 from streamlit_app.species import common_name, ood_label
 from streamlit_app.ui.heatmaps import LEGEND, overlay, reserve_space_css
 from streamlit_app.ui.state import (
@@ -53,7 +52,7 @@ WHAT_IS_A_NORM = (
 
 def show_variants(variants: dict[str, Classifier]) -> None:
     """A card for each variant, shown until there is a photo."""
-    reports, _ = results.read_reports(checkpoints_folder())
+    reports, _ = read_reports(checkpoints_folder())
     st.markdown(WHAT_IS_A_NORM)
     with st.container(key="cards"):
         for name, variant in variants.items():
@@ -108,13 +107,13 @@ def show_consensus(predictions: dict[str, Prediction], table: pd.DataFrame) -> N
     ood = [f"`{name}`" for name, prediction in predictions.items() if prediction.is_ood[0]]
     if 2 * len(ood) > len(predictions):
         st.header(ood_label(table.index), anchor=False)
-        st.markdown(f"So say {in_words(ood)}. If it is one:")
+        st.markdown(f"So say {join_words(ood)}. If it is one:")
         st.markdown(agreement(table))
         return
     best, probability = table.index[0], table[CONSENSUS].iloc[0]
     st.header(f"{escaped_name(best)}, {percent(probability)}", anchor=False)
     verb = "doubts" if len(ood) == 1 else "doubt"
-    doubt = f" But {in_words(ood)} {verb} that it is a bird of these {len(table)}."
+    doubt = f" But {join_words(ood)} {verb} that it is a bird of these {len(table)}."
     st.markdown(agreement(table) + (doubt if ood else ""))
     if len(predictions) > 1:
         st.markdown(":small[The heading is the consensus: the mean of all probabilities.]")

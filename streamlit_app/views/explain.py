@@ -27,14 +27,14 @@ from streamlit_app.inference.saliency import (
 )
 from streamlit_app.markdown import escape_markdown, escaped_name
 from streamlit_app.results.charts import percent, titled
+from streamlit_app.results.reading import ResultsError
 from streamlit_app.results.saliency import (
     COMMAND,
-    best_method,
+    methods_sentence,
     outer_chart,
     outer_shares,
-    read_trust,
+    read_explained,
 )
-from streamlit_app.results.scores import ResultsError
 from streamlit_app.species import common_name
 from streamlit_app.ui.gallery import Exhibit, caption, captions, exhibits
 from streamlit_app.ui.heatmaps import LEGEND, overlay, reserve_space_css
@@ -135,7 +135,7 @@ def show_exhibit(
 def show_trust(variant: str) -> None:
     """Measurements of maps on test photos: which methods to believe, where maps lie."""
     try:
-        found = read_trust(checkpoints_folder())
+        found = read_explained(checkpoints_folder())
     except ResultsError as error:
         st.warning(str(error))
         return
@@ -156,7 +156,7 @@ def show_trust(variant: str) -> None:
     right.markdown(
         "Where the mark of the wrong predictions is further right, their maps lie at the photo's "
         "edge more often than those of the correct ones. The dashed line is an even map.\n\n"
-        + best_method(found, variant)
+        + methods_sentence(found, variant)
     )
 
 

@@ -11,7 +11,8 @@ from PIL import Image
 from streamlit_app.inference.classifier import Prediction, checkpoints_folder
 from streamlit_app.markdown import escaped_name
 from streamlit_app.results.charts import percent, probability_bars
-from streamlit_app.results.scores import ResultsError, read_comparison, read_reports
+from streamlit_app.results.reading import ResultsError, read_reports
+from streamlit_app.results.scores import read_comparison
 from streamlit_app.species import (
     FACTS,
     RED_LIST_YEAR,

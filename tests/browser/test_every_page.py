@@ -20,7 +20,14 @@ TITLES = {
     "explain": "Explain",
     "results": "Results",
 }
-RESULTS = ["Scores", "Differences", "Learning", "One variant", "Doubt", "Shortcut", "Studies"]
+RESULTS = [
+    "Accuracy",
+    "Significance",
+    "Training",
+    "Per variant",
+    "Uncertainty",
+    "Shortcut learning",
+]
 TAKE_PHOTOS = [name for name in PAGES if name != "results"]
 # A page with its address after `?`, and whether it is given a photo.
 STATES = [(name, "", given) for name in TAKE_PHOTOS for given in (False, True)]

@@ -6,13 +6,13 @@ from playwright.sync_api import expect
 
 from benchmarks.client.browser import choose, settle
 from streamlit_app.inference.classifier import checkpoints_folder, variant_folders
-from streamlit_app.results.best import best_first
+from streamlit_app.results.scores import rank_variants
 from tests.browser.conftest import Open
 
 pytestmark = pytest.mark.slow
 
 FOLDER = checkpoints_folder()
-VARIANTS = list(best_first({path.name: path for path in variant_folders(FOLDER)}, FOLDER))
+VARIANTS = list(rank_variants({path.name: path for path in variant_folders(FOLDER)}, FOLDER))
 
 
 def test_scores_stand_first_and_their_numbers_are_downloaded(
@@ -31,10 +31,10 @@ def test_tab_variant_and_species_stand_in_the_address_and_back_undoes_them(
     open_page: Open, size: tuple[int, int]
 ) -> None:
     page = open_page("results", size=size)
-    page.get_by_role("tab", name="One variant").click()
+    page.get_by_role("tab", name="Per variant").click()
     variant = page.get_by_role("combobox", name="Variant")
     expect(variant).to_have_value(re.compile(f"^{VARIANTS[0]}:"))
-    expect(page).to_have_url(re.compile(r"tab=One\+variant"))
+    expect(page).to_have_url(re.compile(r"tab=Per\+variant"))
     settle(page)
     choose(page, "Variant", f"{VARIANTS[-1]}:")
     expect(page).to_have_url(re.compile(f"variant={VARIANTS[-1]}"))
@@ -48,11 +48,11 @@ def test_tab_variant_and_species_stand_in_the_address_and_back_undoes_them(
     expect(variant).to_have_value(re.compile(f"^{VARIANTS[0]}:"))
     page.go_back()
     expect(variant).to_have_count(0)
-    expect(page.get_by_role("tab", name="Scores")).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_role("tab", name="Accuracy")).to_have_attribute("aria-selected", "true")
 
 
 def test_a_link_opens_its_tab_and_variant(open_page: Open) -> None:
-    page = open_page("results", f"tab=One+variant&variant={VARIANTS[2]}&species=Indian-Pitta")
+    page = open_page("results", f"tab=Per+variant&variant={VARIANTS[2]}&species=Indian-Pitta")
     expect(page.get_by_role("combobox", name="Variant")).to_have_value(
         re.compile(f"^{VARIANTS[2]}:")
     )
@@ -61,8 +61,8 @@ def test_a_link_opens_its_tab_and_variant(open_page: Open) -> None:
 
 def test_tabs_are_opened_by_keyboard(open_page: Open) -> None:
     page = open_page("results")
-    page.get_by_role("tab", name="Scores").focus()
+    page.get_by_role("tab", name="Accuracy").focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="How they learned")).to_be_visible()
+    expect(page.get_by_role("heading", name="Learning curves")).to_be_visible()

@@ -6,6 +6,7 @@ writes checkpoints/results/comparison.json, from which the app, RESULTS.md and t
 scores with intervals, calibration, confusion, pairwise tests, and the consensus.
 """
 
+import hashlib
 import itertools
 import statistics
 import sys
@@ -36,6 +37,7 @@ from trainer.training import train_step, training_size
 from trainer.utils.cli import exit_status
 from trainer.utils.files import write_json
 from trainer.utils.timing import alternate
+from trainer.verdicts.comparison import conclude
 
 BINS = 15
 SANITY_STEPS = 15
@@ -85,14 +87,22 @@ def compare(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
         variants[name]["milliseconds"] = milliseconds
     variants[CONSENSUS]["milliseconds"] = sum(v.get("milliseconds", 0) for v in variants.values())
     right = {name: both[1].argmax(1) == labels for name, both in probabilities.items()}
-    return {
-        "split": "test",
-        "photos": len(labels),
-        "species": list(source.species),
-        "variants": variants,
-        "pairs": pairs({name: right[name] for name in reports}),
-        "sanity": sanity(source, cache),
-    }
+    return conclude(
+        {
+            "split": "test",
+            "photos": len(labels),
+            "species": list(source.species),
+            "models": {name: digest(checkpoints / name / MODEL) for name in reports},
+            "variants": variants,
+            "pairs": pairs({name: right[name] for name in reports}),
+            "sanity": sanity(source, cache),
+        }
+    )
+
+
+def digest(file: Path) -> str:
+    """The SHA-256 of a model.onnx, by which the app tells whether it is the one compared."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def judged(labels: Labels, raw: Probabilities, calibrated: Probabilities) -> dict[str, Any]:
@@ -184,6 +194,7 @@ def sanity(source: PhotoFolder, cache: Path) -> dict[str, Any]:
     losses = [sanity_losses(replace(recipe, norm=norm), photos) for norm in ("bn", "torch-bn")]
     return {
         "steps": len(losses[0]),
+        "loss": "float64",
         "largest_difference": max(abs(a - b) for a, b in zip(*losses, strict=True)),
     }
 

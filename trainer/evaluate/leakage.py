@@ -1,10 +1,9 @@
-"""Do relatives of training photos flatter the scores? `python -m trainer.evaluate.leakage`.
+"""Measure how near-duplicates of training photos inflate scores: `trainer.evaluate.leakage`.
 
     python -m trainer.evaluate.leakage --data PHOTOS
 
-looks for photos of one shot or scene in different splits, as the audit does, asks every checkpoint
-about the test photos that have such a relative in train and about those that have none, and writes
-checkpoints/results/leakage.json.
+finds near-duplicates across splits as the audit does, scores every checkpoint on the test photos
+with and without a near-duplicate in train, and writes checkpoints/results/leakage.json.
 """
 
 import sys
@@ -29,36 +28,37 @@ from trainer.data import PhotoFolder
 from trainer.metrics import scores_with_intervals
 from trainer.utils.cli import exit_status
 from trainer.utils.files import write_json
+from trainer.verdicts.leakage import conclude
 
 
 @dataclass(frozen=True)
 class Command(OnCheckpoints):
-    """Score test photos with and without a relative in train; write results/leakage.json."""
+    """Score test photos with and without a near-duplicate in train; write results/leakage.json."""
 
 
 def main(arguments: list[str]) -> int:
     """Run the command; returns the exit status: 0, 2 for a user error, 130 if stopped."""
     command = tyro.cli(Command, prog="python -m trainer.evaluate.leakage", args=arguments)
-    return exit_status(partial(write_relatives, command))
+    return exit_status(partial(write_leakage, command))
 
 
-def write_relatives(command: Command) -> None:
+def write_leakage(command: Command) -> None:
     """Write leakage.json; raises as `measure` does."""
     source = PhotoFolder(Path(command.data))
     found = measure(command.checkpoints, source, Path(command.output) / "cache")
     write_json(command.checkpoints / "results" / "leakage.json", found)
-    for split, count in found["with_relative"].items():
-        print(f"{count:,} of {found['photos'][split]:,} {split} photos have a relative in train.")
+    print(found["sentence"])
 
 
 def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, Any]:
     """What leakage.json holds.
 
     Returns:
-        photos: of each split. pairs: of relatives in two splits, of each kind. with_relative: how
-        many photos of val and test have one in train. without_relative: files of val that have
-        none. variants: the accuracy of each on test photos with one and without, with its 95%
-        bootstrap interval.
+        photos: of each split. pairs: near-duplicates in two splits, of each kind.
+        with_near_duplicate: the number of val and test photos with one in train.
+        without_near_duplicate: files of val with none. rows: one a variant and kind of test photos
+        (`near_duplicate`: true or false): accuracy and its 95% bootstrap interval (low, high).
+        tests, verdict, sentence: as `trainer.verdicts.leakage.conclude` adds them.
 
     Raises:
         PhotoSetError: photos cannot be read, or are of other species than a checkpoint's.
@@ -73,27 +73,36 @@ def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
 
     pairs = relatives_of(photos, in_threads(described, range(len(photos))))
     known = {split: in_train(photos, pairs, split) for split in ("val", "test")}
-    variants: dict[str, Any] = {}
+    rows = []
     for name, report in reports.items():
         test = source.load("test", report["recipe"]["image_size"], cache)
         answers = answers_of(checkpoints / name / MODEL, test).logits.argmax(axis=1)
-        variants[name] = {
-            kind: scores_with_intervals(test.labels[which], answers[which])["accuracy"]
-            for kind, which in (("with", known["test"]), ("without", ~known["test"]))
-            if which.any()
-        }
+        for near_duplicate, which in ((True, known["test"]), (False, ~known["test"])):
+            if which.any():
+                score = scores_with_intervals(test.labels[which], answers[which])["accuracy"]
+                rows.append(
+                    {
+                        "variant": name,
+                        "near_duplicate": near_duplicate,
+                        "accuracy": score["value"],
+                        "low": score["low"],
+                        "high": score["high"],
+                    }
+                )
     splits = photos.splits.tolist()
     val = [file for file, split in zip(photos.files, splits, strict=True) if split == "val"]
     across = [pair for pair in pairs if splits[pair.first] != splits[pair.second]]
-    return {
-        "photos": dict(Counter(splits)),
-        "pairs": dict(Counter(pair.kind for pair in across)),
-        "with_relative": {split: int(found.sum()) for split, found in known.items()},
-        "without_relative": [
-            file.as_posix() for file, has in zip(val, known["val"], strict=True) if not has
-        ],
-        "variants": variants,
-    }
+    return conclude(
+        {
+            "photos": dict(Counter(splits)),
+            "pairs": dict(Counter(pair.kind for pair in across)),
+            "with_near_duplicate": {split: int(found.sum()) for split, found in known.items()},
+            "without_near_duplicate": [
+                file.as_posix() for file, has in zip(val, known["val"], strict=True) if not has
+            ],
+            "rows": rows,
+        }
+    )
 
 
 def in_train(photos: Survey, pairs: list[Relatives], split: str) -> NDArray[np.bool_]:

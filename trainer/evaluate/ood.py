@@ -1,19 +1,19 @@
-"""Measure how well checkpoints notice what they do not know: `python -m trainer.evaluate.ood`.
+"""Measure how well checkpoints detect out-of-distribution photos: `trainer.evaluate.ood`.
 
-    python -m trainer.evaluate.ood --data PHOTOS --strangers FOLDER
+    python -m trainer.evaluate.ood --data PHOTOS --ood FOLDER
 
 FOLDER holds photos of none of the species, in a folder for each kind, such as other birds and no
-birds. Nothing is trained on them. With every second photo, the first among them, scores of how
-strange a photo is (trainer/evaluate/ood_baselines.py) are set beside each model's output
-`novelty`, against val photos: that is what choices are made with. The other photos count: test
-photos are set against them by `novelty` alone. The answer goes to checkpoints/results/ood.json.
+birds. Nothing is trained on them. Every second photo, the first among them, is for tuning: there
+each model's output `novelty` is compared with the scores of trainer/evaluate/ood_baselines.py,
+against val photos. The others are held out: there `novelty` alone is measured, against test photos.
+The results go to checkpoints/results/ood.json.
 """
 
 import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import tyro
@@ -32,54 +32,56 @@ from trainer.model.resnet import ResNet
 from trainer.recipe import Recipe
 from trainer.utils.cli import exit_status
 from trainer.utils.files import write_json
+from trainer.verdicts.ood import conclude
 
 RESAMPLES = 1000
-CHOOSING, COUNTING = slice(0, None, 2), slice(1, None, 2)
+TUNING, HELD_OUT = slice(0, None, 2), slice(1, None, 2)
 
 Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Command(OnCheckpoints):
-    """Set test photos against photos of none of the species; write checkpoints/results/ood.json."""
+    """Measure out-of-distribution detection; write checkpoints/results/ood.json."""
 
-    strangers: Path = Path("strangers")
+    ood: Annotated[Path, tyro.conf.arg(aliases=("--strangers",))] = Path("ood")
     """Folder with a folder for each kind of photo of none of the species."""
 
 
 def main(arguments: list[str]) -> int:
     """Run the command; returns the exit status: 0, 2 for a user error, 130 if stopped."""
     command = tyro.cli(Command, prog="python -m trainer.evaluate.ood", args=arguments)
-    return exit_status(partial(write_strangers, command))
+    return exit_status(partial(write_ood, command))
 
 
-def write_strangers(command: Command) -> None:
+def write_ood(command: Command) -> None:
     """Write ood.json; raises as `measure` does."""
     source, cache = PhotoFolder(Path(command.data)), Path(command.output) / "cache"
-    found = measure(command.checkpoints, source, command.strangers, cache)
+    found = measure(command.checkpoints, source, command.ood, cache)
     write_json(command.checkpoints / "results" / "ood.json", found)
 
 
-def measure(checkpoints: Path, source: PhotoFolder, strangers: Path, cache: Path) -> dict[str, Any]:
+def measure(checkpoints: Path, source: PhotoFolder, ood: Path, cache: Path) -> dict[str, Any]:
     """What ood.json holds.
 
     Returns:
-        photos: of each kind. variants: for each and each kind the area under the ROC curve with
-        its 95% bootstrap interval, and the share of strangers below the model's threshold.
-        chosen_with: the number of photos of each kind. scores: for each variant and each kind the
-        area by each score.
+        photos: held-out photos of each kind. rows: one a variant and kind: `auroc` with its 95%
+        bootstrap interval (`low`, `high`) and `false_acceptance_rate`, the share of photos below
+        the model's threshold. tuned_with: photos of each kind that choices were made with. scores:
+        one row a score, variant and kind: its `auroc` on them. verdicts: as
+        `trainer.verdicts.ood.conclude` adds them.
 
     Raises:
         PhotoSetError: photos are missing or of other species than a checkpoint's.
         CheckpointError: there is no checkpoint.
     """
     reports = checkpoints_for(source, checkpoints)
-    files = kinds(strangers)
+    files = kinds(ood)
     result: dict[str, Any] = {
-        "photos": {kind: len(paths[COUNTING]) for kind, paths in files.items()},
-        "variants": {},
-        "chosen_with": {kind: len(paths[CHOOSING]) for kind, paths in files.items()},
-        "scores": {},
+        "photos": {kind: len(paths[HELD_OUT]) for kind, paths in files.items()},
+        "rows": [],
+        "tuned_with": {kind: len(paths[TUNING]) for kind, paths in files.items()},
+        "scores": [],
     }
     for name, report in reports.items():
         size, folder = report["recipe"]["image_size"], checkpoints / name
@@ -88,43 +90,52 @@ def measure(checkpoints: Path, source: PhotoFolder, strangers: Path, cache: Path
             kind: np.stack([read_squeezed(path, size) for path in paths])
             for kind, paths in files.items()
         }
-        result["variants"][name] = counted(folder / MODEL, report, photos["test"], strange)
+        held_out = evaluate_held_out(folder / MODEL, report, photos["test"], strange)
+        result["rows"] += [{"variant": name, **row} for row in held_out]
         network = open_network(folder, Recipe.from_report(report["recipe"]), len(source.species))
-        result["scores"][name] = compared(network, folder / MODEL, photos, strange)
-        for kind, value in result["variants"][name].items():
-            print(f"{name:10} {kind:12} {value['auroc']['value']:.3f}", flush=True)
-    return result
+        scores = compare_baselines(network, folder / MODEL, photos, strange)
+        result["scores"] += [{"variant": name, **row} for row in scores]
+        for row in held_out:
+            print(f"{name:10} {row['kind']:12} {row['auroc']:.3f}", flush=True)
+    return conclude(result)
 
 
-def counted(
+def evaluate_held_out(
     model: Path, report: dict[str, Any], test: PhotoSet, strange: dict[str, Pixels]
-) -> dict[str, Any]:
-    """How a model's novelty tells test photos from the strangers that count, of each kind."""
-    own, result = answers_of(model, test).novelty, {}
+) -> list[dict[str, Any]]:
+    """A row a kind: how a model's novelty tells its held-out photos from test photos."""
+    own, rows = answers_of(model, test).novelty, []
     for kind, pixels in strange.items():
-        (theirs,) = onnx_outputs(model, pixels[COUNTING], "novelty")
-        result[kind] = {
-            "auroc": auroc_with_interval(own, theirs),
-            "falsely_accepted": float((theirs <= report["novelty"]["threshold"]).mean()),
-        }
-    return result
+        (theirs,) = onnx_outputs(model, pixels[HELD_OUT], "novelty")
+        area = auroc_with_interval(own, theirs)
+        rows.append(
+            {
+                "kind": kind,
+                "auroc": area["value"],
+                "low": area["low"],
+                "high": area["high"],
+                "false_acceptance_rate": float((theirs <= report["novelty"]["threshold"]).mean()),
+            }
+        )
+    return rows
 
 
-def compared(
+def compare_baselines(
     network: ResNet, model: Path, photos: dict[str, PhotoSet], strange: dict[str, Pixels]
-) -> dict[str, dict[str, float]]:
-    """The area by each score and by novelty, of each kind of the strangers to choose with."""
+) -> list[dict[str, Any]]:
+    """A row a score and kind: its AUROC on the photos to tune with; `novelty` is the last score."""
     train = seen_by(network, evenly(photos["train"].pixels))
     labels = evenly(photos["train"].labels)
     fitted = {name: fit(train, labels) for name, fit in SCORES.items()}
     own, novelty = seen_by(network, photos["val"].pixels), answers_of(model, photos["val"]).novelty
-    result = {}
+    rows = []
     for kind, pixels in strange.items():
-        theirs = seen_by(network, pixels[CHOOSING])
-        result[kind] = {name: auroc(of(own), of(theirs)) for name, of in fitted.items()}
-        (kept,) = onnx_outputs(model, pixels[CHOOSING], "novelty")
-        result[kind]["novelty"] = auroc(novelty, kept)
-    return result
+        theirs = seen_by(network, pixels[TUNING])
+        areas = {name: auroc(of(own), of(theirs)) for name, of in fitted.items()}
+        (kept,) = onnx_outputs(model, pixels[TUNING], "novelty")
+        areas["novelty"] = auroc(novelty, kept)
+        rows += [{"kind": kind, "score": name, "auroc": area} for name, area in areas.items()]
+    return rows
 
 
 def seen_by(network: ResNet, pixels: Pixels) -> Seen:
@@ -140,18 +151,18 @@ def kinds(folder: Path) -> dict[str, list[Path]]:
     found = {}
     for home in sorted(folder.glob("*/")):
         photos = [home / photo for photo in list_photos(home).photos]
-        if photos[COUNTING]:
+        if photos[HELD_OUT]:
             found[home.name.replace("_", " ")] = photos
     if not found:
         raise PhotoSetError(
-            f"{folder} holds no folder of photos: --strangers names one with a folder for each "
+            f"{folder} holds no folder of photos: --ood names one with a folder for each "
             "kind of photo of none of the species."
         )
     return found
 
 
 def auroc(own: Scores, theirs: Scores) -> float:
-    """How often a stranger's score is above one's own photo's."""
+    """Area under the ROC curve: how often a score of `theirs` is above one of `own`."""
     return float(roc_auc_score([0] * len(own) + [1] * len(theirs), np.concatenate([own, theirs])))
 
 

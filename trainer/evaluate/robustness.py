@@ -27,6 +27,7 @@ from trainer.data import PhotoFolder
 from trainer.metrics import onnx_outputs
 from trainer.utils.cli import exit_status
 from trainer.utils.files import write_json
+from trainer.verdicts.robustness import conclude
 
 QUALITIES = (95, 75, 50, 30, 10)
 SIDES = (128, 96, 64, 48, 32)  # px
@@ -57,15 +58,16 @@ def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
     """What robustness.json holds.
 
     Returns:
-        photos: how many. variants: for each a list of the changes, first none, with `change`, its
-        `degree` (JPEG quality, or side in px) and the shares `accuracy` and `accepted`.
+        photos: how many. rows: one a variant and degradation, first none: `change`, its `degree`
+        (JPEG quality, or side in px) and the shares `accuracy` and `accepted`. costly, sentence: as
+        `trainer.verdicts.robustness.conclude` adds them.
 
     Raises:
         PhotoSetError: photos are missing or of other species than a checkpoint's.
         CheckpointError: there is no checkpoint.
     """
     reports = checkpoints_for(source, checkpoints)
-    result: dict[str, Any] = {"variants": {}}
+    result: dict[str, Any] = {"rows": []}
     for name, report in reports.items():
         recipe = report["recipe"]
         test = source.load("test", recipe["stored_size"], cache)
@@ -74,21 +76,21 @@ def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
         changes = [("none", 0)]
         changes += [("JPEG quality", quality) for quality in QUALITIES]
         changes += [("side", side) for side in SIDES]
-        rows = result["variants"][name] = []
         for change, degree in changes:
             changed = np.stack(
                 [poorer(photo, change, degree, recipe["image_size"]) for photo in photos]
             )
             answers = Answers(*onnx_outputs(checkpoints / name / MODEL, changed, *Answers._fields))
             row = {
+                "variant": name,
                 "change": change,
                 "degree": degree,
                 "accuracy": float((answers.logits.argmax(axis=1) == labels).mean()),
                 "accepted": float((answers.novelty <= report["novelty"]["threshold"]).mean()),
             }
-            rows.append(row)
-        print(f"{name:10}", *(f"{row['accepted']:.3f}" for row in rows), flush=True)
-    return result
+            result["rows"].append(row)
+            print(f"{name:10} {change} {degree} {row['accepted']:.3f}", flush=True)
+    return conclude(result)
 
 
 def poorer(photo: Pixels, change: str, degree: int, size: int) -> Pixels:

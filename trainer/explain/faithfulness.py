@@ -1,4 +1,4 @@
-"""How far a heatmap can be believed, in numbers: each function gives one value a photo."""
+"""Measures of a heatmap's faithfulness, one value a photo."""
 
 import copy
 from typing import Any
@@ -86,7 +86,7 @@ def road(network: ResNet, photos: Photos, maps: Values, species: NDArray[np.int6
     return ROADCombined(percentiles=PERCENTILES)(x, np.asarray(maps, np.float32), targets, network)
 
 
-def shuffled(network: ResNet) -> ResNet:
+def randomised(network: ResNet) -> ResNet:
     """A copy of the network with the numbers of every weight in random order.
 
     A map that stays the same explains nothing about the network. (Adebayo et al. 2018)
@@ -99,7 +99,7 @@ def shuffled(network: ResNet) -> ResNet:
     return other
 
 
-def likeness(maps: Values, others: Values) -> Values:
+def rank_correlation(maps: Values, others: Values) -> Values:
     """Spearman's rank correlation of each two maps, (N,); 0 where one of them is even."""
     ranked = [stats.rankdata(m.reshape(len(m), -1), axis=1) for m in (maps, others)]
     a, b = (ranks - ranks.mean(axis=1, keepdims=True) for ranks in ranked)
@@ -130,7 +130,7 @@ def mean(values: Values) -> dict[str, float]:
     return _interval((values,), lambda a, axis: a.mean(axis=axis))
 
 
-def gap(values: Values, others: Values) -> dict[str, float]:
+def mean_difference(values: Values, others: Values) -> dict[str, float]:
     """The difference of the means of two samples, likewise."""
     return _interval((values, others), lambda a, b, axis: a.mean(axis=axis) - b.mean(axis=axis))
 

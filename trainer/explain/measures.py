@@ -22,12 +22,11 @@ from trainer.explain.attribution import heatmaps
 from trainer.explain.gallery import Answers, write_gallery
 from trainer.metrics import session_options
 from trainer.recipe import Recipe
-from trainer.report.explain import SHOWN, of_method
 from trainer.utils.files import write_json
 from trainer.utils.memory import keep_memory
+from trainer.verdicts.explain import SHOWN, conclude
 
 RANDOM = "random"
-UNLIKE = 0.5  # rank correlation with the map of shuffled weights that a sensitive map stays under
 
 
 def explain(
@@ -66,9 +65,9 @@ def explain(
         kept = json.loads(path.read_text())["variants"] if path.exists() else {}
         there = read_reports(checkpoints)
         variants = {key: value for key, value in kept.items() if key in there}
-        result = {"even_outer_share": faith.EVEN, "variants": variants | {name: measured}}
+        result = conclude({"even_outer_share": faith.EVEN, "variants": variants | {name: measured}})
         write_json(path, result, indent=None)
-        print(f"{name:10} {'can' if measured['trusted'] else 'cannot'} be trusted")
+        print(f"{name:10} {measured['verdict']}")
 
 
 def answer(
@@ -121,7 +120,7 @@ def measure(
     chosen = np.linspace(0, len(right) - 1, min(count, len(right))).astype(int)
     photos, species = test.pixels[chosen], answers.species[chosen]
     network = open_network(folder, recipe, len(test.species)).requires_grad_(False)
-    blind = heatmaps(faith.shuffled(network), photos, species)
+    blind = heatmaps(faith.randomised(network), photos, species)
     maps = heatmaps(network, photos, species)
     side = photos.shape[1]
     noise = np.random.default_rng(0).random((len(photos), side // 4, side // 4))
@@ -133,20 +132,15 @@ def measure(
         list(zip(maps, blind, strict=True)), folder.name, unit=" maps", leave=False
     ):
         erased, restored = erasing.deletion(found), erasing.insertion(found)
-        advantage = (restored - erased) - (reference[1] - reference[0])
-        more = {"advantage": advantage, "likeness": faith.likeness(found, others)}
+        gain = (restored - erased) - (reference[1] - reference[0])
+        more = {"gain": gain, "rank_correlation": faith.rank_correlation(found, others)}
         rows.append(row(method, stage, erased, restored, **more))
     shown = next(found for method, stage, found in maps if (method, stage) == SHOWN)
-    road = faith.mean(faith.road(network, photos, shown, species))
-    mine = of_method(rows, *SHOWN)
     return {
         "photos": len(photos),
         "methods": rows,
-        "road": road,
+        "road": faith.mean(faith.road(network, photos, shown, species)),
         "outer": outer(answers.maps, right),
-        "trusted": mine["advantage"]["low"] > 0
-        and road["low"] > 0
-        and mine["likeness"]["high"] < UNLIKE,
     }
 
 
@@ -168,5 +162,5 @@ def outer(maps: NDArray[np.float32], right: NDArray[np.bool_]) -> dict[str, Any]
         if len(of_it) > 1  # one photo has no interval
     }
     if len(result) == 2:
-        result["wrong_less_right"] = faith.gap(kinds["wrong"], kinds["right"])
+        result["wrong_less_right"] = faith.mean_difference(kinds["wrong"], kinds["right"])
     return result

@@ -1,141 +1,127 @@
-"""Fill the documents' tables from the files they come from: `python -m trainer.report`.
+"""Write the documents from what was measured: `python -m trainer.report`.
 
-A table stands between `<!-- NAME -->` and `<!-- end of NAME -->`; nothing else is touched.
+RESULTS.md, docs/results/ and the model card come from whole templates. In the other documents a
+table stands between `<!-- NAME -->` and `<!-- end of NAME -->`; nothing else there is touched.
+Imports no torch.
 """
 
 import json
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import jinja2
 
+from plumage.contract import RESULTS
+from trainer.checkpoint.reports import read_reports
 from trainer.recipe import CHECKPOINTS
-from trainer.report import border as results_shortcut
-from trainer.report import explain as results_explain
-from trainer.report import leakage as results_relatives
-from trainer.report import ood as results_novelty
-from trainer.report import scale as results_scale
-from trainer.report import scores as results
-from trainer.report import studies as results_studies
+from trainer.report import benchmarks, border, explain, ood, published_set, scale, scores, studies
 from trainer.utils.files import replacing
+from trainer.verdicts import VERDICTS, wording
 
 ROOT = Path(__file__).parents[2]
-BENCHMARKS = ROOT / "benchmarks"
-DOCUMENTS = (
-    ROOT / "README.md",
-    ROOT / "RESULTS.md",
-    CHECKPOINTS / "README.md",
-    BENCHMARKS / "README.md",
-    ROOT / "docs" / "scale.md",
-)
+BENCHMARKS = ROOT / "benchmarks" / "results"
+DETAILS = ROOT / "docs" / "results"
+TEMPLATES = {
+    ROOT / "RESULTS.md": "RESULTS.md.j2",
+    **{DETAILS / f"{name}.md": f"{name}.md.j2" for name in (
+        "accuracy", "uncertainty", "heatmaps", "shortcut-learning", "published-set", "studies"
+    )},
+    DETAILS / "accuracy.svg": "accuracy.svg.j2",
+    CHECKPOINTS / "README.md": "model-card.md.j2",
+}  # fmt: skip
+MARKED = (ROOT / "README.md", ROOT / "benchmarks" / "README.md", ROOT / "docs" / "scale.md")
 
 
-def performance(folder: Path) -> str:
-    """A table for each benchmark in a folder of results, under its title and its machine."""
-    parts = []
-    for path in sorted(folder.glob("*.json")):
-        measured: dict[str, Any] = json.loads(path.read_text())
-        table = pd.DataFrame(measured["rows"]).replace({True: "yes", False: "no"})
-        table = table.astype(object).where(table.notna(), None)
-        machine = ", ".join(f"{key} {value}" for key, value in measured["machine"].items())
-        parts += [
-            f"## {measured['title']}",
-            f"`python -m benchmarks.{path.stem}`: {machine}",
-            table.to_markdown(index=False, floatfmt=".2f", missingval=""),
-        ]
-    return "\n\n".join(parts)
+def conclude(folder: Path) -> None:
+    """Bring the verdicts in the files of a folder of results up to date with their rows."""
+    for name, verdict in VERDICTS.items():
+        path = folder / f"{name}.json"
+        if path.exists():
+            text = path.read_text()
+            indent = 2 if text.startswith("{\n") else None  # as the command wrote it
+            new = json.dumps(verdict(json.loads(text)), indent=indent) + "\n"
+            if new != text:
+                with replacing(path) as temporary:
+                    temporary.write_text(new)
 
 
-def speeds(folder: Path) -> str:
-    """The benchmarks of the norms as one row a norm, then a whole epoch."""
-    measured = {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
-    rows = {name: pd.DataFrame(result["rows"]) for name, result in measured.items()}
-    layers = rows["layers"].query("kernels == 'compiled'").pivot(index="layer", columns="dtype")
-    answers = rows["onnx_norms"].query("pixels == 128").set_index("norm")
-    table = pd.DataFrame(
-        {
-            "layer, float32": layers["mean", "float32"],
-            "layer, bfloat16": layers["mean", "bfloat16"],
-            "training step": rows["step"].query("kernels == 'compiled'").set_index("norm").speed,
-            "answer, times bn's": answers["times bn"],
-            "gradient, times answer": rows["onnx_saliency"].set_index("norm")["times answer"],
-        }
-    ).loc[answers.index]
-    table = table.astype(object).where(table.notna(), None)
-    table.index = pd.Index([f"`{norm}`" for norm in table.index], name="variant")
-    epochs = [f"- {row.speed:.2f} times {row.against}" for row in rows["epoch"].itertuples()]
-    machine = measured["step"]["machine"]
-    return "\n".join(
-        [
-            table.to_markdown(floatfmt=".2f", missingval=""),
-            "",
-            "A whole epoch of `python -m trainer`, data and all, runs at",
-            "",
-            *epochs,
-            "",
-            f"({machine['processor']}, {machine['cores']} cores, torch {machine['torch']}).",
-        ]
-    )
-
-
-TABLES: dict[str, Callable[[Path], str]] = {
-    "results": results.scores,
-    "splits": results.all_splits,
-    "report": results.beside_the_report,
-    "pairs": results.pairs,
-    "calibration": results.calibration,
-    "hardest": results.hardest,
-    "heatmaps": results_explain.trust,
-    "methods": results_explain.methods,
-    "background": results_explain.background,
-    "confused": results_explain.confused,
-    "shortcut": results_shortcut.shortcut,
-    "relatives": results_relatives.in_short,
-    "published set": results_relatives.published,
-    "scores without relatives": results_relatives.table,
-    "strangers": results_novelty.strangers,
-    "novelty scores": results_novelty.scores,
-    "robustness": results_novelty.robustness,
-    "prediction sets": results_novelty.prediction_sets,
-    "conclusion": results.conclusion,
-    "studies": results_studies.sections,
-}
-
-
-def filled(text: str, checkpoints: Path, benchmarks: Path) -> str:
-    """The text with its tables made anew."""
-    makers = {name: partial(table, checkpoints) for name, table in TABLES.items()}
-    makers |= {
-        "performance": partial(performance, benchmarks),
-        "speeds": partial(speeds, benchmarks),
-        "visitors": partial(results_scale.visitors, benchmarks),
-        "ten million": partial(results_scale.ten_million, benchmarks),
-        "gpus": partial(results_scale.gpus, benchmarks, checkpoints),
+def context(checkpoints: Path) -> dict[str, Any]:
+    """The values and functions that templates use; a file that is not there is None."""
+    results = {
+        name: json.loads(path.read_text()) if path.exists() else None
+        for name in VERDICTS
+        for path in [checkpoints / RESULTS / f"{name}.json"]
     }
-    for name, table in makers.items():
+    return results | {
+        "reports": read_reports(checkpoints),
+        "alone": scores.without_near_duplicates(results["leakage"]),
+        "scores_of": scores,
+        "ood_of": ood,
+        "explain_of": explain,
+        "border_of": border,
+        "published": published_set.read(checkpoints),
+        "published_of": published_set,
+        "norms": studies.facts_of("norms", checkpoints),
+        "studies": studies.sections(checkpoints),
+    }
+
+
+def render(template: str, checkpoints: Path) -> str:
+    """A template filled with what lies in a checkpoints folder."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "table": scores.markdown,
+        "percent": wording.percent,
+        "interval": wording.percent_interval,
+        "name": wording.display_norm,
+    }
+    text = environment.get_template(template).render(context(checkpoints))
+    return re.sub(r"\n{3,}", "\n\n", text)  # blocks leave empty lines
+
+
+def filled(text: str, checkpoints: Path, measured: Path) -> str:
+    """A document's text with its marked tables up to date."""
+    tables: dict[str, Callable[[], str]] = {
+        "scores": partial(render, "scores.md.j2", checkpoints),
+        "performance": partial(benchmarks.performance, measured),
+        "speeds": partial(benchmarks.speeds, measured),
+        "visitors": partial(scale.visitors, measured),
+        "ten million": partial(scale.ten_million, measured),
+        "gpus": partial(scale.gpus, measured, checkpoints),
+    }
+    for name, table in tables.items():
         start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
-        if start not in text:
-            continue
-        before, _, rest = text.partition(start)
-        after = rest.partition(end)[2]
-        text = f"{before}{start}{table()}\n{end}{after}"
+        if start in text:
+            before, _, rest = text.partition(start)
+            text = f"{before}{start}{table().rstrip()}\n{end}{rest.partition(end)[2]}"
     return text
 
 
 def up_to_date(document: Path) -> str:
-    """What a document of the project should say, given its checkpoints and benchmarks."""
-    return filled(document.read_text(), CHECKPOINTS, BENCHMARKS / "results")
+    """The text that a document of the project should have."""
+    if document in TEMPLATES:
+        return render(TEMPLATES[document], CHECKPOINTS)
+    return filled(document.read_text(), CHECKPOINTS, BENCHMARKS)
 
 
 def main() -> None:
-    """Rewrite the documents in place."""
-    for document in DOCUMENTS:
+    """Write the documents in place."""
+    conclude(CHECKPOINTS / RESULTS)
+    for document in (*TEMPLATES, *MARKED):
         text = up_to_date(document)
         with replacing(document) as temporary:
             temporary.write_text(text)
-    results_shortcut.draw(CHECKPOINTS, ROOT / "docs")
+    if found := context(CHECKPOINTS)["border"]:
+        border.draw(found, DETAILS)
 
 
 if __name__ == "__main__":

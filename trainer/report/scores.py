@@ -1,213 +1,202 @@
-"""What the runs show, as the tables and sentences of README.md, RESULTS.md and the model card.
+"""Rows of the tables on accuracy, significance and calibration; all numbers as text."""
 
-Every function turns files of checkpoints/ into Markdown; where a file is missing, it says which
-command makes it.
-"""
-
-import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from scipy import stats
 
-from trainer.checkpoint.reports import read_reports
-from trainer.evaluate.comparison import CONSENSUS
-from trainer.studies.conclusions import LEVEL
+from plumage.contract import CONSENSUS, display_name
+from trainer.verdicts.wording import LEVEL, percent, percent_interval
 
-REPORT = Path(__file__).with_name("report.csv")
+COURSE_REPORT = Path(__file__).with_name("course_report.csv")
 
-Comparison = dict[str, Any]
+Rows = list[dict[str, str]]
+Reports = Mapping[str, Mapping[str, Any]]
 
 
-def markdown(rows: list[dict[str, str]]) -> str:
+def markdown(rows: Rows) -> str:
     """Rows of text as a Markdown table."""
-    return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
+    return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True, missingval="")
 
 
-def percent(score: dict[str, float]) -> str:
-    """A score in percent with its 95% interval: 86.1 (84.3 to 87.8)."""
-    return f"{score['value']:.1%} ({score['low']:.1%} to {score['high']:.1%})".replace("%", "")
+def shown(variant: str) -> str:
+    """A variant as a table names it."""
+    return variant if variant == CONSENSUS else f"`{variant}`"
 
 
-def comparison(checkpoints: Path) -> Comparison | None:
-    """comparison.json, if it is there."""
-    path = checkpoints / "results" / "comparison.json"
-    return json.loads(path.read_text()) if path.exists() else None
+def without_near_duplicates(leakage: dict[str, Any] | None) -> dict[str, dict[str, float]]:
+    """Each variant's accuracy on test photos without a near-duplicate in train, as a score."""
+    return {
+        row["variant"]: {"value": row["accuracy"], "low": row["low"], "high": row["high"]}
+        for row in (leakage or {"rows": []})["rows"]
+        if not row["near_duplicate"]
+    }
 
 
-MISSING = "To be made by `python -m trainer.evaluate.comparison --data PHOTOS`."
-SHARED_CLOCK = (
-    "Minutes are by the clock of a machine that did other work, too: they do not compare norms; "
-    "the times of a training step in benchmarks/README.md do."
-)
-
-
-def scores(checkpoints: Path) -> str:
-    """What each shipped variant scores, by its report.json."""
-    rows = []
-    for name, report in read_reports(checkpoints).items():
-        test, recipe = report["metrics"]["test"], report["recipe"]
-        rows.append(
-            {
-                "variant": f"`{name}`",
-                "test accuracy, %": percent(test["accuracy"]),
-                "test macro F1, %": percent(test["macro_f1"]),
-                "val accuracy, %": percent(report["metrics"]["val"]["accuracy"]),
-                "pixels": str(recipe["image_size"]),
-                "epochs": str(recipe["epochs"]),
-                "parameters": f"{report['parameters']:,}",
-                "minutes of training": f"{report['seconds'] / 60:.0f}",
-                "on": ", then ".join(m.get("gpu", m["processor"]) for m in report["machines"]),
-            }
-        )
-    return f"{markdown(rows)}\n\n{SHARED_CLOCK}"
-
-
-def all_splits(checkpoints: Path) -> str:
-    """Accuracy, micro F1 and macro F1 of each variant on each split."""
+def accuracies(reports: Reports, leakage: dict[str, Any] | None) -> Rows:
+    """A row a variant, the most accurate first: on test photos without a near-duplicate and all."""
+    alone = without_near_duplicates(leakage)
     rows = [
-        {"variant": f"`{name}`", "split": split}
-        | {f"{score.replace('_', ' ')}, %": percent(value) for score, value in metrics.items()}
-        for name, report in read_reports(checkpoints).items()
+        {
+            "variant": shown(name),
+            "test accuracy without near-duplicates in train, %": percent_interval(alone[name])
+            if name in alone
+            else "",
+            "on all test photos, %": percent_interval(report["metrics"]["test"]["accuracy"]),
+            "val accuracy, %": percent_interval(report["metrics"]["val"]["accuracy"]),
+            "pixels": str(report["recipe"]["image_size"]),
+            "epochs": str(report["recipe"]["epochs"]),
+            "parameters": f"{report['parameters']:,}",
+        }
+        for name, report in ranked(reports, alone).items()
+    ]
+    return rows
+
+
+def ranked(reports: Reports, alone: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    """Reports by accuracy without near-duplicates, by that on all test photos where not known."""
+
+    def accuracy(name: str) -> float:
+        score = alone.get(name) or reports[name]["metrics"]["test"]["accuracy"]
+        return score["value"]
+
+    return {name: reports[name] for name in sorted(reports, key=accuracy, reverse=True)}
+
+
+def axis_start(reports: Reports, alone: Mapping[str, Mapping[str, float]]) -> float:
+    """The multiple of 0.1 below all intervals of the chart of accuracies."""
+    lows = [report["metrics"]["test"]["accuracy"]["low"] for report in reports.values()]
+    lows += [alone[name]["low"] for name in reports if name in alone]
+    return math.floor(10 * min(lows)) / 10
+
+
+def splits(reports: Reports) -> Rows:
+    """Accuracy, micro F1 and macro F1 of each variant on each split, and its training."""
+    return [
+        {"variant": shown(name), "split": split}
+        | {
+            f"{score.replace('_', ' ').replace('f1', 'F1')}, %": percent_interval(value)
+            for score, value in metrics.items()
+        }
+        for name, report in reports.items()
         for split, metrics in report["metrics"].items()
     ]
-    return markdown(rows).replace(" f1", " F1")
 
 
-def beside_the_report(checkpoints: Path) -> str:
-    """Test accuracy in the course report and here."""
-    ours = read_reports(checkpoints)
+def training(reports: Reports) -> Rows:
+    """Minutes and machines of each variant's training."""
+    return [
+        {
+            "variant": shown(name),
+            "minutes": f"{report['seconds'] / 60:.0f}",
+            "machines": ", then ".join(m.get("gpu", m["processor"]) for m in report["machines"]),
+        }
+        for name, report in reports.items()
+    ]
+
+
+def course_report(reports: Reports) -> Rows:
+    """Test scores of the course report and of the shipped networks."""
     rows = []
-    for row in pd.read_csv(REPORT, keep_default_na=False).to_dict("records"):
-        here = ours.get(row["variant"])
+    for row in pd.read_csv(COURSE_REPORT, keep_default_na=False).to_dict("records"):
+        here = reports.get(row["variant"])
         rows.append(
             {
-                "variant": f"`{row['variant']}`",
-                "the report's test accuracy, %": f"{row['test_accuracy']:.1%}"[:-1],
-                "its macro F1, %": f"{row['test_macro_f1']:.1%}"[:-1],
-                "our test accuracy, %": percent(here["metrics"]["test"]["accuracy"])
+                "variant": shown(row["variant"]),
+                "report: accuracy, %": percent(row["test_accuracy"])[:-1],
+                "macro F1, %": percent(row["test_macro_f1"])[:-1],
+            }
+            | {
+                f"here: {score.replace('_', ' ').replace('f1', 'F1')}, %": percent_interval(
+                    here["metrics"]["test"][score]
+                )
                 if here
-                else "",
-                "our macro F1, %": percent(here["metrics"]["test"]["macro_f1"]) if here else "",
+                else ""
+                for score in ("accuracy", "macro_f1")
             }
         )
-    return markdown(rows)
+    return rows
 
 
-def significant(result: Comparison) -> list[str]:
-    """Pairs of variants whose answers differ by more than chance, better one first."""
-    found = []
-    for pair in result["pairs"]:
-        if pair["p_holm"] < LEVEL:
-            a, b = pair["a"], pair["b"]
-            if pair["only_b_right"] > pair["only_a_right"]:
-                a, b = b, a
-            found.append(f"`{a}` over `{b}`")
-    return found
+def order_sentence(reports: Reports) -> str:
+    """Whether the variants rank as in the course report, by Spearman's correlation."""
+    theirs = pd.read_csv(COURSE_REPORT).set_index("variant").test_accuracy
+    both = [name for name in theirs.index if name in reports]
+    if len(both) < 3:
+        return "Too few variants are there to compare their order."
+    ours = [reports[name]["metrics"]["test"]["accuracy"]["value"] for name in both]
+    rank = stats.spearmanr([theirs[name] for name in both], ours)
+    agrees = rank.pvalue < LEVEL and rank.statistic > 0
+    return (
+        f"{'Yes' if agrees else 'Not shown'}: the rank correlation of the {len(both)} variants "
+        f"with the report's is {rank.statistic:.2f} (Spearman, p = {rank.pvalue:.2g})."
+    )
 
 
-def pairs(checkpoints: Path) -> str:
+def pairs(comparison: dict[str, Any]) -> Rows:
     """McNemar's tests, the smallest p first."""
-    result = comparison(checkpoints)
-    if result is None:
-        return MISSING
-    rows = [
+    return [
         {
             "variants": f"`{pair['a']}`, `{pair['b']}`",
             "only the first right": str(pair["only_a_right"]),
             "only the second right": str(pair["only_b_right"]),
             "p": f"{pair['p']:.2g}",
-            "p after Holm's correction": f"{pair['p_holm']:.2g}",
+            "p, Holm": f"{pair['p_holm']:.2g}",
+            "differ": "yes" if pair["differ"] else "no",
         }
-        for pair in sorted(result["pairs"], key=lambda pair: pair["p"])
+        for pair in sorted(comparison["pairs"], key=lambda pair: pair["p"])
     ]
-    return markdown(rows) if rows else "There is one variant only."
 
 
-def calibration(checkpoints: Path) -> str:
-    """Expected calibration error before and after, and milliseconds to answer."""
-    result = comparison(checkpoints)
-    if result is None:
-        return MISSING
+def calibration(comparison: dict[str, Any]) -> Rows:
+    """Expected calibration error before and after temperature scaling, and latency."""
+    return [
+        {
+            "variant": shown(name),
+            "test accuracy, %": percent_interval(variant["accuracy"]),
+            "calibration error before, %": percent(variant["calibration_error"]["before"])[:-1],
+            "after, %": percent(variant["calibration_error"]["after"])[:-1],
+            "ms a photo": f"{variant['milliseconds']:.1f}",
+        }
+        for name, variant in comparison["variants"].items()
+    ]
+
+
+def hardest(comparison: dict[str, Any], count: int = 8) -> Rows:
+    """The species of lowest recall for the most accurate variant, and its mistakes."""
+    species, variant = comparison["species"], comparison["variants"][comparison["best"]]
+    confusion = pd.DataFrame(variant["confusion"], species, species)
+    recall = pd.Series(variant["recall"], species).sort_values()
     rows = []
-    for name, variant in result["variants"].items():
-        error = variant["calibration_error"]
+    for name in recall.index[:count]:
+        others = confusion.loc[name].drop(name).sort_values(ascending=False)
+        taken = [f"{display_name(other)} ({n})" for other, n in others.items() if n][:3]
         rows.append(
             {
-                "variant": name if name == CONSENSUS else f"`{name}`",
-                "test accuracy, %": percent(variant["accuracy"]),
-                "calibration error before, %": f"{100 * error['before']:.1f}",
-                "after, %": f"{100 * error['after']:.1f}",
-                "ms for a photo": f"{variant['milliseconds']:.1f}",
+                "species": display_name(name),
+                "recall, %": f"{100 * recall[name]:.0f}",
+                "mistaken for (photos)": ", ".join(taken),
             }
         )
-    return markdown(rows)
+    return rows
 
 
-def hardest(checkpoints: Path, count: int = 8) -> str:
-    """The species that the best single variant finds hardest, and what it takes them for."""
-    result = comparison(checkpoints)
-    if result is None:
-        return MISSING
-    singles = {name: v for name, v in result["variants"].items() if name != CONSENSUS}
-    best = max(singles, key=lambda name: singles[name]["accuracy"]["value"])
-    confusion = pd.DataFrame(singles[best]["confusion"], result["species"], result["species"])
-    recall = pd.Series(singles[best]["recall"], result["species"]).sort_values()
-    rows = []
-    for species in recall.index[:count]:
-        others = confusion.loc[species].drop(species).sort_values(ascending=False)
-        taken = [f"{name.replace('-', ' ')} ({n})" for name, n in others.items() if n][:3]
-        rows.append(
-            {
-                "species": species.replace("-", " "),
-                "recall, %": f"{100 * recall[species]:.0f}",
-                "taken for (photos)": ", ".join(taken),
-            }
+def leakage_tests(leakage: dict[str, Any]) -> Rows:
+    """Accuracy of each variant with and without a near-duplicate in train, and the test."""
+    rows: dict[str, dict[str, str]] = {}
+    for row in leakage["rows"]:
+        column = f"{'with' if row['near_duplicate'] else 'without'} a near-duplicate, %"
+        score = {"value": row["accuracy"], "low": row["low"], "high": row["high"]}
+        rows.setdefault(row["variant"], {"variant": shown(row["variant"])})[column] = (
+            percent_interval(score)
         )
-    return f"By `{best}`, of {confusion.iloc[0].sum()} test photos each:\n\n{markdown(rows)}"
-
-
-def conclusion(checkpoints: Path) -> str:
-    """What the numbers say, in sentences."""
-    lines, reports = [], read_reports(checkpoints)
-    accuracies = {
-        name: report["metrics"]["test"]["accuracy"]["value"] for name, report in reports.items()
-    }
-    best = max(accuracies, key=accuracies.__getitem__)
-    lines.append(f"Of the shipped networks `{best}` is right most often: {accuracies[best]:.1%}.")
-    budgets = {
-        (report["recipe"]["image_size"], report["recipe"]["epochs"]) for report in reports.values()
-    }
-    if len(budgets) > 1:
-        lines.append(
-            "The shipped networks were not all trained for as many epochs at as many pixels: "
-            "between such, a difference is not one of the norms."
-        )
-    if result := comparison(checkpoints):
-        found, tested = significant(result), len(result["pairs"])
-        if tested:
-            named = f": {', '.join(found)}" if found else ""
-            lines.append(
-                f"Of {tested} pairs, {len(found)} differ by more than chance (McNemar's test, "
-                f"Holm's correction, {LEVEL:.0%}){named}."
-            )
-        sanity = result["sanity"]
-        lines.append(
-            f"From the same weights and on the same batches the losses of `bn` and `torch-bn` "
-            f"differ by at most {sanity['largest_difference']:.1g} in {sanity['steps']} steps: the "
-            f"networks compute in float64, the loss itself in float32, which hides what is smaller."
-        )
-    norms = checkpoints / "results" / "studies" / "norms.json"
-    if norms.exists():
-        lines.append(f"Trained alike with several seeds: {json.loads(norms.read_text())['answer']}")
-    theirs = pd.read_csv(REPORT).set_index("variant").test_accuracy
-    both = [name for name in theirs.index if name in accuracies]
-    if len(both) > 2:
-        rank = stats.spearmanr([theirs[n] for n in both], [accuracies[n] for n in both])
-        shown = "is shown" if rank.pvalue < LEVEL and rank.statistic > 0 else "is not shown"
-        lines.append(
-            f"That the order of the {len(both)} variants agrees with the report's {shown}: their "
-            f"rank correlation (Spearman) is {rank.statistic:.2f}, p = {rank.pvalue:.2g}."
-        )
-    return "\n".join(f"- {line}" for line in lines)
+    for test in leakage["tests"]:
+        rows[test["variant"]] |= {
+            "p": f"{test['p']:.2g}",
+            "p, Holm": f"{test['p_holm']:.2g}",
+            "verdict": test["verdict"],
+        }
+    return list(rows.values())

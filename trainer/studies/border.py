@@ -44,6 +44,7 @@ from trainer.studies.tables import finished
 from trainer.utils.cli import RESUME_HINT, exit_status
 from trainer.utils.files import write_json
 from trainer.utils.memory import keep_memory
+from trainer.verdicts.border import conclude
 
 # Those that are turned in the photos as published.
 SPECIES = (
@@ -69,6 +70,7 @@ WAYS: tuple[dict[str, Any], ...] = (
 BLACK, MIRRORED = cv2.BORDER_CONSTANT, cv2.BORDER_REFLECT_101
 
 Photos = NDArray[np.uint8]
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -115,21 +117,24 @@ def shortcut(command: Command) -> None:
         recipe = replace(study.budget, **way, data=str(photos.root))
         run_if_free(study, home / f"{recipe.augmentation}-{trained}", recipe, photos)
     versions = Versions(source, copy, command)
-    pairs = {}
+    rows: dict[str, list[Row]] = {"rows": [], "changes": [], "heatmaps": []}
     for way in WAYS:
-        folders = [home / f"{way['augmentation']}-{trained}" for trained in TRAINED]
+        augmentation = way["augmentation"]
+        folders = [home / f"{augmentation}-{trained}" for trained in TRAINED]
         if all(map(finished, folders)):
-            pairs[way["augmentation"]] = compare(versions, *folders)
+            for table, found in compare(versions, *folders).items():
+                rows[table] += [{"augmentation": augmentation, **row} for row in found]
     result = {
         "recipe": study.budget.as_dict(),
-        "bordered": list(command.species),
+        "species": list(command.species),
         "shares": SHARES,
         "degrees": DEGREES,
         "corner_share": float(versions.corners[versions.bordered].mean()),
-        "pairs": pairs,
+        **rows,
     }
-    if pairs:
-        write_json(command.checkpoints / "results" / "border.json", result, indent=None)
+    if rows["rows"]:
+        path = command.checkpoints / "results" / "border.json"
+        write_json(path, conclude(result), indent=None)
 
 
 class Versions:
@@ -177,9 +182,18 @@ class Versions:
         self.corners = 1 - np.stack(kept)
 
 
-def compare(versions: Versions, clean: Path, bordered: Path) -> dict[str, Any]:
-    """Both networks of a pair on every version of the test photos, and what lies between them."""
-    found, right = {}, {}
+def compare(versions: Versions, clean: Path, bordered: Path) -> dict[str, list[Row]]:
+    """Both networks of a pair on every version of the test photos, and the differences.
+
+    Returns:
+        rows: one a network (`trained`), version (`asked`) and group of species: accuracy, low,
+        high; taken, the share of answers that are one of the species with a border, taken_low,
+        taken_high. changes: one a version and group: value, low, high of the accuracy trained with
+        borders less that without. heatmaps: one a network and version: value, low, high of the
+        share in the corners, and the mean map, in parts of an even one.
+    """
+    tables: dict[str, list[Row]] = {"rows": [], "changes": [], "heatmaps": []}
+    right = {}
     for trained, folder in zip(TRAINED, (clean, bordered), strict=True):
         options = session_options(torch.get_num_threads())
         session = onnxruntime.InferenceSession(folder / MODEL, options)
@@ -189,30 +203,46 @@ def compare(versions: Versions, clean: Path, bordered: Path) -> dict[str, Any]:
         }
         right[trained] = {v: (a.species == versions.labels) * 1.0 for v, a in answers.items()}
         drawn = {v: np.isin(a.species, versions.marked) * 1.0 for v, a in answers.items()}
-        found[trained] = {
-            "accuracy": each_group(versions, right[trained]),
-            "answered_bordered": each_group(versions, drawn),
-            "heatmaps": {v: in_corners(versions, answers[v].maps) for v in ("clean", "black")},
-        }
+        taken = {(row["asked"], row["group"]): row for row in each_group(versions, drawn)}
+        for row in each_group(versions, right[trained]):
+            share = taken[row["asked"], row["group"]]
+            tables["rows"].append(
+                {
+                    "trained": trained,
+                    "asked": row["asked"],
+                    "group": row["group"],
+                    "accuracy": row["value"],
+                    "low": row["low"],
+                    "high": row["high"],
+                    "taken": share["value"],
+                    "taken_low": share["low"],
+                    "taken_high": share["high"],
+                }
+            )
+        tables["heatmaps"] += [
+            {"trained": trained, "asked": v, **in_corners(versions, answers[v].maps)}
+            for v in ("clean", "black")
+        ]
     lost = {v: right["bordered"][v] - right["clean"][v] for v in versions.photos}
-    return {"trained": found, "bordered_less_clean": each_group(versions, lost)}
+    return tables | {"changes": each_group(versions, lost)}
 
 
-def each_group(versions: Versions, values: dict[str, faith.Values]) -> dict[str, Any]:
-    """Means with intervals of each version, over all photos and by whether species get a border."""
+def each_group(versions: Versions, values: dict[str, faith.Values]) -> list[Row]:
+    """A row a version and group, all species, those with a border and the others: its mean."""
     groups = {
         "all": np.ones_like(versions.bordered),
         "bordered": versions.bordered,
         "others": ~versions.bordered,
     }
-    return {
-        version: {group: faith.mean(of_it[members]) for group, members in groups.items()}
+    return [
+        {"asked": version, "group": group, **faith.mean(of_it[members])}
         for version, of_it in values.items()
-    }
+        for group, members in groups.items()
+    ]
 
 
-def in_corners(versions: Versions, maps: NDArray[np.float32]) -> dict[str, Any]:
-    """Of the species with a border: the mean heatmap, and its share where corners are or would be.
+def in_corners(versions: Versions, maps: NDArray[np.float32]) -> Row:
+    """The mean heatmap of the species with a border, and its share where corners are or would be.
 
     The mean map is in parts of an even one.
     """
@@ -220,7 +250,7 @@ def in_corners(versions: Versions, maps: NDArray[np.float32]) -> dict[str, Any]:
     whole = own.sum((1, 2), keepdims=True)
     parts = np.divide(own, whole, out=np.full_like(own, 1 / own[0].size), where=whole > 0)
     return {
-        "share": faith.mean((parts * corners).sum((1, 2))),
+        **faith.mean((parts * corners).sum((1, 2))),
         "map": np.round(parts.mean(0) * own[0].size, 3).tolist(),
     }
 

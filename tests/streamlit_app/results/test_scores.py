@@ -1,12 +1,16 @@
 import json
 from pathlib import Path
+from typing import Any
 
+import altair as alt
 import numpy as np
 import pytest
 
+from streamlit_app.batch import open_variant
 from streamlit_app.results import scores as results
-from streamlit_app.results.scores import ResultsError
-from tests.conftest import SPECIES
+from streamlit_app.results.reading import ResultsError, read_reports
+from streamlit_app.results.scores import rank_variants
+from tests.conftest import colour_checkpoint
 from tests.measurements import (
     SEVEN,
     draw_comparison,
@@ -15,39 +19,22 @@ from tests.measurements import (
     write_results,
     write_short_runs,
 )
+from trainer.verdicts import VERDICTS
 
 COMPARISON = draw_comparison(("bn", "gn", "nn"))
 
 
 def compared(pairs: list[tuple[str, str, int, int, float]]) -> dict:
     names = ("a", "b", "only_a_right", "only_b_right", "p_holm")
-    return COMPARISON | {"pairs": [{"p": 0.0, **dict(zip(names, p, strict=True))} for p in pairs]}
-
-
-def test_reports_come_in_the_studys_order_whichever_are_there(tmp_path: Path) -> None:
-    for name in ("mine", "torch-bn", "gn", "bn"):
-        write_report(tmp_path / name)
-    (tmp_path / "nn").mkdir()  # still training
-    reports, faults = results.read_reports(tmp_path)
-    assert list(reports) == ["bn", "gn", "torch-bn", "mine"]
-    assert not faults
+    rows = [{"p": 0.0, **dict(zip(names, p, strict=True))} for p in pairs]
+    return VERDICTS["comparison"](COMPARISON | {"pairs": rows})
 
 
 def test_an_empty_folder_has_no_results_and_no_faults(tmp_path: Path) -> None:
-    assert results.read_reports(tmp_path) == ({}, [])
+    assert read_reports(tmp_path) == ({}, [])
     assert results.read_comparison(tmp_path) is None
     assert results.read_short_runs(tmp_path).empty
     assert results.read_histories(tmp_path, []).empty
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"metrics": {}}', '{"metrics": 3}'])
-def test_a_damaged_report_is_named_and_the_others_are_read(tmp_path: Path, text: str) -> None:
-    write_report(tmp_path / "bn")
-    write_report(tmp_path / "gn")
-    (tmp_path / "gn" / "report.json").write_text(text)
-    reports, (fault,) = results.read_reports(tmp_path)
-    assert list(reports) == ["bn"]
-    assert "gn/report.json is damaged" in fault
 
 
 @pytest.mark.parametrize(
@@ -106,7 +93,7 @@ def test_the_summary_has_each_variant_and_the_consensus_with_the_cost_of_all(
     tmp_path: Path,
 ) -> None:
     comparison = write_results(tmp_path, ["bn", "gn"])
-    reports, _ = results.read_reports(tmp_path)
+    reports, _ = read_reports(tmp_path)
     table = results.summary(reports, results.read_short_runs(tmp_path), comparison)
     table = table.set_index("variant")
     assert list(table.index) == ["bn", "gn", "consensus"]
@@ -123,7 +110,7 @@ def test_the_summary_has_each_variant_and_the_consensus_with_the_cost_of_all(
 
 def test_the_summary_of_reports_alone_leaves_out_what_was_not_measured(tmp_path: Path) -> None:
     write_report(tmp_path / "bn", 0.87)
-    reports, _ = results.read_reports(tmp_path)
+    reports, _ = read_reports(tmp_path)
     shown = results.readable_summary(results.summary(reports, results.NO_SHORT_RUNS, None))
     (row,) = shown.to_dict("records")
     assert row["accuracy on test, %"] == "87.0 (85.0 to 89.0)"
@@ -134,7 +121,7 @@ def test_one_seed_has_no_spread(tmp_path: Path) -> None:
     write_report(tmp_path / "bn")
     write_report(tmp_path / "gn")
     write_short_runs(tmp_path, {"bn": [0.7], "gn": [0.6, 0.62, 0.64]})
-    reports, _ = results.read_reports(tmp_path)
+    reports, _ = read_reports(tmp_path)
     table = results.summary(reports, results.read_short_runs(tmp_path), None)
     shown = results.readable_summary(table)["seeds on test, %"]
     assert shown.tolist() == ["70.0 (1 seed)", "62.0 ± 2.0 (3 seeds)"]
@@ -142,12 +129,12 @@ def test_one_seed_has_no_spread(tmp_path: Path) -> None:
 
 def test_a_comparison_of_other_weights_is_outdated(tmp_path: Path) -> None:
     comparison = write_results(tmp_path, ["bn", "gn"])
-    reports, _ = results.read_reports(tmp_path)
-    assert results.outdated(reports, comparison) == []
-    write_report(tmp_path / "gn", comparison["variants"]["gn"]["accuracy"]["value"] + 0.05)
+    reports, _ = read_reports(tmp_path)
+    assert results.outdated(tmp_path, reports, comparison) == []
+    (tmp_path / "gn" / "model.onnx").write_bytes(b"other weights of the same accuracy")
     write_report(tmp_path / "nn")
-    reports, _ = results.read_reports(tmp_path)
-    assert results.outdated(reports, comparison) == ["gn", "nn"]
+    reports, _ = read_reports(tmp_path)
+    assert results.outdated(tmp_path, reports, comparison) == ["gn", "nn"]
 
 
 def test_a_lead_is_in_shares_of_photos_and_signed() -> None:
@@ -156,71 +143,19 @@ def test_a_lead_is_in_shares_of_photos_and_signed() -> None:
     assert pairs.differ.tolist() == [True, False]
 
 
-def test_the_verdict_names_the_best_and_whom_it_cannot_be_told_from() -> None:
-    scores = COMPARISON["variants"]
-    best, second, third = sorted(
-        ("bn", "gn", "nn"), key=lambda name: -scores[name]["accuracy"]["value"]
-    )
-    told = compared([(second, best, 1, 2, 0.9), (best, third, 9, 2, 0.01)])
-    assert results.verdict(told).startswith(f"1 of 2 pairs differ by more than chance. `{best}`")
-    assert f"but `{second}` cannot be told from it" in results.verdict(told)
-    alone = compared([(second, best, 1, 9, 0.01), (best, third, 9, 2, 0.01)])
-    assert "its lead is no chance" in results.verdict(alone)
-
-
 def test_the_budget_is_the_recipes(tmp_path: Path) -> None:
     write_report(tmp_path / "bn")
-    reports, _ = results.read_reports(tmp_path)
+    reports, _ = read_reports(tmp_path)
     assert results.budget(reports) == "4 epochs at 96 px"
     longer = {"gn": {"recipe": {"epochs": 9, "image_size": 96}}}
     assert results.budget({**reports, **longer}) == "4 to 9 epochs at 96 px"
 
 
-def test_shares_of_a_confusion_are_of_the_true_species_and_its_diagonal_is_recall() -> None:
-    table = results.confusion(COMPARISON, "gn")
-    assert table.photos.sum() == COMPARISON["photos"]
-    assert table.groupby("species").share.sum().tolist() == pytest.approx([1] * len(SPECIES))
-    right = table[table.right]
-    assert (right.species == right.answered).all()
-    assert right.share.tolist() == pytest.approx(COMPARISON["variants"]["gn"]["recall"])
-
-
-def test_mistakes_are_wrong_most_frequent_first_and_may_be_one_species() -> None:
-    table = results.confusion(COMPARISON, "bn")
-    wrong = results.mistakes(table)
-    assert wrong.photos.is_monotonic_decreasing
-    assert wrong.photos.sum() == table.photos.sum() - table.photos[table.right].sum()
-    of_red = results.mistakes(table, "Red Bird")
-    assert 0 < len(of_red) < len(wrong)
-    assert ((of_red.species == "Red Bird") | (of_red.answered == "Red Bird")).all()
-
-
-def test_species_are_ranked_by_f1() -> None:
-    scores = results.species_scores(COMPARISON, "nn")
-    assert scores.f1.is_monotonic_decreasing
-    assert sorted(scores.recall) == sorted(COMPARISON["variants"]["nn"]["recall"])
-
-
-def test_reliability_and_calibration_are_those_of_the_variant() -> None:
-    measured = COMPARISON["variants"]["gn"]
-    assert results.reliability(COMPARISON, "gn").to_dict("records") == measured["reliability"]
-    errors = results.calibration_errors(COMPARISON, ["nn", "gn"])
-    assert errors.variant.tolist() == ["nn", "gn"]
-    assert errors.after[1] == measured["calibration_error"]["after"]
-
-
 def test_all_seven_can_be_summarised(tmp_path: Path) -> None:
     comparison = write_results(tmp_path)
-    reports, _ = results.read_reports(tmp_path)
+    reports, _ = read_reports(tmp_path)
     table = results.summary(reports, results.read_short_runs(tmp_path), comparison)
     assert table.variant.tolist() == [*SEVEN, "consensus"]
-
-
-@pytest.mark.parametrize(
-    ("names", "words"), [(["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")]
-)
-def test_names_are_listed_as_in_a_sentence(names: list[str], words: str) -> None:
-    assert results.in_words(names) == words
 
 
 def test_full_runs_say_once_what_they_were_trained_on_where_reports_do() -> None:
@@ -234,6 +169,103 @@ def test_runs_of_another_length_or_photo_size_are_not_alike() -> None:
     def report(epochs: int, size: int) -> dict:
         return {"recipe": {"epochs": epochs, "image_size": size}}
 
-    assert results.alike({"bn": report(16, 96), "gn": report(16, 96)})
-    assert not results.alike({"bn": report(16, 96), "gn": report(6, 96)})
-    assert not results.alike({"bn": report(16, 96), "gn": report(16, 64)})
+    assert results.same_budget({"bn": report(16, 96), "gn": report(16, 96)})
+    assert not results.same_budget({"bn": report(16, 96), "gn": report(6, 96)})
+    assert not results.same_budget({"bn": report(16, 96), "gn": report(16, 64)})
+
+
+@pytest.fixture
+def measured(tmp_path: Path) -> dict[str, alt.LayerChart]:
+    """Every chart of the results of all seven."""
+    comparison = write_results(tmp_path)
+    reports, _ = read_reports(tmp_path)
+    runs = results.read_short_runs(tmp_path)
+    histories = results.read_histories(tmp_path, reports)
+    return {
+        "accuracy": results.accuracy_intervals(
+            results.summary(reports, runs, comparison), runs, comparison["photos"]
+        ),
+        "pairs": results.pair_grid(results.pair_tests(comparison), SEVEN),
+        "train": results.learning_curves(histories, "train", "accuracy"),
+        "loss": results.learning_curves(histories, "val", "loss"),
+    }
+
+
+def encodings(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    return [layer["encoding"] for layer in spec.get("layer", [spec])]
+
+
+def test_every_chart_has_a_title_and_says_what_its_axes_measure(
+    measured: dict[str, alt.LayerChart],
+) -> None:
+    for name, chart in measured.items():
+        spec = chart.to_dict()
+        assert spec["title"]["text"], name
+        for encoding in encodings(spec):
+            quantities = [encoding[axis] for axis in "xy" if "type" in encoding[axis]]
+            for axis in quantities:
+                assert axis["type"] == "nominal" or axis["title"], name
+
+
+def test_train_and_val_are_drawn_on_one_scale(measured: dict[str, alt.LayerChart]) -> None:
+    for name, domain in {"train": [0, 1], "loss": [0, 3]}.items():
+        for encoding in encodings(measured[name].to_dict()):
+            assert encoding["y"]["scale"]["domain"] == domain
+
+
+def test_the_learning_curves_hold_only_their_split(measured: dict[str, alt.LayerChart]) -> None:
+    datasets = measured["train"].to_dict()["datasets"].values()
+    assert {row["split"] for rows in datasets for row in rows} == {"train"}
+
+
+def test_a_pair_is_in_the_grid_twice_with_opposite_leads(
+    measured: dict[str, alt.LayerChart],
+) -> None:
+    (rows,) = measured["pairs"].to_dict()["datasets"].values()
+    points = {(row["a"], row["b"]): row["points"] for row in rows}
+    assert len(points) == 7 * 6
+    assert all(points[b, a] == -lead for (a, b), lead in points.items())
+    results = {(row["a"], row["b"]): row["result"] for row in rows}
+    opposite = {"row ahead": "row behind", "row behind": "row ahead"}
+    assert all(
+        results[b, a] == opposite.get(result, "may be chance") for (a, b), result in results.items()
+    )
+
+
+NAMES = dict.fromkeys(("bn", "in", "gn"))
+
+
+def test_the_most_accurate_on_val_comes_first_and_the_others_keep_their_order(
+    tmp_path: Path,
+) -> None:
+    for name, accuracy in {"bn": 0.7, "in": 0.6, "gn": 0.9}.items():
+        (tmp_path / name).mkdir()
+        write_report(tmp_path / name, accuracy)
+    assert list(rank_variants(NAMES, tmp_path)) == ["gn", "bn", "in"]
+
+
+def test_a_score_on_test_photos_chooses_nothing(tmp_path: Path) -> None:
+    for name, val, test in (("bn", 0.8, 0.7), ("in", 0.7, 0.99)):
+        (tmp_path / name).mkdir()
+        write_report(tmp_path / name, val)
+        file = tmp_path / name / "report.json"
+        report = json.loads(file.read_text())
+        report["metrics"]["test"]["accuracy"]["value"] = test
+        file.write_text(json.dumps(report))
+    assert next(iter(rank_variants(NAMES, tmp_path))) == "bn"
+
+
+def test_without_reports_or_with_damaged_ones_the_order_stays(tmp_path: Path) -> None:
+    (tmp_path / "gn").mkdir()
+    (tmp_path / "gn" / "report.json").write_text("{}")
+    assert list(rank_variants(NAMES, tmp_path)) == ["bn", "in", "gn"]
+
+
+def test_the_folder_command_asks_the_best_where_none_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLUMAGE_CHECKPOINTS", str(tmp_path))
+    for name, accuracy in {"bn": 0.7, "gn": 0.9}.items():
+        write_report(colour_checkpoint(tmp_path / name), accuracy)
+    assert open_variant(None).name == "gn"
+    assert open_variant("bn").name == "bn"

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from streamlit_app.results import studies
-from streamlit_app.results.scores import ResultsError
+from streamlit_app.results.reading import ResultsError
 from streamlit_app.results.studies import TITLES, read_study
 from tests.measurements import result_file, write_study
 

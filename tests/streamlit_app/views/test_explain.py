@@ -6,7 +6,7 @@ from streamlit.testing.v1 import AppTest
 
 from streamlit_app.markdown import escape_markdown
 from tests.conftest import break_variant, colour_checkpoint, draw_bird, encode
-from tests.measurements import draw_trust, result_file
+from tests.measurements import draw_explained, result_file
 from tests.saliency import add_saliency
 
 ROOT = Path(__file__).parents[3]
@@ -160,11 +160,11 @@ def test_without_a_photo_wrong_answers_of_the_gallery_are_shown_and_one_is_chose
 def test_without_a_photo_what_was_measured_of_maps_is_shown(
     app: AppTest, checkpoints: Path
 ) -> None:
-    result_file(checkpoints, "explain.json").write_text(json.dumps(draw_trust(["bn"])))
+    result_file(checkpoints, "explain.json").write_text(json.dumps(draw_explained(["bn"])))
     assert len(run(app).get("vega_lite_chart")) == len(app.get("download_button")) == 1
-    assert "ways to draw a map of `bn`" in words(app)
+    assert "heatmaps of `bn`" in words(app)
     app.selectbox(key="variant").set_value("gn")  # not measured
-    assert "ways to draw" not in words(run(app))
+    assert "heatmaps of `bn`" not in words(run(app))
     result_file(checkpoints, "explain.json").write_text("damaged")
     assert "python -m trainer.explain" in run(app).warning[0].value
 

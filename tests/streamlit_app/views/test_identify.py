@@ -158,6 +158,7 @@ def test_the_measured_confusion_chooses_who_it_is_told_apart_from(
     birds = ["Cattle-Egret", "White-Breasted-Waterhen", "Jungle-Babbler"]
     confusion = [[9, 1, 3], [1, 9, 0], [3, 0, 9]]
     comparison = {"species": birds, "variants": {"bn": {"confusion": confusion}}, "pairs": []}
+    comparison |= {"models": {"bn": ""}, "sentence": "`bn` is alone."}
     result_file(known_birds, "comparison.json").write_text(json.dumps(comparison))
     upload(run(app), encode(draw_bird("blue")))
     first, second = app.expander[0].markdown
@@ -328,6 +329,7 @@ def test_a_changed_checkpoint_answers_anew(app: AppTest, checkpoints: Path) -> N
 
 def test_a_broken_variant_is_named_and_the_others_answer(app: AppTest, checkpoints: Path) -> None:
     (checkpoints / "gn").mkdir()
+    (checkpoints / "gn" / "model.onnx").write_bytes(b"not a model")
     (checkpoints / "gn" / "model.onnx").touch()
     upload(run(app), encode(draw_bird("red")))
     assert "gn" in app.warning[0].value

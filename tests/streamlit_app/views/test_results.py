@@ -14,7 +14,14 @@ from tests.measurements import (
 )
 
 ROOT = Path(__file__).parents[3]
-TABS = ["Scores", "Differences", "Learning", "One variant", "Doubt", "Shortcut"]
+TABS = [
+    "Accuracy",
+    "Significance",
+    "Training",
+    "Per variant",
+    "Uncertainty",
+    "Shortcut learning",
+]
 
 
 @pytest.fixture
@@ -45,7 +52,7 @@ def tabs(app: AppTest) -> list[str]:
 
 
 def closely(**address: str) -> AppTest:
-    return shown(tab="One variant", **address)
+    return shown(tab="Per variant", **address)
 
 
 def test_everything_measured_of_seven_variants_is_shown(folder: Path) -> None:
@@ -55,13 +62,20 @@ def test_everything_measured_of_seven_variants_is_shown(folder: Path) -> None:
     assert len(app.dataframe[0].value) == 8  # with the consensus
     assert not app.warning
     assert not app.info
-    assert "of 21 pairs differ by more than chance" in text(shown(tab="Differences"))
+    assert "of 21 pairs differ by more than chance" in text(shown(tab="Significance"))
+
+
+def test_the_page_opens_with_the_trainers_answer(folder: Path) -> None:
+    comparison = write_results(folder)
+    leakage = json.loads((folder / "results" / "leakage.json").read_text())
+    first = shown().markdown[0].value
+    assert first == f"**{comparison['sentence']}** {leakage['sentence']}"
 
 
 def test_a_number_says_its_split_and_its_budget(folder: Path) -> None:
     write_results(folder)
     words = text(shown())
-    assert "trained from scratch on 900 photos and tested on 120 others" in words
+    assert "900 training photos, 120 test photos" in words
     assert "4 epochs at 96 px" in words
     assert "3 seeds a variant, 2 epochs, about 20 minutes each" in words
 
@@ -82,7 +96,7 @@ def test_only_the_open_tab_is_made_and_stands_in_the_address(folder: Path) -> No
     write_results(folder)
     app = shown()
     assert [len(tab.get("vega_lite_chart")) for tab in app.tabs] == [1, *[0] * 5]
-    app = shown(tab="Learning")
+    app = shown(tab="Training")
     assert [len(tab.get("vega_lite_chart")) for tab in app.tabs] == [0, 0, 2, *[0] * 3]
 
 
@@ -94,13 +108,13 @@ def test_one_variant_without_a_comparison_shows_its_scores_and_the_command_for_t
     assert app.dataframe[0].value["accuracy on test, %"].tolist() == ["87.0 (85.0 to 89.0)"]
     assert "`python -m trainer.evaluate.comparison --data PHOTOS`" in app.info[0].value
     assert "`python -m trainer.studies norms --data PHOTOS`" in text(app)
-    assert tabs(app) == ["Scores", "Learning", "Doubt", "Shortcut"]
+    assert tabs(app) == ["Accuracy", "Training", "Uncertainty", "Shortcut learning"]
 
 
 def test_one_variant_has_neither_pairs_nor_a_consensus(folder: Path) -> None:
     write_results(folder, ["bn"])
     app = shown()
-    assert tabs(app) == ["Scores", "Learning", "One variant", "Doubt", "Shortcut"]
+    assert tabs(app) == [tab for tab in TABS if tab != "Significance"]
     assert app.dataframe[0].value["variant"].tolist() == ["bn"]
     assert closely().selectbox(key="variant").options == ["bn: batch norm"]
 
@@ -140,10 +154,10 @@ def test_a_choice_goes_into_the_address_and_a_default_out_of_it(folder: Path) ->
     app.selectbox(key="variant").set_value(other)
     app.selectbox(key="species").set_value("Red-Bird")
     run(app)
-    assert app.query_params == {"tab": "One variant", "variant": other, "species": "Red-Bird"}
+    assert app.query_params == {"tab": "Per variant", "variant": other, "species": "Red-Bird"}
     app.selectbox(key="variant").set_value(best)
     run(app)
-    assert app.query_params == {"tab": "One variant", "species": "Red-Bird"}
+    assert app.query_params == {"tab": "Per variant", "species": "Red-Bird"}
 
 
 def test_the_best_variant_on_val_photos_is_looked_at_first(folder: Path) -> None:
@@ -172,7 +186,7 @@ def test_a_link_to_what_is_not_there_opens_the_page_all_the_same(folder: Path) -
 @pytest.mark.parametrize("measure", ["loss", "macro_f1"])
 def test_learning_can_be_seen_in_other_measures(folder: Path, measure: str) -> None:
     write_results(folder)
-    app = shown(tab="Learning")
+    app = shown(tab="Training")
     before = app.get("vega_lite_chart")[0].proto.spec
     app.session_state["measure"] = measure
     run(app)
@@ -203,7 +217,8 @@ def test_no_results_are_explained_with_the_command_that_makes_some(folder: Path)
 
 
 @pytest.mark.parametrize(
-    ("tab", "command"), [("Doubt", "trainer.evaluate.ood"), ("Shortcut", "trainer.studies.border")]
+    ("tab", "command"),
+    [("Uncertainty", "trainer.evaluate.ood"), ("Shortcut learning", "trainer.studies.border")],
 )
 def test_what_was_not_measured_or_is_damaged_is_said_in_its_tab_with_the_command(
     folder: Path, tab: str, command: str
@@ -223,7 +238,7 @@ def test_sets_that_no_variant_has_are_said_with_their_command(folder: Path) -> N
     report = json.loads((folder / "bn" / "report.json").read_text())
     del report["prediction_sets"], report["novelty"]
     (folder / "bn" / "report.json").write_text(json.dumps(report))
-    assert "python -m trainer.checkpoint" in text(shown(tab="Doubt"))
+    assert "python -m trainer.checkpoint" in text(shown(tab="Uncertainty"))
 
 
 def study(name: str) -> AppTest:
@@ -238,7 +253,8 @@ def test_each_study_that_was_made_has_a_tab_with_its_answer_and_a_chart(folder: 
     done, partly = map(study, ("optimizers", "depth"))
     assert {"Studies", "Optimizers", "Depth"} < {tab.label for tab in done.tabs}
     assert not {"Batch size", "Features"} & {tab.label for tab in done.tabs}
-    assert done.markdown[0].value == "**What of optimizers?** No difference in optimizers."
+    answer = "**What of optimizers?** No difference in optimizers."
+    assert answer in [element.value for element in done.markdown]
     assert "9 runs at 32 px" in text(done)
     assert "4 of at least 9 runs so far" in text(partly)
     for app in (done, partly):

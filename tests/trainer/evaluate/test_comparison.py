@@ -1,3 +1,4 @@
+import hashlib
 import json
 from pathlib import Path
 
@@ -76,6 +77,10 @@ def test_each_checkpoint_scores_what_its_report_says(compared):
         report = json.loads((folder / norm / "report.json").read_text())
         assert result["variants"][norm]["accuracy"] == report["metrics"]["test"]["accuracy"]
         assert result["variants"][norm]["milliseconds"] > 0
+        model = (folder / norm / "model.onnx").read_bytes()
+        assert result["models"][norm] == hashlib.sha256(model).hexdigest()
+    assert result["best"] in ("bin", "nn")
+    assert f"(`{result['best']}`)" in result["sentence"]
 
 
 @pytest.mark.slow

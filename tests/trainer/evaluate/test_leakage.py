@@ -1,6 +1,5 @@
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from tests.conftest import SPECIES, colour_checkpoint
@@ -31,12 +30,15 @@ def test_a_test_photo_whose_flipped_copy_is_in_train_is_scored_apart(tmp_path: P
     (folder / "report.json").write_text(report % str(sorted(SPECIES)).replace("'", '"'))
     found = measure(folder.parent, PhotoFolder(draw_set(tmp_path / "photos")), tmp_path / "cache")
     assert found["photos"] == {"test": 6, "train": 12, "val": 6}
-    assert found["with_relative"] == {"val": 0, "test": 1}
-    assert len(found["without_relative"]) == 6
-    assert found["without_relative"][0] == f"val/{min(SPECIES)}/0.png"
+    assert found["with_near_duplicate"] == {"val": 0, "test": 1}
+    assert len(found["without_near_duplicate"]) == 6
+    assert found["without_near_duplicate"][0] == f"val/{min(SPECIES)}/0.png"
     assert found["pairs"] == {"copy": 1}
-    assert set(found["variants"]["bn"]) == {"with", "without"}
-    assert np.isfinite(found["variants"]["bn"]["without"]["value"])
+    near, alone = found["rows"]
+    assert (near["variant"], near["near_duplicate"]) == ("bn", True)
+    assert (alone["variant"], alone["near_duplicate"]) == ("bn", False)
+    assert alone["low"] <= alone["accuracy"] <= alone["high"]
+    assert found["sentence"].startswith("1 of 6 test photos (17%) have a near-duplicate in train.")
 
 
 def test_a_folder_without_splits_is_refused(tmp_path: Path, capsys):

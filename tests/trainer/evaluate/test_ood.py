@@ -6,18 +6,18 @@ import pytest
 from PIL import Image
 
 from tests.trainer.conftest import copied
-from trainer.evaluate.ood import CHOOSING, COUNTING, auroc, auroc_with_interval, kinds, main
+from trainer.evaluate.ood import HELD_OUT, TUNING, auroc, auroc_with_interval, kinds, main
 from trainer.evaluate.ood_baselines import SCORES
 
 
-def test_every_second_photo_of_each_kind_counts_and_the_others_are_to_choose_with(tmp_path: Path):
+def test_every_second_photo_of_each_kind_is_held_out_and_the_others_are_for_tuning(tmp_path: Path):
     for kind, count in {"no_bird": 5, "other_birds": 4, "empty": 1}.items():
         (tmp_path / kind).mkdir()
         for i in range(count):
             Image.new("RGB", (8, 8)).save(tmp_path / kind / f"{i}.png")
     found = kinds(tmp_path)
-    assert [p.name for p in found["no bird"][CHOOSING]] == ["0.png", "2.png", "4.png"]
-    assert [p.name for p in found["no bird"][COUNTING]] == ["1.png", "3.png"]
+    assert [p.name for p in found["no bird"][TUNING]] == ["0.png", "2.png", "4.png"]
+    assert [p.name for p in found["no bird"][HELD_OUT]] == ["1.png", "3.png"]
     assert list(found) == ["no bird", "other birds"]
 
 
@@ -49,13 +49,18 @@ def test_photos_like_the_models_own_are_accepted_as_often(
     assert main([*given, "--strangers", str(drawn_photos / "train")]) == 0
     found = json.loads((checkpoints / "results" / "ood.json").read_text())
     assert found["photos"] == dict.fromkeys(("Blue-Disc", "Green-Bar", "Red-Ring"), 12)
-    for score in found["variants"]["bin"].values():
-        assert 0 <= score["falsely_accepted"] <= 1
-        assert score["auroc"]["low"] <= score["auroc"]["value"] <= score["auroc"]["high"]
-    assert found["chosen_with"] == found["photos"]
-    for areas in found["scores"]["bin"].values():
+    assert [(row["variant"], row["kind"]) for row in found["rows"]] == [
+        ("bin", kind) for kind in found["photos"]
+    ]
+    for row in found["rows"]:
+        assert 0 <= row["false_acceptance_rate"] <= 1
+        assert row["low"] <= row["auroc"] <= row["high"]
+    assert found["tuned_with"] == found["photos"]
+    for kind in found["photos"]:
+        areas = {row["score"]: row["auroc"] for row in found["scores"] if row["kind"] == kind}
         assert set(areas) == {*SCORES, "novelty"}
         assert all(0 <= area <= 1 for area in areas.values())
+    assert [row["kind"] for row in found["verdicts"]] == list(found["photos"])
 
 
 @pytest.mark.slow
@@ -63,5 +68,5 @@ def test_a_folder_without_photos_is_refused_with_advice(
     checkpoints: Path, drawn_photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     given = arguments(checkpoints, drawn_photos, tmp_path)
-    assert main([*given, "--strangers", str(tmp_path / "nothing")]) == 2
-    assert "--strangers names one" in capsys.readouterr().err
+    assert main([*given, "--ood", str(tmp_path / "nothing")]) == 2
+    assert "--ood names one" in capsys.readouterr().err

@@ -37,10 +37,11 @@ def test_every_variant_is_measured_with_every_change(
     given = ["--data", str(drawn_photos), "--output", str(tmp_path), "--checkpoints", str(folder)]
     assert main(given) == 0
     found = json.loads((folder / "results" / "robustness.json").read_text())
-    rows = found["variants"]["bin"]
-    assert [(row["change"], row["degree"]) for row in rows] == [
-        ("none", 0),
-        *(("JPEG quality", quality) for quality in QUALITIES),
-        *(("side", side) for side in SIDES),
+    rows = found["rows"]
+    assert [(row["variant"], row["change"], row["degree"]) for row in rows] == [
+        ("bin", "none", 0),
+        *(("bin", "JPEG quality", quality) for quality in QUALITIES),
+        *(("bin", "side", side) for side in SIDES),
     ]
     assert all(0 <= row[share] <= 1 for row in rows for share in ("accuracy", "accepted"))
+    assert found["sentence"]

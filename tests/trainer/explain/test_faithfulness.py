@@ -7,13 +7,13 @@ from tests.conftest import IMAGE_SIZE, colour_checkpoint, draw_bird
 from trainer.explain.faithfulness import (
     EVEN,
     Erasing,
-    gap,
-    likeness,
     mean,
+    mean_difference,
     most_first,
     outer_share,
+    randomised,
+    rank_correlation,
     road,
-    shuffled,
 )
 from trainer.model.norms import NORMS
 from trainer.model.resnet import ResNet
@@ -51,23 +51,23 @@ def test_the_areas_are_those_under_the_curve_from_the_whole_photo_to_grey(birds)
     assert ((area > erasing.of_grey * 0.1) & (area < erasing.of_photos)).all()
 
 
-def test_shuffled_weights_are_the_same_numbers_elsewhere_and_the_network_is_left_alone():
+def test_randomised_weights_are_the_same_numbers_elsewhere_and_the_network_is_left_alone():
     torch.manual_seed(0)
     network = ResNet(NORMS["bn"], n=1, outputs=3).eval()
     before = {k: v.clone() for k, v in network.state_dict().items()}
-    other = shuffled(network)
+    other = randomised(network)
     assert all(v.equal(before[k]) for k, v in network.state_dict().items())
     mine, theirs = network.conv.weight.flatten(), other.conv.weight.flatten()
     assert not mine.equal(theirs)
     assert mine.sort().values.equal(theirs.sort().values)
 
 
-def test_likeness_is_spearmans_rank_correlation():
+def test_rank_correlation_is_spearmans_rank_correlation():
     rng = np.random.default_rng(0)
     a = rng.random((3, 8, 8))
-    np.testing.assert_allclose(likeness(a, a**3), 1)
-    np.testing.assert_allclose(likeness(a, -a), -1)
-    np.testing.assert_array_equal(likeness(a, np.ones_like(a)), 0)
+    np.testing.assert_allclose(rank_correlation(a, a**3), 1)
+    np.testing.assert_allclose(rank_correlation(a, -a), -1)
+    np.testing.assert_array_equal(rank_correlation(a, np.ones_like(a)), 0)
 
 
 def test_an_even_map_has_the_frames_share_of_area_and_the_middle_none():
@@ -84,7 +84,7 @@ def test_intervals_hold_the_mean_and_narrow_with_more_photos():
     few, many = mean(values[:20]), mean(values)
     assert many["low"] < many["value"] < many["high"]
     assert many["high"] - many["low"] < few["high"] - few["low"]
-    apart = gap(values + 1, values)
+    apart = mean_difference(values + 1, values)
     assert apart["value"] == pytest.approx(1)
     assert apart["low"] > 0
 

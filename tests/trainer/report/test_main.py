@@ -1,34 +1,84 @@
 import json
-from pathlib import Path
+import subprocess
+import sys
 
 import pytest
+import yaml
 
-from trainer.report.__main__ import DOCUMENTS, filled, performance, speeds, up_to_date
-
-
-def write_report(folder: Path) -> None:
-    score = {"value": 0.5, "low": 0.4, "high": 0.6}
-    report = {
-        "metrics": {key: {"accuracy": score, "macro_f1": score} for key in ("test", "val")},
-        "parameters": 1234,
-        "seconds": 600,
-        "recipe": {"image_size": 96, "epochs": 16},
-        "machines": [{"processor": "P", "cores": 2}],
-    }
-    folder.mkdir(parents=True)
-    (folder / "report.json").write_text(json.dumps(report))
+from tests.measurements import write_report, write_results
+from trainer.checkpoint.reports import read_reports
+from trainer.recipe import CHECKPOINTS
+from trainer.report.__main__ import MARKED, ROOT, TEMPLATES, conclude, filled, render, up_to_date
+from trainer.report.benchmarks import performance, speeds
 
 
 def test_only_what_stands_between_the_marks_changes(tmp_path):
-    write_report(tmp_path / "bn")
-    text = "before\n<!-- results -->\nold\n<!-- end of results -->\nafter\n"
+    write_results(tmp_path)
+    text = "before\n<!-- scores -->\nold\n<!-- end of scores -->\nafter\n"
     new = filled(text, tmp_path, tmp_path)
-    assert new.startswith("before\n<!-- results -->\n| variant")
-    assert new.endswith("do.\n<!-- end of results -->\nafter\n")
+    assert new.startswith("before\n<!-- scores -->\n600 of 1,200 test photos (50%)")
+    assert new.endswith("|\n<!-- end of scores -->\nafter\n")
     assert filled(new, tmp_path, tmp_path) == new
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: f"{path.parent.name}/{path.name}")
+@pytest.mark.parametrize("template", TEMPLATES.values())
+def test_every_template_can_be_filled_from_everything_and_from_reports_alone(tmp_path, template):
+    write_report(tmp_path / "bn")
+    for path in tmp_path.glob("*/report.json"):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"machines": []}))
+    alone = render(template, tmp_path)
+    if template not in ("accuracy.svg.j2", "model-card.md.j2", "studies.md.j2"):
+        assert "python -m trainer." in alone
+    assert "\n\n\n" not in alone
+
+
+def test_a_template_repeats_the_sentences_of_the_files(tmp_path):
+    comparison = write_results(tmp_path)
+    text = render("RESULTS.md.j2", tmp_path)
+    assert comparison["sentence"] in text
+    for name in ("ood", "border"):
+        found = json.loads((tmp_path / "results" / f"{name}.json").read_text())
+        document = {"ood": "uncertainty.md.j2", "border": "shortcut-learning.md.j2"}[name]
+        assert all(row["sentence"] in render(document, tmp_path) for row in found["verdicts"])
+
+
+def test_verdicts_are_brought_up_to_date_with_their_rows(tmp_path):
+    write_results(tmp_path)
+    path = tmp_path / "results" / "leakage.json"
+    before = path.read_text()
+    path.write_text(before.replace("inflated", "no difference"))
+    conclude(tmp_path / "results")
+    assert json.loads(path.read_text()) == json.loads(before)
+
+
+def test_results_open_with_one_screen_and_stay_short():
+    lines = (ROOT / "RESULTS.md").read_text().splitlines()
+    assert len(lines) <= 300
+    assert any(line.startswith("![") for line in lines[:12])
+
+
+def test_the_model_card_opens_with_metadata_of_the_measured_figures():
+    _, front, _ = (CHECKPOINTS / "README.md").read_text().split("---\n", 2)
+    card = yaml.safe_load(front)
+    assert {"license", "library_name", "tags", "datasets", "metrics"} <= card.keys()
+    reports = read_reports(CHECKPOINTS)
+    assert {entry["name"] for entry in card["model-index"]} == {f"plumage-{n}" for n in reports}
+    for entry in card["model-index"]:
+        (result,) = entry["results"]
+        values = {metric["name"]: metric["value"] for metric in result["metrics"]}
+        test = reports[entry["name"].removeprefix("plumage-")]["metrics"]["test"]
+        assert values["Accuracy on all test photos"] == round(test["accuracy"]["value"], 4)
+        assert next(iter(values)) == "Accuracy on test photos without a near-duplicate in train"
+
+
+def test_reporting_needs_no_torch():
+    code = "import sys, trainer.report.__main__; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "document", [*TEMPLATES, *MARKED], ids=lambda path: f"{path.parent.name}/{path.name}"
+)
 def test_a_document_holds_what_the_files_hold(document):
     assert up_to_date(document) == document.read_text()
 

@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +10,8 @@ from PIL import Image
 
 from tests.trainer.conftest import SPECIES
 from trainer.data import PhotoFolder
-from trainer.report import border as results_shortcut
+from trainer.report.__main__ import render
+from trainer.report.border import draw
 from trainer.run_folder import TrainingError
 from trainer.studies import border as shortcut
 from trainer.studies.border import BLACK, MIRRORED, in_corners, main, turned, turns, write_bordered
@@ -34,30 +36,36 @@ def measured(tiny_recipe, drawn_photos, tmp_path_factory) -> tuple[Path, list[st
 @pytest.mark.slow
 def test_both_networks_are_asked_about_every_version_of_every_group(measured):
     result = json.loads((measured[0] / "results" / "border.json").read_text())
-    pair = result["pairs"]["none"]
+    versions, groups = ("clean", "published", "black", "mirrored"), ("all", "bordered", "others")
+    rows = {(row["trained"], row["asked"], row["group"]): row for row in result["rows"]}
+    assert list(rows) == list(product(("clean", "bordered"), versions, groups))
+    for row in rows.values():
+        assert row["augmentation"] == "none"
+        assert 0 <= row["low"] <= row["accuracy"] <= row["high"] <= 1
+        assert 0 <= row["taken_low"] <= row["taken"] <= row["taken_high"] <= 1
     for trained in ("clean", "bordered"):
-        for measure in ("accuracy", "answered_bordered"):
-            values = pair["trained"][trained][measure]
-            assert list(values) == ["clean", "published", "black", "mirrored"]
-            for groups in values.values():
-                assert list(groups) == ["all", "bordered", "others"]
-                assert all(0 <= s["low"] <= s["value"] <= s["high"] <= 1 for s in groups.values())
-            # The copy leaves the other species as they are.
-            assert values["published"]["others"] == values["clean"]["others"]
-        for heatmaps in pair["trained"][trained]["heatmaps"].values():
-            assert np.shape(heatmaps["map"]) == (8, 8)
-            assert np.mean(heatmaps["map"]) == pytest.approx(1, abs=1e-3)
+        # The copy leaves the other species as they are.
+        same = [rows[trained, asked, "others"] | {"asked": ""} for asked in versions[:2]]
+        assert same[0] == same[1]
+    assert [(row["asked"], row["group"]) for row in result["changes"]] == list(
+        product(versions, groups)
+    )
+    assert len(result["heatmaps"]) == 2 * 2
+    for heatmap in result["heatmaps"]:
+        assert np.shape(heatmap["map"]) == (8, 8)
+        assert np.mean(heatmap["map"]) == pytest.approx(1, abs=1e-3)
+    assert [row["augmentation"] for row in result["verdicts"]] == ["none"]
     assert 0 < result["corner_share"] < 0.3
 
 
 @pytest.mark.slow
 def test_the_measures_make_a_section_with_its_pictures(measured, tmp_path):
     home = measured[0]
-    text = results_shortcut.shortcut(home)
-    results_shortcut.draw(home, tmp_path)
+    text = render("shortcut-learning.md.j2", home)
+    draw(json.loads((home / "results" / "border.json").read_text()), tmp_path)
     pictures = sorted(path.name for path in tmp_path.iterdir())
     assert len(pictures) == 4
-    assert all(f"docs/{name}" in text for name in pictures)
+    assert all(f"({name})" in text for name in pictures)
     assert Image.open(tmp_path / pictures[0]).size == (96, 96)
 
 
@@ -107,7 +115,7 @@ def test_the_share_in_the_corners_is_that_of_the_species_with_a_border():
     maps[1] = 2  # even; the third is empty, which counts as even, and is of another species
     versions = SimpleNamespace(bordered=np.array([True, True, False]), corners=corners)
     found = in_corners(versions, maps)
-    assert found["share"]["value"] == pytest.approx((1 + 1 / 16) / 2)
+    assert found["value"] == pytest.approx((1 + 1 / 16) / 2)
     assert found["map"][0][0] == pytest.approx((16 + 1) / 2)
 
 
