@@ -26,7 +26,9 @@ def imported(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             package = path.relative_to(ROOT).parts[: -node.level] if node.level else ()
-            yield ".".join([*package, *([node.module] if node.module else [])])
+            module = ".".join([*package, *([node.module] if node.module else [])])
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
 def packages(path: Path) -> set[str]:
@@ -62,9 +64,29 @@ def test_photos_are_read_by_plumage_alone(path: Path) -> None:
     assert not named & {"pillow_heif.open_heif", "pillow_heif.read_heif"}
 
 
-# A part of the app imports from its own part and those before it.
-APP_ORDER = [
+# A part imports from its own part and from those before it.
+ORDER = [
     "plumage",
+    # the trainer
+    "trainer.utils",
+    "trainer.model",
+    "trainer.recipe",
+    "trainer.run_folder",
+    "trainer.data",
+    "trainer.metrics",
+    "trainer.verdicts",
+    "trainer.batches",
+    "trainer.state",
+    "trainer.training",
+    "trainer.checkpoint",
+    "trainer.audit.detect",
+    "trainer.audit",
+    "trainer.evaluate",
+    "trainer.explain",
+    "trainer.studies",
+    "trainer.report",
+    "trainer.__main__",
+    # the app
     "streamlit_app.norms",
     "streamlit_app.species",
     "streamlit_app.markdown",
@@ -77,18 +99,38 @@ APP_ORDER = [
 ]
 
 
-def app_rank(module: str) -> int:
-    return max(
-        (rank for rank, part in enumerate(APP_ORDER) if f"{module}.".startswith(f"{part}.")),
-        default=-1,
-    )
+def rank(module: str) -> int:
+    """The place in ORDER of the longest name there that a module belongs to; -1 for none."""
+    owners = [part for part in ORDER if f"{module}.".startswith(f"{part}.")]
+    return ORDER.index(max(owners, key=len)) if owners else -1
 
 
-@pytest.mark.parametrize("path", APP, ids=name)
-def test_every_import_of_the_app_points_downhill(path: Path) -> None:
+@pytest.mark.parametrize("path", SHARED + TRAINER + APP, ids=name)
+def test_every_import_points_downhill(path: Path) -> None:
     module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-    above = [other for other in imported(path) if app_rank(other) > app_rank(module)]
+    above = [other for other in imported(path) if rank(other) > rank(module)]
     assert not above or path.name == "__init__.py"
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    modules = {
+        ".".join(p.relative_to(ROOT).with_suffix("").parts): p for p in TRAINER + APP + SHARED
+    }
+    waiting = {
+        name: set(imported(path)) & modules.keys() - {name} for name, path in modules.items()
+    }
+    while free := [name for name, needed in waiting.items() if not needed]:
+        for name in free:
+            del waiting[name]
+        for needed in waiting.values():
+            needed.difference_update(free)
+    assert not waiting
+
+
+@pytest.mark.parametrize("path", sorted({p.parent for p in SHARED + TRAINER + APP}), ids=name)
+def test_a_folder_holds_at_most_a_dozen_files(path: Path) -> None:
+    files = [file for file in path.iterdir() if file.is_file() and file.name != "__init__.py"]
+    assert len(files) <= 12
 
 
 @pytest.mark.parametrize("path", APP, ids=name)
