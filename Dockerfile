@@ -7,7 +7,7 @@ RUN /venv/bin/pip uninstall --yes setuptools pip
 
 FROM python:3.11.13-slim-bookworm
 
-# The app runs without a package manager, Perl or pip, and so does whoever breaks into it.
+# The app needs no package manager, Perl or pip; an intruder would.
 RUN rm -rf /usr/bin/apt* /usr/bin/dpkg* /usr/bin/perl* /usr/local/bin/pip* \
     /usr/local/lib/python3.11/site-packages/pip /usr/local/lib/python3.11/ensurepip
 RUN useradd --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin --uid 10001 plumage

@@ -57,7 +57,7 @@ def take_part() -> None:
 
 
 def started(count: int) -> dict[str, float]:
-    """Seconds of a step with each norm where so many processes share it out."""
+    """Seconds of a step with each norm, shared out over `count` processes."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += [f"--nproc-per-node={count}", "-m", "benchmarks.processes", "part"]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)

@@ -150,7 +150,7 @@ def machines() -> Iterator[str]:
     if os.name == "nt":
         pytest.skip("on Windows, Ray has no cluster of two machines")
     os.environ |= {
-        "RAY_AUTH_MODE": "disabled",  # no token in the home of whoever runs the tests
+        "RAY_AUTH_MODE": "disabled",  # no token in the home folder of the tests' user
         "RAY_worker_register_timeout_seconds": "300",  # a busy machine starts workers slowly
     }
     from ray.cluster_utils import Cluster

@@ -22,7 +22,7 @@ COMPOSE = (ROOT / "docker-compose.yml").read_text()
 
 
 def lines(instruction: str) -> list[str]:
-    """What follows an instruction, for each time that it stands in the Dockerfile."""
+    """What follows an instruction, for each time that the Dockerfile has it."""
     return re.findall(rf"^{instruction} (.+)$", DOCKERFILE, re.MULTILINE)
 
 

@@ -1,6 +1,7 @@
 """The rules of the house, read from the code itself."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -183,3 +184,25 @@ def test_tests_mirror_the_folders() -> None:
     folders = {path.parent.relative_to(ROOT) for path in APP + TRAINER}
     folders -= {Path("streamlit_app/views/results_tabs")}  # tested with its page
     assert not [str(folder) for folder in folders if not (ROOT / "tests" / folder).is_dir()]
+
+
+BANNED = (
+    r"\banew\b|\bof which\b|\bstands in\b|\bso many\b|\bis told\b|\bwhoever\b|\bby heart\b"
+    r"|\bgives \w+ away\b|\bare to be had\b|\bsureness\b|\bgo(es)? on\b"
+)
+WORDED = (".cpp", ".html", ".j2", ".md", ".py", ".toml", ".yml")
+
+
+def test_no_text_has_a_banned_phrase() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    files = [ROOT / file for file in listed.stdout.splitlines() if file.endswith(WORDED)]
+    found = [
+        f"{name(path)}:{number}: {line.strip()}"
+        for path in files
+        if path != Path(__file__)
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if re.search(BANNED, line, re.IGNORECASE)
+    ]
+    assert not found, "\n".join(found)

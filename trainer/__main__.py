@@ -29,7 +29,7 @@ class Command:
     preset: Literal["best", "report"] = "best"
     """The recipe chosen on val, or the course report's own; flags change single values of it."""
     resume: bool = False
-    """Go on from the last finished epoch of the run in the output folder."""
+    """Continue from the last finished epoch of the run in the output folder."""
 
 
 def parse(arguments: list[str]) -> Command:

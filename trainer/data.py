@@ -132,7 +132,7 @@ class PhotoFolder:
     def load(self, split: str, size: int, cache: Path) -> PhotoSet:
         """Photos of a split squeezed to `size` x `size`, decoded once and kept below `cache`.
 
-        The kept copy is made anew when a file was added, removed or changed. Several processes may
+        The kept copy is replaced when a file was added, removed or changed. Several processes may
         ask at once: one decodes, the others wait for it.
 
         Raises:

@@ -63,7 +63,7 @@ def fit_temperature(logits: Logits, labels: Labels) -> float:
 
 
 def session_options(threads: int = 0) -> onnxruntime.SessionOptions:
-    """So many threads, 0 for as many as there are cores, that sleep while they wait, as the app's:
+    """That number of threads, 0 for one a core, that sleep while they wait, as the app's:
     ones that spin hold up whatever else runs."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

@@ -37,7 +37,7 @@ class Recipe:
     stored_size: int = 160
     """Side in pixels at which training photos are kept decoded, for crops to be cut from."""
     photos_per_species: int | None = None
-    """Train on so many photos of each species, the same ones whatever the seed; None: on all."""
+    """Photos of each species to train on, the same for every seed; None: all."""
     batch_size: int = 64
     """Photos in each step, in all processes together."""
     epochs: int = 16

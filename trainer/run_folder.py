@@ -13,7 +13,7 @@ EARLIER_STATE = "earlier.safetensors"  # of the epoch before, should the other b
 
 
 class TrainingError(UserError):
-    """A run that cannot start or go on; the message says what to do about it."""
+    """A run that cannot start or continue; the message says how to mend it."""
 
 
 class DivergedError(TrainingError):
@@ -28,7 +28,7 @@ def is_finished(recipe: Recipe, folder: Path, resume: bool) -> bool:
     """
     if folder.exists() and any(folder.iterdir()) and not resume:
         raise TrainingError(
-            f"{folder} already holds a run: --resume goes on with it, or name another --output."
+            f"{folder} already holds a run: --resume continues it, or name another --output."
         )
     report = folder / REPORT
     if not report.exists() or has_state(folder):
@@ -38,7 +38,7 @@ def is_finished(recipe: Recipe, folder: Path, resume: bool) -> bool:
 
 
 def has_state(folder: Path) -> bool:
-    """Whether a run is under way; one whose state is in an earlier format has to start anew."""
+    """Whether a run is under way; one whose state is in an earlier format has to start over."""
     return any(folder.glob("state.*"))
 
 
@@ -54,5 +54,5 @@ def check_same(recipe: Recipe, stored: dict[str, Any], folder: Path) -> None:
         told = ", ".join(f"--{name.replace('_', '-')}" for name in changed)
         raise TrainingError(
             f"The run in {folder} was started with another {told}: resume with the same, or "
-            "start anew with another --output."
+            "start over with another --output."
         )

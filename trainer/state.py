@@ -26,7 +26,7 @@ GATE_SPEED = 10  # Nam and Kim 2018 train the gates with ten times the learning 
 
 @dataclass
 class Run:
-    """What a run is after some epochs: all that is needed to go on, and the best so far.
+    """What a run is after some epochs: all that resuming needs, and the best so far.
 
     Attributes:
         network: the weights being trained.
@@ -86,7 +86,7 @@ class Run:
             pd.DataFrame(self.history).to_csv(temporary, index=False, float_format="%.6g")
 
     def restore(self, folder: Path, recipe: Recipe) -> None:
-        """Go on from the last finished epoch of the run in `folder`, or from the one before it.
+        """Continue from the last finished epoch of the run in `folder`, or from the one before it.
 
         Raises:
             TrainingError: the run was started with other hyperparameters or by an earlier version,
@@ -96,7 +96,7 @@ class Run:
         if "trained" not in state:
             raise TrainingError(
                 f"The run in {folder} was started by an earlier version, which did not note what "
-                "it was trained on: delete it and start anew, or name another --output."
+                "it was trained on: delete it and start over, or name another --output."
             )
         check_same(recipe, state["trained"]["recipe"], folder)
         self.network.load_state_dict(state["network"])
@@ -116,7 +116,7 @@ def _room_in(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise TrainingError(
             f"The run could not be saved in {folder} ({error.strerror}): make room there, then "
-            "--resume goes on from the last state that was."
+            "--resume continues from the last saved state."
         ) from error
 
 
@@ -142,8 +142,8 @@ def read_state(folder: Path, device: str) -> dict[str, Any]:
                 values[tensor] = _laid_out(file.get_tensor(key))
             return state
     raise TrainingError(
-        f"{folder / STATE} is damaged, and there is no earlier state to go on from: delete "
-        f"{folder} and start anew."
+        f"{folder / STATE} is damaged, and there is no earlier state to resume from: delete "
+        f"{folder} and start over."
     )
 
 

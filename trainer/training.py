@@ -156,7 +156,7 @@ def train_epoch(
         check_finite(losses[-1], run.epoch + 1, recipe)
         loss_sum += losses[-1] * len(target)
         right += sum(map(operator.eq, truth, answer))
-        if bar.update(len(target)):  # what was drawn just now is told the next time
+        if bar.update(len(target)):  # the bar shows what was drawn just now at its next update
             told = {"loss": loss_sum / len(losses), "accuracy": right / len(losses)}
             bar.set_postfix({name: f"{value:.3f}" for name, value in told.items()}, refresh=False)
     return labels, answers, losses
@@ -172,7 +172,7 @@ def train(
     """Train until the recipe's last epoch, saving after each.
 
     Args:
-        run: goes on from where it is; changed in place.
+        run: continues from its last epoch; changed in place.
         recipe: how to train.
         photos: train at `recipe.stored_size` and val at `recipe.image_size`.
         folder: where the state, the one before it and history.csv are kept.

@@ -1,6 +1,6 @@
 """The effect of black corners on training photos, from results/border.json to tables and charts.
 
-Of each two networks one was trained on clean photos, one on photos of which some species have
+Of each two networks one was trained on clean photos, one on photos where some species have
 corners. Shares are in [0, 1].
 """
 

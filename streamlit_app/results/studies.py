@@ -91,8 +91,8 @@ def read_study(folder: Path, name: str) -> Study | None:
             raise ValueError(name)
     except (ValueError, KeyError, TypeError, AttributeError, pd.errors.ParserError) as error:
         raise ResultsError(
-            f"checkpoints/{RESULTS}/{STUDIES}/{name}.csv or {name}.json is damaged: make them anew "
-            f"with {command(name)}."
+            f"checkpoints/{RESULTS}/{STUDIES}/{name}.csv or {name}.json is damaged: make them "
+            f"again with {command(name)}."
         ) from error
     return study
 

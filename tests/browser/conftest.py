@@ -15,7 +15,7 @@ Open = Callable[..., Page]
 
 @pytest.fixture(scope="session")
 def context() -> Iterator[BrowserContext]:
-    """One for all, since a new one would load and compile Streamlit's own scripts anew."""
+    """One for all, since a new one would load and compile Streamlit's own scripts again."""
     if CHROMIUM is None:
         say = pytest.fail if os.environ.get("CI") else pytest.skip
         say("there is no chromium on the PATH")

@@ -151,7 +151,7 @@ def test_a_photo_is_given_by_keyboard_alone(open_page: Open, kingfisher: Path) -
     page = open_page("identify")
     expect(page.get_by_text("birds it knows")).to_be_visible()
     upload = page.locator("button", has_text="Upload")
-    # Asked to listen for a chooser, Playwright goes on before it does: one that is opened at once
+    # Asked to listen for a chooser, Playwright continues before it does: one that is opened at once
     # is missed. So it is asked long before the key that opens it.
     with page.expect_file_chooser() as chooser:
         tab_to(page, upload)

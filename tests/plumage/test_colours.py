@@ -181,7 +181,7 @@ def test_a_png_of_16_bits_is_read_as_its_8_bit_twin(colour_type: int, mode: str)
 def test_the_transparent_colour_of_a_png_is_laid_on_white(bits: int, channels: int) -> None:
     if channels == 3 and bits < 8:
         pytest.skip("a PNG has no such colours")
-    # Two values, of which one is transparent. Of 16 bits the transparent one is no 8-bit twin's.
+    # Two values, one of them transparent. Of 16 bits the transparent one is no 8-bit twin's.
     low, high = {1: (0, 1), 2: (1, 3), 4: (5, 15), 8: (90, 255), 16: (23456, 65535)}[bits]
     samples = np.full((40, 40, channels), high)
     samples[:, :20] = low

@@ -65,7 +65,7 @@ def jpeg_of_many_scans(count: int) -> bytes:
 
 
 def exif_of_greedy_tags(count: int, size: int) -> bytes:
-    """EXIF of which every tag claims the same bytes: read one by one they are count * size."""
+    """EXIF whose tags all claim the same bytes: read one by one they are count * size."""
     entries = b"".join(struct.pack(">HHII", 0x9000 + tag, 7, size, 8) for tag in range(count))
     table = struct.pack(">H", count) + entries + bytes(4)
     return b"Exif\0\0MM\0*" + struct.pack(">I", 8 + size) + bytes(size) + table

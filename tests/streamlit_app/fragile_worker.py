@@ -17,7 +17,7 @@ def break_or_open(data: bytes) -> object:
         sum(range(10**12))  # a loop in C that lets no Python run
     if data.startswith(b"sleep"):
         if file := data.removeprefix(b"sleep"):
-            Path(file.decode()).touch()  # whoever waits for this moment sees it
+            Path(file.decode()).touch()  # the test that waits for this moment sees it
         time.sleep(100)
     if data.startswith(b"greedy"):
         bytearray(2**30)

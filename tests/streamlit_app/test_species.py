@@ -126,5 +126,5 @@ def test_a_species_without_facts_keeps_its_folders_name_and_has_no_lookalikes() 
     [(1.0, "very likely"), (0.9, "very likely"), (0.89, "probably"), (0.6, "probably"),
      (0.59, "a guess"), (0.1, "a guess")],
 )  # fmt: skip
-def test_sureness_is_said_in_words(probability: float, words: str) -> None:
+def test_confidence_is_said_in_words(probability: float, words: str) -> None:
     assert confidence_word(probability) == words

@@ -59,7 +59,7 @@ def test_where_no_state_can_be_read_the_file_and_the_way_out_are_named(recipe, s
     for name in (STATE, EARLIER_STATE):
         (tmp_path / name).write_bytes(b"PK")
     with pytest.raises(
-        TrainingError, match=r"state\.safetensors is damaged.*delete .* and start anew"
+        TrainingError, match=r"state\.safetensors is damaged.*delete .* and start over"
     ):
         new_run(recipe, 3).restore(tmp_path, recipe)
 
@@ -70,7 +70,7 @@ def test_a_state_of_an_earlier_version_is_not_gone_on_with(recipe, splits, tmp_p
         words = json.loads(file.metadata()["state"])
     del words["trained"]
     save_file(load_file(tmp_path / STATE), tmp_path / STATE, {"state": json.dumps(words)})
-    with pytest.raises(TrainingError, match="by an earlier version.*delete it and start anew"):
+    with pytest.raises(TrainingError, match="by an earlier version.*delete it and start over"):
         open_run(recipe, 3, tmp_path)
 
 

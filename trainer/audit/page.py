@@ -73,7 +73,7 @@ def _groups(findings: Findings) -> list[list[int]]:
 
 
 def _spread(found: Sequence[Shown], most: int) -> list[Shown]:
-    """So many of what was found at most, from all parts of the set."""
+    """At most that number of findings, from all parts of the set."""
     places = np.linspace(0, len(found) - 1, min(most, len(found))).astype(int)
     return [found[place] for place in places]
 

@@ -1,4 +1,4 @@
-"""Write every checkpoint's model.onnx anew from its weights: `python -m trainer.checkpoint`.
+"""Export every checkpoint again from its weights: `python -m trainer.checkpoint`.
 
     python -m trainer.checkpoint --data PHOTOS
 
@@ -20,7 +20,7 @@ from trainer.utils.cli import exit_status, importing
 
 @dataclass(frozen=True)
 class Command(OnCheckpoints):
-    """Write model.onnx anew from the weights that are there, and measure it."""
+    """Export model.onnx again from the weights, and measure it."""
 
     variant: str = "all"
     """Which checkpoint, or all."""

@@ -32,7 +32,7 @@ from trainer.model.resnet import ResNet, to_input
 
 SAMPLE = 3000  # training photos, evenly spread, on which the score is fitted
 ACCEPTED = 0.95  # share of val photos that the threshold lets pass
-# In so many directions the two distances differ most; with them a checkpoint is below 2 MB.
+# Number of generalised eigenvectors kept; with them a checkpoint is below 2 MB.
 DIRECTIONS = 280
 # Of doubt, distance and regression: the first says least that the last does not.
 WEIGHTS = 1, 2, 4
@@ -170,7 +170,7 @@ def told_apart(own: NDArray[np.float64], spoilt: NDArray[np.float64]) -> NDArray
 
 
 def spoil(photos: Pixels) -> Pixels:
-    """Photos (N, S, S, 3) of birds -> as many of which each is wrong in one of eight ways."""
+    """Photos (N, S, S, 3) of birds -> as many, each corrupted in one of eight ways."""
     made = photos.copy()
     made[0::8] = 255 - photos[0::8]
     made[1::8] = photos[1::8][..., [1, 2, 0]]

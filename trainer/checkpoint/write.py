@@ -45,7 +45,7 @@ def make_checkpoint(recipe: Recipe, folder: Path, resume: bool) -> None:
     Args:
         recipe: how, on which photos, and where decoded photos are kept.
         folder: of the run; what is finished there already stays as it is.
-        resume: go on with the run that `folder` holds.
+        resume: continue the run that `folder` holds.
 
     Raises:
         TrainingError: the folder holds another run, or training fails.

@@ -126,7 +126,7 @@ def judged(labels: Labels, raw: Probabilities, calibrated: Probabilities) -> dic
 def reliability(
     labels: Labels, probabilities: Probabilities
 ) -> tuple[float, list[dict[str, float]]]:
-    """How well sureness fits how often the answer is right (Guo et al. 2017, arXiv:1706.04599).
+    """How well confidence fits accuracy (Guo et al. 2017, arXiv:1706.04599).
 
     Returns:
         The expected calibration error over 15 bins of equal width, in [0, 1], and for each bin

@@ -31,7 +31,7 @@ from trainer.verdicts.robustness import conclude
 
 QUALITIES = (95, 75, 50, 30, 10)
 SIDES = (128, 96, 64, 48, 32)  # px
-EVERY = 3  # one test photo in so many: 20 of each species say enough
+EVERY = 3  # every third test photo: 20 a species are enough
 
 Pixels = NDArray[np.uint8]
 

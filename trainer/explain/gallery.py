@@ -71,7 +71,7 @@ def write_gallery(
     answers: Answers,
     wanted: Sequence[str],
 ) -> None:
-    """Write one variant's part anew."""
+    """Replace one variant's part."""
     skipped = set(test.skipped)
     files = [file for file in source.files["test"] if str(file) not in skipped]
     home, entries = gallery / variant, []

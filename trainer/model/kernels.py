@@ -99,7 +99,7 @@ def on_gpu(
     formulas: Callable[..., Any], x: Tensor, exchange: Exchange | None
 ) -> Callable[..., Any]:
     """What to call for these formulas with maps like x: on a GPU, what torch makes of them."""
-    # An exchange goes on in another process, where no compiler can follow it.
+    # An exchange involves another process, where no compiler can follow it.
     return _compiled(formulas) if enabled and x.is_cuda and exchange is None else formulas
 
 
@@ -121,7 +121,7 @@ def recorded() -> bool:
         or torch.jit.is_tracing()
         or torch._C._len_torch_dispatch_stack() > 0  # make_fx
         or torch._C._functorch.peek_interpreter_stack() is not None  # torch.func
-        or torch._C._len_torch_function_stack() > 0  # whoever replaces F.relu, say
+        or torch._C._len_torch_function_stack() > 0  # something replaces F.relu, say
     )
 
 

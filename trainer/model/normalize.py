@@ -177,7 +177,7 @@ class Normalize(torch.autograd.Function):
                 x, averages, scale, shift, weights, EPS, exchange, residual, relu
             )
         else:
-            # Detached: torch compiles anew for each size of what it knows to be a parameter.
+            # Detached: torch compiles again for each size of what it knows to be a parameter.
             terms = Terms(
                 None if scale is None else scale.detach(),
                 shift.detach(),

@@ -53,6 +53,6 @@ def sentence(found: dict[str, Any]) -> str:
     """How many photos the set has, and how many clean ones are left of them."""
     photos = sum(found["photos"].values())
     return (
-        f"{photos:,} photos of {found['species']} species, of which the audit's clean copy keeps "
+        f"{photos:,} photos of {found['species']} species; the audit's clean copy keeps "
         f"{found['clean_photos']:,}."
     )

@@ -287,7 +287,7 @@ def write_bordered(source: PhotoFolder, species: tuple[str, ...], copy: Path) ->
             if kept != list(species) or PhotoFolder(copy).files != source.files:
                 raise TrainingError(
                     f"{copy} was made of other photos than {source.root}, or has corners on other "
-                    "species: name the same, or start anew with another --output."
+                    "species: name the same, or start over with another --output."
                 )
             return
         part = copy.with_suffix(".part")

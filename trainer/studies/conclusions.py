@@ -39,12 +39,12 @@ class Spread(NamedTuple):
     freedom: int
 
     def p(self, difference: float, runs: Sequence[int], among: int = 2) -> float:
-        """How often chance alone makes a difference as large between means of so many runs.
+        """How often chance alone makes a difference as large between means of that number of runs.
 
         Args:
             difference: of two means, or of two such differences.
             runs: in each of the means.
-            among: settings of which these two were looked out.
+            among: settings from which these two were selected.
         """
         if not self.freedom:
             return math.nan
@@ -130,7 +130,7 @@ def report_of(study: str) -> pd.DataFrame:
 
 
 def cells_of(runs: pd.DataFrame, keys: list[str]) -> Cells:
-    """The accuracies of each setting's runs; a setting of which a run diverged is left out."""
+    """The accuracies of each setting's runs; a setting with a diverged run is left out."""
     groups = {key: group.accuracy for key, group in runs.groupby(keys)}
     groups = {key[0] if len(keys) == 1 else key: values for key, values in groups.items()}
     return {key: values.tolist() for key, values in groups.items() if values.notna().all()}

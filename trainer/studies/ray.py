@@ -3,7 +3,7 @@
 Each run is one of Ray's tasks, on one core of any machine. Not Ray Tune: it would search among runs
 and stop some early; a study makes all of its runs, and their folder says already which are done.
 The machines share a file system that locks files, on which code, photos and runs have the same
-names everywhere. A run whose machine is lost goes on from its last finished epoch on another one,
+names everywhere. A run whose machine is lost resumes from its last finished epoch on another one,
 or with the next command where the lost machine's lock outlives it.
 """
 

@@ -125,7 +125,7 @@ def fingerprints(recipe: Recipe, source: PhotoFolder, cache: Path) -> dict[str, 
 def check_made_of(folder: Path, recipe: Recipe, source: PhotoFolder) -> None:
     """Raise TrainingError where the run in a folder follows from another recipe or other photos.
 
-    A run of which that was not kept, as before there was this file, counts as the one asked for.
+    A run without that file, from an earlier version, counts as the one asked for.
     """
     path = folder / MADE_OF
     if not path.exists():
@@ -135,7 +135,7 @@ def check_made_of(folder: Path, recipe: Recipe, source: PhotoFolder) -> None:
     if kept["photos"] != made_of(recipe, source)["photos"]:
         raise TrainingError(
             f"The run in {folder} is of other photos than {source.root} holds now: name its own "
-            "with --data, or start anew with another --output."
+            "with --data, or start over with another --output."
         )
 
 

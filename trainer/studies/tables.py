@@ -115,7 +115,7 @@ def take_over(name: str, study: Study, home: Path, photos: Mapping[str, str]) ->
             if history is not None and lay_down(home / run, history, made_of):
                 count += 1
     if count:
-        print(f"{count} runs are those of {table}; without that file they are made anew.")
+        print(f"{count} runs are those of {table}; without that file they are trained again.")
 
 
 def lay_down(folder: Path, history: pd.DataFrame, made_of: Mapping[str, Any]) -> bool:

@@ -38,7 +38,7 @@ class Place(NamedTuple):
     size: int = 1
 
     def share(self, total: int) -> slice:
-        """Which of so many photos are this process's; may be none."""
+        """The photos of this process among `count`; may be none."""
         return slice(total * self.rank // self.size, total * (self.rank + 1) // self.size)
 
 
@@ -89,7 +89,7 @@ def _others() -> Iterator[None]:
     except RuntimeError as error:
         raise ProcessError(
             "Another process of this run has ended or cannot be reached. Start all of them again: "
-            f"--resume goes on from the last finished epoch. ({str(error).splitlines()[0]})"
+            f"--resume continues from the last finished epoch. ({str(error).splitlines()[0]})"
         ) from error
 
 

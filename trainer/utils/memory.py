@@ -1,4 +1,4 @@
-"""Make the C library keep freed memory: large activations are faulted in anew otherwise."""
+"""Make the C library keep freed memory: large activations are faulted in again otherwise."""
 
 import ctypes
 

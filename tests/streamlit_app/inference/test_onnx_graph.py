@@ -14,7 +14,7 @@ PIXELS = np.zeros((2, 4, 4, 3), np.uint8)
 
 
 def write(path: Path, nodes: list[onnx.NodeProto], **numbers: np.ndarray) -> Path:
-    """A graph that casts its photos to `float` and goes on by these nodes to its answer."""
+    """A graph that casts its photos to `float`, then runs these nodes."""
     graph = helper.make_graph(
         [helper.make_node("Cast", ["photos"], ["float"], to=TensorProto.FLOAT), *nodes],
         "graph",

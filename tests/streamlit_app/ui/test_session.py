@@ -59,7 +59,7 @@ def test_a_session_is_emptied_once_it_is_over_and_not_if_its_browser_is_back(
             session._keep("visitor")
         await asyncio.sleep(0.2)
 
-    with ThreadPoolExecutor(1) as pool:  # the browser tests' loop still stands in this one
+    with ThreadPoolExecutor(1) as pool:  # the browser tests' loop is still in this one
         pool.submit(asyncio.run, leave()).result()
     assert closed == ([] if back else ["visitor"])
     assert ("named" in state) == back

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 def app(checkpoints: Path) -> AppTest:
-    """The page with three variants, of which gn is less sure and nn confuses red and blue."""
+    """The page with three variants; gn is less confident and nn confuses red and blue."""
     colour_checkpoint(checkpoints / "gn", temperature="4")
     swapped = ["Blue-Bird", "Green-Bird", "Red-Bird", *SPECIES[3:]]
     colour_checkpoint(checkpoints / "nn", species=json.dumps(swapped))

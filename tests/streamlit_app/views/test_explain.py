@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 def app(checkpoints: Path) -> AppTest:
-    """The page with two variants, of which only bn has gradients."""
+    """The page with two variants; only bn has gradients."""
     add_saliency(checkpoints / "bn")
     colour_checkpoint(checkpoints / "gn")
     return AppTest.from_file(str(ROOT / "streamlit_app" / "views" / "explain.py"))

@@ -28,7 +28,7 @@ def raw(tmp_path_factory) -> Findings:
 
 @pytest.fixture(scope="module")
 def swapped(tmp_path_factory) -> tuple[Findings, set[str]]:
-    """What is found in cleaned photos of which one in twenty lies in a wrong folder, and which."""
+    """What is found in cleaned photos, one in twenty of them in a wrong folder, and which."""
     if not VAL.exists():
         pytest.skip("needs ../shared/birds25")
     rng, home = np.random.default_rng(0), tmp_path_factory.mktemp("swapped")

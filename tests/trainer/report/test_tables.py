@@ -183,7 +183,7 @@ def test_the_faults_of_the_published_set_are_those_that_the_audit_found(tmp_path
     found = published_set.read(CHECKPOINTS)
     assert found is not None
     assert published_set.sentence(found) == (
-        "45,330 photos of 25 species, of which the audit's clean copy keeps 16,888."
+        "45,330 photos of 25 species; the audit's clean copy keeps 16,888."
     )
     text = " ".join(cell for row in published_set.faults(found) for cell in row.values())
     assert "76% of test photos and 98% of val photos have one in train" in text

@@ -27,7 +27,7 @@ STARTS = {optimizer_name(replace(PILOT, **change)): rate for change, rate in OPT
 def runs_of(study: Study, times: float, seeds: int = 3) -> pd.DataFrame:
     """The table of a study after all of its runs with the first seeds.
 
-    Each setting is best at so many times the rate at which its search begins.
+    Each setting is best at a given multiple of the rate at which its search begins.
     """
     table = pd.DataFrame()
     while True:

@@ -25,7 +25,7 @@ BASE = {"norm": "torch-bn", "n": 1, "learning_rate": 0.05}
 
 @pytest.fixture
 def study(tiny_recipe, monkeypatch, tmp_path):
-    """Two runs of an epoch, of which one diverges, and one that follows from them.
+    """Two runs of an epoch, one of them diverging, and one that follows from them.
 
     The first that ends an epoch kills its process where there is a file named `kill`.
     """
@@ -50,7 +50,7 @@ def table_of(data, output, cluster=None):
     run_study("depth", data, output, cluster=cluster)
     file = study_tables.TABLES / "depth.csv"
     table = pd.read_csv(file)
-    file.unlink()  # or the next command would go on from it
+    file.unlink()  # or the next command would resume it
     return table.sort_values(["norm", "seed", "split"], ignore_index=True).drop(columns="seconds")
 
 

@@ -1,4 +1,4 @@
-"""Several processes compute what one does; where one is killed, all end and their state goes on."""
+"""Several processes compute what one does; where one is killed, all end, to be resumed."""
 
 import multiprocessing
 import os
@@ -28,7 +28,7 @@ from trainer.state import new_run, open_run, read_state
 from trainer.utils import distributed as processes
 from trainer.utils.distributed import Place, ProcessError
 
-# Of 72 photos: batches of 15, of which the first process takes 7, and a last one of 12
+# Of 72 photos: batches of 15, the first process takes 7 of each, and a last one of 12
 TINY = Recipe(
     n=1,
     image_size=32,
@@ -231,7 +231,7 @@ def test_where_a_process_is_killed_all_end_with_a_sentence_and_the_state_goes_on
 ):
     recipe = replace(TINY, data=str(drawn_photos), output=str(tmp_path), epochs=10_000)
     folder, log = tmp_path / recipe.norm, tmp_path / "log"
-    one_epoch(recipe, photos, folder, monkeypatch)  # by one process, to go on with two
+    one_epoch(recipe, photos, folder, monkeypatch)  # by one process, to continue with two
 
     flags = [
         f"--{name.replace('_', '-')}={getattr(recipe, name)}"
@@ -266,7 +266,7 @@ def test_where_a_process_is_killed_all_end_with_a_sentence_and_the_state_goes_on
             with suppress(ProcessLookupError):
                 os.kill(left, signal.SIGKILL)
         launcher.wait()
-    assert "--resume goes on from the last finished epoch" in log.read_text()
+    assert "--resume continues from the last finished epoch" in log.read_text()
     assert not [pid for pid in started.values() if Path(f"/proc/{pid}").exists()]
     before = epochs_done(folder)
     one_epoch(recipe, photos, folder, monkeypatch)

@@ -71,7 +71,7 @@ def find_border(photo: Photo) -> Border | None:
 
 
 def inside(border: Border, shape: tuple[int, ...], rim: int = 1) -> Photo:
-    """(H, W) uint8, 255 on a photo of that shape but for its border and a rim of so many pixels."""
+    """(H, W) uint8, 255 on a photo of that shape but for its border and a rim, in pixels."""
     photo = np.zeros(shape[:2], np.uint8)
     corners = np.rint(border.polygon * (shape[1], shape[0])).astype(np.int32)
     cv2.fillPoly(photo, [corners], 255)
@@ -112,7 +112,7 @@ def _polygon(distance: Photo, tolerance: int) -> tuple[NDArray, NDArray] | None:
 
 
 def _fill(shape: tuple[int, ...], polygon: NDArray, rim: int) -> Photo:
-    """(H, W), 1 in the fill outside a polygon in pixels but for a rim of so many pixels."""
+    """(H, W), 1 in the fill outside a polygon in pixels but for a rim, in pixels."""
     photo = np.zeros(shape, np.uint8)
     cv2.fillPoly(photo, [np.rint(polygon).astype(np.int32)], 1)
     return 1 - cv2.dilate(photo, np.ones((2 * rim + 1, 2 * rim + 1), np.uint8))

@@ -79,7 +79,7 @@ class Network:
         return self.session.run([LOGITS], {PHOTOS: way})[0]
 
     def columns(self, species: Sequence[str]) -> NDArray[np.int64]:
-        """(species,) where each species stands in the logits, -1 where the network knows none."""
+        """(species,) the index of each species in the logits, -1 where the network knows none."""
         return np.array([self.species.index(n) if n in self.species else -1 for n in species])
 
     def probabilities(

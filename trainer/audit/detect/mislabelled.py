@@ -64,7 +64,7 @@ def doubtful_labels(
 
     Args:
         labels: (photos,) the species.
-        probabilities: (photos, species) of a network that did not learn these labels by heart.
+        probabilities: (photos, species) of a network that did not train on these labels.
     """
     if disbelieved(labels, probabilities).mean() > MOST_DISBELIEVED:
         return np.array([], dtype=np.int64)

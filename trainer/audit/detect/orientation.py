@@ -13,7 +13,7 @@ from trainer.data import spread
 LOOKED_AT = 150  # photos of a species that are turned over to see whether it is flipped
 USUAL = 0.15  # share of upright photos that a network likes better upside down, at most
 LEAST = 0.3  # share from which on a species is named
-MARGIN = 0.5  # in a logit: less says nothing of which way is up
+MARGIN = 0.5  # in a logit: a smaller one does not tell which way is up
 SURE = 0.01  # probability of such a share among upright photos
 
 

@@ -1,4 +1,4 @@
-"""Photos of which little can be learned: tiny, blurred, empty."""
+"""Photos that teach little: tiny, blurred, empty."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
