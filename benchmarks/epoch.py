@@ -1,8 +1,9 @@
-"""A whole epoch of the trainer, against its bare training step and against a plain script.
+"""A whole epoch of the trainer, against its bare training step and against a plain script; and
+its batches alone, against torchvision's transforms of one photo after the other.
 
     python -m benchmarks.epoch PHOTOS
 
-Both comparisons alternate in one run; the plain script is `benchmarks.plain_script`, in a process
+All comparisons alternate in one run; the plain script is `benchmarks.plain_script`, in a process
 of its own with nothing set that a student would not set.
 """
 
@@ -14,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torchvision.transforms import InterpolationMode, v2
 from tqdm import tqdm
 
 from benchmarks.timing import report, speed
@@ -49,6 +51,34 @@ def bare_speed(recipe: Recipe, photos: PhotoSet) -> float:
     return steps * recipe.batch_size / (time.perf_counter() - start)
 
 
+def batches_speed(recipe: Recipe, photos: PhotoSet) -> float:
+    """Photos/s of augmented batches without any training."""
+    batches = Batches(photos, recipe, training_size(recipe, 0), 0)
+    start = time.perf_counter()
+    count = sum(len(labels) for _, labels in batches)
+    return count / (time.perf_counter() - start)
+
+
+def one_by_one_speed(recipe: Recipe, photos: PhotoSet) -> float:
+    """Photos/s of torchvision's transforms, a photo at a time, into batches like those."""
+    size, pixels = training_size(recipe, 0), photos.pixels
+
+    def crop(kind: InterpolationMode, antialias: bool) -> v2.Transform:
+        area, aspect = (recipe.smallest_crop, 1.0), (0.8, 1.25)
+        return v2.RandomResizedCrop(size, area, aspect, interpolation=kind, antialias=antialias)
+
+    linear, cubic = InterpolationMode.BILINEAR, InterpolationMode.BICUBIC
+    crops = v2.RandomChoice([crop(linear, True), crop(cubic, True), crop(linear, False)])
+    transform = v2.Compose([crops, v2.RandomHorizontalFlip()])
+    start = time.perf_counter()
+    for part in torch.randperm(len(photos.labels)).split(recipe.batch_size):
+        batch = torch.empty(len(part), size, size, 3, dtype=torch.uint8)
+        for row, index in enumerate(part):
+            photo = torch.from_numpy(pixels[index].copy()).permute(2, 0, 1)
+            batch[row] = transform(photo).permute(1, 2, 0)
+    return len(photos.labels) / (time.perf_counter() - start)
+
+
 def plain_speed(folder: str) -> float:
     """Photos/s of the plain script, by its own word."""
     command = [sys.executable, "-m", "benchmarks.plain_script", folder, str(PLAIN_BATCHES)]
@@ -56,7 +86,7 @@ def plain_speed(folder: str) -> float:
 
 
 def main(folder: str) -> None:
-    """Print both comparisons and write them to benchmarks/results/epoch.json."""
+    """Print all comparisons and write them to benchmarks/results/epoch.json."""
     keep_memory()
     torch.set_flush_denormal(True)
     recipe = replace(Recipe(), data=folder, first_scale=1.0)
@@ -75,6 +105,11 @@ def main(folder: str) -> None:
             lambda: epoch_speed(recipe, first(960)),
             lambda: bare_speed(recipe, first(960)),
             0.9,
+        ),
+        f"batches alone, torchvision's one by one, {recipe.image_size} px": (
+            lambda: batches_speed(recipe, first(960)),
+            lambda: one_by_one_speed(recipe, first(960)),
+            1.0,
         ),
         "the plain script, 256 px": (
             lambda: epoch_speed(large, first(320)),

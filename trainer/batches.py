@@ -179,8 +179,8 @@ def filter_taps(
     scale = (length / size)[:, None]
     unit = torch.where(crops.antialias[:, None], scale.clamp_min(1), torch.ones_like(scale))
     centre = (torch.arange(size, device=start.device) + 0.5) * scale
-    taps = 2 * math.ceil(REACH * max(side / size, 1)) + 1
-    first = (centre - REACH * unit).floor()[..., None]
+    taps = math.floor(2 * REACH * max(side / size, 1)) + 1  # as many centres of pixels as it covers
+    first = (centre - REACH * unit - 0.5).ceil()[..., None]
     places = first + torch.arange(taps, device=start.device)
     distance = (places + 0.5 - centre[..., None]).abs() / unit[..., None]
     weights = torch.where(crops.cubic[:, None, None], cubic(distance), (1 - distance).clamp_min(0))
