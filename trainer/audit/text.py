@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from trainer.audit.detect.mislabelled import disbelieved
+from trainer.audit.detect.mislabelled import low_self_confidence
 from trainer.audit.findings import Findings
 
 SHOWN = 10  # species that a line names
@@ -103,7 +103,7 @@ def _labels(findings: Findings) -> Iterator[str]:
     if findings.probabilities is None:
         yield "Not looked for: there are too few photos of a species."
         return
-    share = disbelieved(findings.photos.labels, findings.probabilities).mean()
+    share = low_self_confidence(findings.photos.labels, findings.probabilities).mean()
     yield f"The network thinks {share:.1%} of the labels unlikely."
     if not len(findings.doubted):
         yield "It is sure of no other species there, or knows too little to say."

@@ -118,11 +118,11 @@ ALL_PHOTOS = replace(
     photos_per_species=None,
     epochs=16,
 )
-MOST_RATES = 7
+MAX_RATES = 7
 SEARCH = (
     "The learning rate of a setting is the best on val with the first seed: three rates a factor "
     "of 2 apart are tried, and further ones as long as the best is the lowest or the highest, up "
-    f"to {MOST_RATES}. At that rate the other seeds follow."
+    f"to {MAX_RATES}. At that rate the other seeds follow."
 )
 
 
@@ -137,7 +137,7 @@ def in_table(rate: float) -> float:
 
 
 def search(
-    rates: Sequence[float], known: Mapping[float, float], most: int = MOST_RATES
+    rates: Sequence[float], known: Mapping[float, float], most: int = MAX_RATES
 ) -> tuple[list[float], float | None]:
     """The learning rates that a setting is tried at with the first seed, and the best of them.
 
@@ -204,7 +204,7 @@ def learning_rates(budget: Recipe) -> Study:
         at_rates({"norm": "bn"}, [budget.learning_rate]),
         then,
         "Three rates a factor of 2 apart are tried, and further ones as long as the best is the "
-        f"lowest or the highest, up to {MOST_RATES}, with one seed.",
+        f"lowest or the highest, up to {MAX_RATES}, with one seed.",
         least=3 * len(NORMS_SEARCHED),
     )
 

@@ -9,7 +9,7 @@ import pytest
 from trainer.model.norms import NORMS
 from trainer.studies import definitions as questions
 from trainer.studies.definitions import (
-    MOST_RATES,
+    MAX_RATES,
     OPTIMIZERS,
     PILOT,
     STUDIES,
@@ -93,7 +93,7 @@ def test_a_search_goes_on_while_the_best_rate_is_the_lowest_or_the_highest():
     assert search([0.05, 0.1, 0.2], known) == ([0.05, 0.1, 0.2, 0.4], 0.2)
     assert search([0.05, 0.1], known, most=2) == ([0.05, 0.1], 0.1)
     tried, best = search([1.0, 2.0, 4.0], dict.fromkeys((2.0**k for k in range(-9, 9)), 0.04))
-    assert len(tried) == MOST_RATES
+    assert len(tried) == MAX_RATES
     assert best is not None
 
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 Photo = NDArray[Any]
 
 SIDE = 160  # pixels to which the longer side is shrunk before a border is looked for
-LEAST_AREA = 0.001  # share of the frame that the fill covers, its rim left out
-MOST_UNEVEN = 4.0  # mean distance of the fill from its colour, in grey levels: shadow has more
-LEAST_EDGE = 0.08  # an edge's length, in sides of the frame
-LEAST_SUPPORT = 0.6  # share of the edges behind which the photo begins at once
+MIN_AREA = 0.001  # share of the frame that the fill covers, its rim left out
+MAX_UNEVEN = 4.0  # mean distance of the fill from its colour, in grey levels: shadow has more
+MIN_EDGE = 0.08  # an edge's length, in sides of the frame
+MIN_SUPPORT = 0.6  # share of the edges behind which the photo begins at once
 TOLERANCE = {"black": 24, "white": 10}  # what JPEG adds to a fill, in grey levels
 RIM = 0.012  # of the side that is cut off beside a border: its edge is blurred
 REACH = 3  # pixels behind an edge in which the photo has to begin
@@ -58,7 +58,7 @@ def find_border(photo: Photo) -> Border | None:
     rim = np.ascontiguousarray(rim.T)  # (3, n): the brightest of three is found in fewer steps
     for colour, tolerance in TOLERANCE.items():
         at_rim = rim.max(axis=0) if colour == "black" else 255 - rim.min(axis=0)
-        if (at_rim <= tolerance).mean() < LEAST_EDGE / 4:
+        if (at_rim <= tolerance).mean() < MIN_EDGE / 4:
             continue  # most photos end here
         channels: Sequence[Any] = cv2.split(photo if colour == "black" else 255 - photo)
         distance = cv2.max(channels[0], cv2.max(channels[1], channels[2]))
@@ -95,7 +95,7 @@ def _polygon(distance: Photo, tolerance: int) -> tuple[NDArray, NDArray] | None:
     if len(polygon) < 3:
         return None
     fill = distance[_fill(distance.shape, polygon, rim=2) > 0]
-    if len(fill) < LEAST_AREA * distance.size or fill.mean() > MOST_UNEVEN:
+    if len(fill) < MIN_AREA * distance.size or fill.mean() > MAX_UNEVEN:
         return None
     last = np.array([width - 1, height - 1])
     edges = np.stack([polygon, np.roll(polygon, -1, axis=0)], axis=1)
@@ -103,10 +103,10 @@ def _polygon(distance: Photo, tolerance: int) -> tuple[NDArray, NDArray] | None:
     on_frame = np.any(on_first | on_last, axis=1)
     edges = edges[~on_frame]
     lengths = np.linalg.norm(edges[:, 1] - edges[:, 0], axis=1)
-    if not len(edges) or lengths.max() < LEAST_EDGE * max(height, width):
+    if not len(edges) or lengths.max() < MIN_EDGE * max(height, width):
         return None
     support = [_support(distance, tolerance, edge) for edge in edges]
-    if np.average(support, weights=lengths) < LEAST_SUPPORT:
+    if np.average(support, weights=lengths) < MIN_SUPPORT:
         return None
     return polygon, edges
 
@@ -142,7 +142,7 @@ def _axes(edges: NDArray) -> NDArray[np.float64]:
     flat = np.abs(ways @ longest) > np.sqrt(0.5)  # those that run more along it than across
     kinds = []
     for kind in (flat, ~flat):
-        if kind.any() and lengths[kind].max() > LEAST_EDGE * SIDE:
+        if kind.any() and lengths[kind].max() > MIN_EDGE * SIDE:
             kinds.append(ways[kind][lengths[kind].argmax()])
     if len(kinds) == 1:
         kinds.append(np.array([-kinds[0][1], kinds[0][0]]))

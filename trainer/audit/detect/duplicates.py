@@ -30,7 +30,7 @@ COLOURS, LAYOUTS = (8, 0.85), (3, 0.92)
 DIMENSIONS = 128  # to which colours are shortened for the search
 AT_ONCE = 500  # pairs whose whole photos are compared in one go
 CELLS = 16  # of the nearest photos drawn, among whose photos neighbours are looked for
-LEAST_LIKENESS = 0.4  # correlation of the photos where they overlap
+MIN_LIKENESS = 0.4  # correlation of the photos where they overlap
 COPY_LIKENESS = 0.93  # from which on it is the same shot
 WHOLE_LIKENESS = 0.85  # correlation of whole photos without their coarse shading
 
@@ -203,7 +203,7 @@ def compare(described: Sequence[Description], pairs: NDArray[np.int64]) -> list[
             if place is None:
                 return
             alike = likeness_over(greys[a][:, ::way], greys[b], place)
-            if alike >= LEAST_LIKENESS:
+            if alike >= MIN_LIKENESS:
                 kinds[left[row]] = "copy" if alike >= COPY_LIKENESS else "same scene"
 
         in_threads(one, matches(first, corners, numbers))

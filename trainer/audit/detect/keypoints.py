@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from trainer.audit.detect.survey import in_threads
 
 MOST = 100  # corners of a photo
-LEAST_MATCHES = 14  # that agree on one place, turn and size; strangers reach 12
-LEAST_TURNED = 10  # that are turned alike, from which on a place is looked for
+MIN_MATCHES = 14  # that agree on one place, turn and size; strangers reach 12
+MIN_TURNED = 10  # that are turned alike, from which on a place is looked for
 STEPS = 36  # of the full turn, in which turns are counted; three next to each other are alike
 HAMMING = 64  # of 256 bits in which corners that match may differ
 REACH = 4.0  # pixels by which corners that agree may differ
@@ -109,7 +109,7 @@ def matches(
         votes = np.bincount(place[match], minlength=STEPS * len(a)).reshape(-1, STEPS)
         alike_turned = votes + np.roll(votes, 1, axis=1) + np.roll(votes, -1, axis=1)
         found = []
-        for row in np.flatnonzero(alike_turned.max(axis=1) >= LEAST_TURNED):
+        for row in np.flatnonzero(alike_turned.max(axis=1) >= MIN_TURNED):
             own = np.flatnonzero(match[row])
             found.append((start + int(row), np.stack([own, partner[row, own]], axis=1)))
         return found
@@ -140,11 +140,11 @@ def distances(
 def lay_over(start: NDArray[np.float32], end: NDArray[np.float32]) -> NDArray[Any] | None:
     """(2, 3) where a photo lies in another, if enough of its corners at `start` agree that they
     lie at `end`, (n, 2) each."""
-    if len(start) < LEAST_MATCHES:
+    if len(start) < MIN_MATCHES:
         return None
     place, agree = cv2.estimateAffinePartial2D(
         start, end, ransacReprojThreshold=REACH, maxIters=200, confidence=0.98
     )
-    if place is None or agree.sum() < LEAST_MATCHES:
+    if place is None or agree.sum() < MIN_MATCHES:
         return None
     return place if 0.4 < np.sqrt(np.linalg.det(place[:, :2])) < 2.5 else None

@@ -14,7 +14,9 @@ from trainer.audit.detect.survey import Survey
 SURE = 0.9  # probability of another species from which on a label is doubted
 UNLIKELY = 0.02  # probability of the photo's own species up to which it is
 HARDLY = 0.1  # up to which a network hardly believes the label
-MOST_DISBELIEVED = 0.4  # share of labels: above it, that says more of the network than of them
+MAX_LOW_SELF_CONFIDENCE = (
+    0.4  # share of labels: above it, that says more of the network than of them
+)
 
 
 def species_probabilities(
@@ -32,13 +34,15 @@ def species_probabilities(
     if probabilities is None:
         return own_probabilities(logits, photos.labels, len(photos.species))
     if careful is not quick:
-        unsure = np.flatnonzero(disbelieved(photos.labels, probabilities))
+        unsure = np.flatnonzero(low_self_confidence(photos.labels, probabilities))
         answers = careful.logits(photos.pixels, unsure)
         probabilities[unsure] = careful.probabilities(answers, photos.species)
     return probabilities
 
 
-def disbelieved(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
+def low_self_confidence(
+    labels: NDArray[np.int64], probabilities: NDArray[np.float64]
+) -> NDArray[np.bool_]:
     """(photos,) whether the network hardly believes each label."""
     return probabilities[np.arange(len(labels)), labels] <= HARDLY
 
@@ -66,7 +70,7 @@ def doubtful_labels(
         labels: (photos,) the species.
         probabilities: (photos, species) of a network that did not train on these labels.
     """
-    if disbelieved(labels, probabilities).mean() > MOST_DISBELIEVED:
+    if low_self_confidence(labels, probabilities).mean() > MAX_LOW_SELF_CONFIDENCE:
         return np.array([], dtype=np.int64)
     ranked = find_label_issues(
         labels,
