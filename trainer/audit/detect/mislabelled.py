@@ -14,9 +14,8 @@ from trainer.audit.detect.survey import Survey
 SURE = 0.9  # probability of another species from which on a label is doubted
 UNLIKELY = 0.02  # probability of the photo's own species up to which it is
 HARDLY = 0.1  # up to which a network hardly believes the label
-MAX_LOW_SELF_CONFIDENCE = (
-    0.4  # share of labels: above it, that says more of the network than of them
-)
+# Share of labels; above it the network is at fault, not the labels.
+MAX_LOW_SELF_CONFIDENCE = 0.4
 
 
 def species_probabilities(
