@@ -1,19 +1,21 @@
 """Classify a folder of photos into a CSV table: `python -m streamlit_app.batch FOLDER --out CSV`.
 
 Run again, the command resumes: photos that are in the table are skipped unless they changed or
-could not be read. With --cluster, the
-machines of a Ray cluster share the photos (inference/ray.py).
+could not be read. With --cluster, the machines of a Ray cluster share the photos.
 """
 
 import argparse
 import contextlib
+import errno
 import io
+import os
 import sys
 from collections.abc import Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from plumage.folders import in_words, list_photos
@@ -61,10 +63,38 @@ def fill_table(
     """Add a row to the table for each photo in the folder that it lacks.
 
     Returns: one sentence that counts them. Raises: ValueError, OSError as `open_table`,
-        CheckpointError.
+        CheckpointError; ValueError, too, where another run is filling the table or the folder holds
+        no photo.
     """
+    if not table.parent.is_dir():  # the lock would make it
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(table))
+    try:
+        with FileLock(lock_of(table), timeout=0):
+            return _fill_table(folder, table, classifier, classify)
+    except Timeout as error:
+        raise ValueError(
+            f"Another run is filling {table}: wait until it has ended, or name a new table with "
+            "--out."
+        ) from error
+
+
+def lock_of(table: Path) -> Path:
+    """The hidden file beside a table that the run which fills it holds locked."""
+    return table.with_name(f".{table.name}.lock")
+
+
+def _fill_table(folder: Path, table: Path, classifier: Classifier, classify: RowsOfFolder) -> str:
     stamps = recall(table, folder)
     listing = list_photos(folder)
+    own = (table, memory_of(table), lock_of(table))
+    left_out = in_words(
+        {
+            kind: [path for path in paths if folder / path not in own]
+            for kind, paths in listing.left_out.items()
+        }
+    )
+    if not listing.photos:
+        raise ValueError(f"{folder} holds no photos{f', but {left_out}' if left_out else ''}.")
     now = {photo.as_posix(): stamp(folder / photo) for photo in listing.photos}
     with open_table(table, classifier.name):
         pass  # it is a table of this variant
@@ -94,12 +124,6 @@ def fill_table(
     done = (
         f"{table}: {len(new) - unread} photos named, {unread} could not be read, "
         f"{len(photos) - len(new)} were there already."
-    )
-    left_out = in_words(
-        {
-            kind: [path for path in paths if folder / path not in (table, memory_of(table))]
-            for kind, paths in listing.left_out.items()
-        }
     )
     return f"{done} Left out: {left_out}." if left_out else done
 
@@ -142,7 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print("\nStopped: start again to resume.", file=sys.stderr)
         sys.exit(130)
     except OSError as error:
-        if error.filename is not None and Path(error.filename) == given.out:
+        if error.filename and Path(error.filename) in (given.out, lock_of(given.out)):
             sys.exit(f"{given.out} cannot be written: {error.strerror}.")
         sys.exit(f"The run stopped: {error}. Start it again to resume.")
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -17,7 +18,7 @@ from PIL import Image
 from benchmarks.client.visitor import wait_until
 from plumage.folders import list_photos
 from plumage.photos import read_photo
-from streamlit_app.batch import fill_table, main
+from streamlit_app.batch import fill_table, lock_of, main
 from streamlit_app.inference import table as tables
 from streamlit_app.inference.classifier import Classifier
 from streamlit_app.inference.limits import CORES
@@ -140,6 +141,30 @@ def test_a_file_that_cannot_be_opened_is_one_row_too(
     fill_table(tmp_path, tmp_path / "birds.csv", classifier)
     (row,) = rows(tmp_path / "birds.csv")
     assert row["error"] == "This file cannot be opened: No such file or directory."
+
+
+def test_a_second_run_at_once_is_refused(
+    tmp_path: Path, folder: Path, classifier: Classifier
+) -> None:
+    table = tmp_path / "birds.csv"
+    with (
+        FileLock(lock_of(table)),
+        pytest.raises(ValueError, match=r"Another run is filling .*birds\.csv: wait"),
+    ):
+        fill_table(folder, table, classifier)
+    assert not table.exists()
+    assert "could not be read" in fill_table(folder, table, classifier)
+
+
+def test_a_folder_without_photos_is_refused_with_what_it_holds(
+    tmp_path: Path, classifier: Classifier
+) -> None:
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    (videos / "clip.MP4").write_bytes(b"")
+    with pytest.raises(ValueError, match="holds no photos, but 1 video"):
+        fill_table(videos, tmp_path / "birds.csv", classifier)
+    assert not (tmp_path / "birds.csv").exists()
 
 
 def test_files_that_are_left_out_are_counted(
