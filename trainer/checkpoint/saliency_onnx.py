@@ -8,7 +8,6 @@ into.
 
 import hashlib
 import json
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,18 +15,25 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-import torch.fx.experimental._config
 from numpy.typing import NDArray
+from onnx import TensorProto
 from torch import Tensor
-from torch.fx.experimental.proxy_tensor import make_fx
 
-from plumage.contract import SALIENCY, SALIENCY_OUTPUTS, WEIGHTS, WEIGHTS_DIGEST
-from trainer.checkpoint.classifier_onnx import ExportError, without_traces
+from plumage.contract import (
+    PHOTOS,
+    SALIENCY,
+    SALIENCY_OUTPUTS,
+    STAGES,
+    TARGET,
+    WEIGHTS,
+    WEIGHTS_DIGEST,
+)
+from trainer.checkpoint.classifier_onnx import ExportError
+from trainer.checkpoint.onnx_layers import Nodes, feature_maps, model_of
 from trainer.model.resnet import ResNet, to_input
 from trainer.utils.files import replacing
 
 TOLERANCE = 1e-4
-SMALL = 1024  # bytes
 
 
 def gradients(network: ResNet) -> Callable[[Tensor, Tensor], tuple[Tensor, ...]]:
@@ -63,22 +69,37 @@ def gradients(network: ResNet) -> Callable[[Tensor, Tensor], tuple[Tensor, ...]]
     return outputs
 
 
-def input_gradient_only(
-    dy, x, weight, bias, stride, padding, dilation, transposed, output_padding, groups, mask
-) -> tuple[Tensor, None, None]:
-    """What stands for `aten.convolution_backward`, which ONNX has not: a transposed convolution.
-
-    The gradients of weight and bias, which nobody asks for, are left out.
-    """
-    # A stride forgets how large its input was: the padding of the output brings it back.
-    lost = [
-        int(before - ((after - 1) * s - 2 * p + d * (k - 1) + 1))
-        for before, after, s, p, d, k in zip(
-            x.shape[2:], dy.shape[2:], stride, padding, dilation, weight.shape[2:], strict=True
-        )
-    ]
-    convolution = torch.ops.aten.convolution.default
-    return convolution(dy, weight, None, stride, padding, dilation, True, lost, groups), None, None
+def graph(network: ResNet, side: int, metadata: dict[str, str]) -> onnx.ModelProto:
+    """`gradients` of a network in eval mode, for photos of this side in pixels, as a model."""
+    nodes = Nodes()
+    maps = feature_maps(nodes, network, side)
+    blocks = (len(maps) - 1) // len(STAGES)
+    stages = {number: maps[number * blocks] for number in STAGES}
+    for number, leaving in stages.items():
+        nodes("Identity", leaving.name, name=f"features_{number}")
+    # Behind mean pooling and a linear layer, each position gets its share of the weight.
+    weight = nodes.constant(network.linear.weight, "linear.weight")
+    last = maps[-1].side
+    own = nodes("Mul", nodes("Gather", weight, TARGET), nodes.number(1 / last**2))
+    gradient = nodes("Unsqueeze", own, nodes.shape(2, 3))
+    gradient = nodes("Expand", gradient, nodes.shape(1, 1, last, last))
+    for place, leaving in reversed([*enumerate(maps)]):
+        if place and place % blocks == 0:
+            nodes("Identity", gradient, name=f"gradients_{place // blocks}")
+        gradient = leaving.back(gradient)
+    nodes("Identity", gradient, name=SALIENCY_OUTPUTS[0])
+    shapes = {
+        f"{kind}_{number}": (leaving.channels, leaving.side, leaving.side)
+        for kind in ("features", "gradients")
+        for number, leaving in stages.items()
+    }
+    photo = (side, side, 3)
+    return model_of(
+        nodes,
+        {PHOTOS: (TensorProto.UINT8, photo), TARGET: (TensorProto.INT64, ())},
+        {SALIENCY_OUTPUTS[0]: photo} | shapes,
+        metadata,
+    )
 
 
 def export_saliency(network: ResNet, folder: Path, photos: NDArray[np.uint8]) -> float:
@@ -93,36 +114,8 @@ def export_saliency(network: ResNet, folder: Path, photos: NDArray[np.uint8]) ->
         ExportError: the graph does not compute torch's gradient.
     """
     function = gradients(network.requires_grad_(False))
-    two, target = torch.from_numpy(photos[:2].copy()), torch.tensor([0, 1])
-    # Without "duck shapes" two photos are not taken for the same number as two of anything else.
-    with torch.fx.experimental._config.patch(use_duck_shape=False):  # type: ignore[attr-defined]
-        traced = make_fx(
-            function,
-            tracing_mode="symbolic",
-            _allow_non_fake_inputs=True,
-            decomposition_table={
-                torch.ops.aten.convolution_backward.default: input_gradient_only,
-            },
-        )(two, target)
-    traced.graph.eliminate_dead_code()
-    traced.recompile()
-    batch = torch.export.Dim("photos", min=1)
-    with warnings.catch_warnings():
-        # Both inputs have the name of the first one's axis, as they should.
-        warnings.filterwarnings("ignore", "# The axis name", UserWarning)
-        program = torch.onnx.export(
-            traced.eval(),
-            (two, target),
-            dynamo=True,
-            dynamic_shapes=({0: batch}, {0: batch}),
-            input_names=["photos", "target"],
-            output_names=list(SALIENCY_OUTPUTS),
-            external_data=False,
-            verbose=False,
-        )
-    assert program is not None  # it is None only where torch writes the file itself
-    model = point_into(without_traces(program.model_proto), folder / WEIGHTS)
-    onnx.helper.set_model_props(model, {"weights": digest(folder)})
+    model = graph(network, photos.shape[1], {WEIGHTS_DIGEST: digest(folder)})
+    model = point_into(model, folder / WEIGHTS)
     path = folder / SALIENCY
     with replacing(path) as temporary:
         onnx.save(model, temporary)
@@ -136,23 +129,18 @@ def export_saliency(network: ResNet, folder: Path, photos: NDArray[np.uint8]) ->
 
 
 def point_into(model: onnx.ModelProto, weights: Path) -> onnx.ModelProto:
-    """The model with every tensor that the weights' file holds read from there and not stored."""
-    data = weights.read_bytes()
-    start = 8 + int.from_bytes(data[:8], "little")
-    header = json.loads(data[8:start])
-    places = {}
-    for name, entry in header.items():
-        if name != "__metadata__":
-            first, last = entry["data_offsets"]
-            places[data[start + first : start + last]] = (start + first, last - first)
+    """The model with every tensor that the weights' file names read from there and not stored."""
+    with weights.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
     for tensor in model.graph.initializer:
-        # Small ones may be shapes, which onnxruntime wants inside, and chance upon equal bytes.
-        if len(tensor.raw_data) > SMALL and (place := places.get(tensor.raw_data)):
+        if tensor.name in header:
+            first, last = header[tensor.name]["data_offsets"]
             tensor.ClearField("raw_data")
-            tensor.data_location = onnx.TensorProto.EXTERNAL
-            for key, value in zip(("offset", "length"), place, strict=True):
+            tensor.data_location = TensorProto.EXTERNAL
+            place = {"location": weights.name, "offset": 8 + length + first, "length": last - first}
+            for key, value in place.items():
                 tensor.external_data.add(key=key, value=str(value))
-            tensor.external_data.add(key="location", value=weights.name)
     return model
 
 
@@ -169,7 +157,7 @@ def difference_from(
     """
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     target = np.arange(len(photos), dtype=np.int64) % 2
-    ours = session.run(list(SALIENCY_OUTPUTS), {"photos": photos, "target": target})
+    ours = session.run(list(SALIENCY_OUTPUTS), {PHOTOS: photos, TARGET: target})
     theirs = function(torch.from_numpy(photos.copy()), torch.from_numpy(target))
     return max(
         float(np.quantile(largest(mine - torchs.numpy()) / largest(torchs.numpy()), 0.25))

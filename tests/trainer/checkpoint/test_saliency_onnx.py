@@ -13,8 +13,6 @@ from trainer.explain import attribution
 from trainer.model.norms import NORMS
 from trainer.model.resnet import ResNet, to_input
 
-pytestmark = pytest.mark.slow
-
 SIZE = 24
 
 
@@ -57,6 +55,15 @@ def test_onnxruntime_gives_torchs_gradient_of_the_target_for_any_number_of_photo
         np.testing.assert_allclose(ours, theirs.numpy(), rtol=0, atol=1e-4 * scale)
     features = network.features(to_input(photos)).detach().numpy()
     np.testing.assert_allclose(of_stages["features_3"], features, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("side", [8, 25, 30])
+def test_sides_that_strides_do_not_divide_and_more_blocks_are_exported_too(side, tmp_path):
+    torch.manual_seed(0)
+    network = ResNet(NORMS["gn"], n=2, outputs=2).eval()
+    safetensors.torch.save_file(network.state_dict(), tmp_path / "weights.safetensors")
+    photos = np.random.default_rng(0).integers(0, 256, (5, side, side, 3), dtype=np.uint8)
+    assert export_saliency(network, tmp_path, photos) < 1e-4
 
 
 def test_the_weights_are_stored_once(exported):
