@@ -8,7 +8,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from streamlit_app.inference.classifier import Classifier
-from streamlit_app.markdown import escaped_name
+from streamlit_app.markdown import escape_markdown, escaped_name
 from streamlit_app.species import FACTS
 from tests.conftest import SPECIES, break_variant, colour_checkpoint, draw_bird, encode
 from tests.measurements import result_file, write_report
@@ -163,7 +163,7 @@ def test_the_measured_confusion_chooses_who_it_is_told_apart_from(
     upload(run(app), encode(draw_bird("blue")))
     first, second = app.expander[0].markdown
     assert "Jungle Babbler" in first.value
-    assert "White-breasted Waterhen" in second.value
+    assert escape_markdown("White-breasted Waterhen") in second.value
 
 
 def test_a_damaged_comparison_does_not_keep_an_answer_back(app: AppTest, known_birds: Path) -> None:
