@@ -48,13 +48,13 @@ def test_help_and_wrong_flags_are_answered_without_torch(command, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ("trainer", "photos has no folder train: --data names a folder"),
+        ("trainer", "--data names a folder with train"),
         ("trainer --epochs 0", "--epochs 0 is not possible: it must be at least 1."),
         ("trainer --device gpu", "--device gpu is not possible"),
-        ("trainer.studies depth", "photos has no folder train"),
-        ("trainer.explain", "photos has no folder train"),
-        ("trainer.checkpoint", "photos has no folder train"),
-        ("trainer.checkpoint.saliency", "photos has no folder train"),
+        ("trainer.studies depth", "--data names a folder with train"),
+        ("trainer.explain", "--data names a folder with train"),
+        ("trainer.checkpoint", "--data names a folder with train"),
+        ("trainer.checkpoint.saliency", "--data names a folder with train"),
         ("trainer.audit photos", "photos is not a folder"),
     ],
 )
