@@ -12,20 +12,17 @@ Labels = NDArray[np.int64]
 Logits = NDArray[np.float32]
 
 
-def scores(
-    labels: Labels, predicted: Labels, weights: NDArray[np.int64] | None = None
-) -> dict[str, float]:
+def scores(labels: Labels, predicted: Labels) -> dict[str, float]:
     """Accuracy, micro F1 and macro F1 of single-label answers, in [0, 1].
 
     Args:
         labels: (N,) the species.
         predicted: (N,) the answers.
-        weights: (N,) how often each pair counts; once if not given.
     """
-    accuracy = float(metrics.accuracy_score(labels, predicted, sample_weight=weights))
-    macro_f1 = metrics.f1_score(labels, predicted, average="macro", sample_weight=weights)
+    accuracy = float(metrics.accuracy_score(labels, predicted))
+    macro_f1 = float(metrics.f1_score(labels, predicted, average="macro"))
     # With one answer a photo, each wrong one is a false positive and a false negative: the same.
-    return {"accuracy": accuracy, "micro_f1": accuracy, "macro_f1": float(macro_f1)}
+    return {"accuracy": accuracy, "micro_f1": accuracy, "macro_f1": macro_f1}
 
 
 def scores_with_intervals(
@@ -36,17 +33,39 @@ def scores_with_intervals(
     To draw photos with replacement is to draw the counts of the confusion matrix's cells from a
     multinomial distribution, which costs the same however many photos there are.
     """
-    pairs, counts = np.unique(np.stack([labels, predicted]), axis=1, return_counts=True)
+    (truth, answer), counts = np.unique(np.stack([labels, predicted]), axis=1, return_counts=True)
     draws = np.random.default_rng(0).multinomial(len(labels), counts / len(labels), size=resamples)
-    resampled = [scores(pairs[0, draw > 0], pairs[1, draw > 0], draw[draw > 0]) for draw in draws]
+    accuracy, macro_f1 = resampled_scores(truth, answer, draws)
+    resampled = {"accuracy": accuracy, "micro_f1": accuracy, "macro_f1": macro_f1}
     return {
         name: {
             "value": value,
-            "low": float(np.quantile([r[name] for r in resampled], 0.025)),
-            "high": float(np.quantile([r[name] for r in resampled], 0.975)),
+            "low": float(np.quantile(resampled[name], 0.025)),
+            "high": float(np.quantile(resampled[name], 0.975)),
         }
         for name, value in scores(labels, predicted).items()
     }
+
+
+def resampled_scores(
+    truth: Labels, answer: Labels, draws: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Accuracy and macro F1 of every resample, as `scores` has them, a thousand times as fast.
+
+    Args:
+        truth: (P,) the species of each cell of the confusion matrix.
+        answer: (P,) its answer.
+        draws: (R, P) how often each resample has drawn it.
+
+    Returns:
+        (R,) each.
+    """
+    right = draws * (truth == answer)
+    species = np.arange(max(truth.max(), answer.max()) + 1)
+    of_truth, of_answer = truth[:, None] == species, answer[:, None] == species
+    seen = draws @ of_truth + draws @ of_answer  # of a species' photos and its answers
+    f1 = 2 * (right @ of_truth) / np.maximum(seen, 1)
+    return right.sum(axis=1) / draws.sum(axis=1), f1.sum(axis=1) / (seen > 0).sum(axis=1)
 
 
 def fit_temperature(logits: Logits, labels: Labels) -> float:
@@ -72,7 +91,7 @@ def session_options(threads: int = 0) -> onnxruntime.SessionOptions:
 
 
 def onnx_outputs(
-    model: Path, photos: NDArray[np.uint8], *names: str, batch_size: int = 32
+    model: Path, photos: NDArray[np.uint8], *names: str, batch_size: int = 8
 ) -> list[NDArray[np.float32]]:
     """What an exported model gives for photos (N, S, S, 3) uint8, an array for each output."""
     providers = ["CPUExecutionProvider"]

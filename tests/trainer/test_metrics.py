@@ -3,7 +3,7 @@ import pytest
 from scipy.special import log_softmax
 from sklearn import metrics
 
-from trainer.metrics import fit_temperature, scores, scores_with_intervals
+from trainer.metrics import fit_temperature, resampled_scores, scores, scores_with_intervals
 
 
 def test_micro_f1_of_single_label_answers_is_accuracy():
@@ -25,6 +25,17 @@ def test_intervals_hold_the_value_and_narrow_with_more_photos():
             assert score["low"] < score["value"] < score["high"]
         widths.append(score["high"] - score["low"])
     assert widths[1] == pytest.approx(widths[0] / 4, rel=0.3)
+
+
+def test_a_resample_is_scored_as_its_photos_are():
+    rng = np.random.default_rng(3)
+    truth, answer = (pairs.ravel() for pairs in np.indices((4, 5)))
+    draws = rng.integers(0, 3, (20, len(truth))) * (rng.random((20, len(truth))) < 0.3)
+    draws[:, 1] += 1  # not even one photo would be no resample
+    accuracy, macro_f1 = resampled_scores(truth, answer, draws)
+    for row, *found in zip(draws, accuracy, macro_f1, strict=True):
+        expected = scores(truth.repeat(row), answer.repeat(row))
+        assert found == pytest.approx([expected["accuracy"], expected["macro_f1"]])
 
 
 def test_the_temperature_of_over_sure_logits_is_found():

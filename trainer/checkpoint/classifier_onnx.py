@@ -1,6 +1,7 @@
 """Network -> one self-contained model.onnx, checked against torch before it is kept."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from plumage.contract import (
+    HEATMAPS,
     IMAGE_SIZE,
+    LOGITS,
     NORM,
     NOVELTY,
     NOVELTY_THRESHOLD,
@@ -21,7 +24,8 @@ from plumage.contract import (
     SPECIES,
     TEMPERATURE,
 )
-from trainer.checkpoint.novelty import Novelty, statistics
+from trainer.checkpoint.novelty import FARTHEST, Novelty, statistics
+from trainer.checkpoint.onnx_layers import Map, Nodes, feature_maps, model_of
 from trainer.model.resnet import ResNet, to_input
 from trainer.utils.cli import UserError
 from trainer.utils.files import replacing
@@ -60,6 +64,67 @@ class Exported(nn.Module):
         return logits, heatmaps, self.novelty(statistics(maps), logits)
 
 
+def graph(module: Exported, side: int) -> onnx.ModelProto:
+    """`Exported` in eval mode for photos of this side in pixels, as a model without metadata."""
+    nodes, network = Nodes(), module.network
+    maps = feature_maps(nodes, network, side)
+    last, linear = maps[-1], network.linear
+    weight, bias = nodes.constant(linear.weight), nodes.constant(linear.bias, "linear.bias")
+    pooled = nodes("ReduceMean", last.name, nodes.shape(2, 3), keepdims=0)
+    nodes("Gemm", pooled, weight, bias, transB=1, name=LOGITS)
+    shares = nodes.constant((linear.weight / last.side**2)[:, :, None, None])
+    nodes("Relu", nodes("Conv", last.name, shares), name=HEATMAPS)
+    add_novelty(nodes, maps, module.novelty)
+    species = linear.out_features
+    outputs = {LOGITS: (species,), HEATMAPS: (species, last.side, last.side), NOVELTY: ()}
+    return model_of(nodes, {PHOTOS: (onnx.TensorProto.UINT8, (side, side, 3))}, outputs)
+
+
+def add_novelty(nodes: Nodes, maps: Sequence[Map], novelty: Novelty) -> None:
+    """Add the output NOVELTY: `Novelty` of the `statistics` of feature maps and of LOGITS."""
+    pixels, rows = nodes.shape(2, 3), nodes.shape(1)
+
+    def mean(x: str) -> str:
+        return nodes("ReduceMean", x, pixels, keepdims=0)
+
+    def part(x: str, start: int, end: int, axis: int) -> str:
+        return nodes("Slice", x, nodes.shape(start), nodes.shape(end), nodes.shape(axis))
+
+    def differences(x: str, side: int, axis: int) -> str:
+        steps = nodes("Sub", part(x, 1, side, axis), part(x, 0, side - 1, axis))
+        return mean(nodes("Abs", steps))
+
+    def over(x: str, spread: float) -> str:
+        return nodes("Div", x, nodes.number(spread))
+
+    found = []
+    for x, side, _, _ in maps:
+        if side < maps[0].side:
+            found.append(nodes("Add", differences(x, side, 2), differences(x, side, 3)))
+        average = mean(x)
+        variance = nodes("Sub", mean(nodes("Mul", x, x)), nodes("Mul", average, average))
+        found += [average, nodes("Sqrt", nodes("Max", variance, nodes.number(1e-8)))]
+    count, species = len(novelty.directions), len(novelty.mean) - len(novelty.directions)
+    ordered = nodes("TopK", LOGITS, nodes.shape(species), outputs=2)
+    evidence = nodes("Concat", *found, ordered, axis=1)
+    x = nodes("Sub", evidence, nodes.constant(novelty.mean))
+    x = nodes("Div", x, nodes.constant(novelty.spread))
+    directions = nodes("Cast", nodes.constant(novelty.directions), to=onnx.TensorProto.FLOAT)
+    z = nodes("MatMul", part(x, 0, count, 1), directions)
+    likeliest = nodes("ReduceMax", nodes("Softmax", LOGITS, axis=1), rows, keepdims=0)
+    doubt = nodes("Sub", nodes.number(1), likeliest)
+    # |z - c|^2 of all species at once, as in `Novelty.parts`.
+    products = nodes("MatMul", z, nodes.constant(-2 * novelty.centres.T))
+    lengths = nodes.constant((novelty.centres**2).sum(dim=1))
+    nearest = nodes("ReduceMin", nodes("Add", products, lengths), rows, keepdims=0)
+    background = nodes.constant(1 - novelty.background)
+    distance = nodes("Add", nearest, nodes("MatMul", nodes("Mul", z, z), background))
+    limits = nodes.number(-FARTHEST), nodes.number(FARTHEST)
+    odds = nodes("MatMul", nodes("Clip", x, *limits), nodes.constant(novelty.weights))
+    first, second, third = map(over, (doubt, distance, odds), novelty.spreads)
+    nodes("Add", nodes("Add", first, second), third, name=NOVELTY)
+
+
 def export(
     network: ResNet,
     novelty: Novelty,
@@ -87,25 +152,15 @@ def export(
         ExportError: logits or heatmaps differ by more than 1e-4, or novelty by more than 1e-3.
     """
     module = Exported(network.float().cpu(), novelty).eval()
-    batch = torch.export.Dim("photos", min=1)
-    program = torch.onnx.export(
-        module,
-        (torch.from_numpy(photos[:2].copy()),),
-        dynamo=True,
-        dynamic_shapes=({0: batch},),
-        input_names=[PHOTOS],
-        output_names=list(OUTPUTS),
-        external_data=False,
-        verbose=False,
-    )
     metadata = {
         NORM: norm,
         IMAGE_SIZE: str(image_size),
         SPECIES: json.dumps(species),
     }
-    assert program is not None  # it is None only where torch writes the file itself
+    with torch.no_grad():
+        model = graph(module, image_size)
     with replacing(path) as temporary:
-        onnx.save(_with_metadata(program.model_proto, metadata), temporary)
+        onnx.save(_with_metadata(model, metadata), temporary)
         differences = compare(module, temporary, photos)
         limits = dict.fromkeys(differences, TOLERANCE) | {NOVELTY: NOVELTY_TOLERANCE}
         if not all(differences[name] <= limit for name, limit in limits.items()):

@@ -35,10 +35,13 @@ class Nodes:
         self.constants: list[onnx.TensorProto] = []
         self._known: dict[tuple[Any, ...], str] = {}
 
-    def __call__(self, kind: str, *inputs: str, name: str = "", **attributes: Any) -> str:
-        """Add a node of one output; returns the output's name."""
+    def __call__(
+        self, kind: str, *inputs: str, name: str = "", outputs: int = 1, **attributes: Any
+    ) -> str:
+        """Add a node; returns the name of its first output, the only one unless `outputs` says."""
         name = name or f"{kind}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, inputs, [name], **attributes))
+        others = [f"{name}_{number}" for number in range(1, outputs)]
+        self.nodes.append(helper.make_node(kind, inputs, [name, *others], **attributes))
         return name
 
     def constant(self, value: NDArray[Any] | Tensor, name: str = "") -> str:
@@ -67,7 +70,7 @@ class Nodes:
         return self("ReduceMean", x, self.shape(2, 3))
 
     def average(self, table: str, average: Average, channels: int) -> str:
-        """Average a table (N, C, 1, 1) over groups of channels; each channel gets its group's."""
+        """Average a table (N, C, 1, 1) over groups of channels, each of which gets its group's."""
         if average.channels == 1:
             return table
         grouped = self.shape(0, -1, average.channels, 1)
@@ -114,8 +117,13 @@ def convolution(layer: nn.Conv2d, name: str, side: int) -> Add:
 
 def relu(nodes: Nodes, x: str) -> Layer:
     """max(x, 0), whose gradient at 0 is 0, as torch's."""
-    y, nothing = nodes("Relu", x), nodes.number(0)
-    return y, lambda gradient: nodes("Where", nodes("LessOrEqual", y, nothing), nothing, gradient)
+    y = nodes("Relu", x)
+
+    def back(gradient: str) -> str:
+        nothing = nodes.number(0)
+        return nodes("Where", nodes("LessOrEqual", y, nothing), nothing, gradient)
+
+    return y, back
 
 
 def normalisation(layer: nn.Module) -> Add:
@@ -276,7 +284,6 @@ def model_of(
     nodes: Nodes,
     inputs: Mapping[str, tuple[int, Sequence[int]]],
     outputs: Mapping[str, Sequence[int]],
-    metadata: dict[str, str],
 ) -> onnx.ModelProto:
     """The model of all nodes.
 
@@ -284,10 +291,9 @@ def model_of(
         nodes: those that were added.
         inputs: the ONNX data type of each and its shape, without the photos' axis.
         outputs: the shape of each, which is float, without the photos' axis.
-        metadata: what the model says about itself.
     """
     described = helper.make_tensor_value_info
-    model = helper.make_model(
+    return helper.make_model(
         helper.make_graph(
             nodes.nodes,
             "plumage",
@@ -302,5 +308,3 @@ def model_of(
         ir_version=IR_VERSION,
         producer_name="plumage",
     )
-    helper.set_model_props(model, metadata)
-    return model

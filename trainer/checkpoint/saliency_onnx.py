@@ -69,7 +69,7 @@ def gradients(network: ResNet) -> Callable[[Tensor, Tensor], tuple[Tensor, ...]]
     return outputs
 
 
-def graph(network: ResNet, side: int, metadata: dict[str, str]) -> onnx.ModelProto:
+def graph(network: ResNet, side: int) -> onnx.ModelProto:
     """`gradients` of a network in eval mode, for photos of this side in pixels, as a model."""
     nodes = Nodes()
     maps = feature_maps(nodes, network, side)
@@ -98,7 +98,6 @@ def graph(network: ResNet, side: int, metadata: dict[str, str]) -> onnx.ModelPro
         nodes,
         {PHOTOS: (TensorProto.UINT8, photo), TARGET: (TensorProto.INT64, ())},
         {SALIENCY_OUTPUTS[0]: photo} | shapes,
-        metadata,
     )
 
 
@@ -114,8 +113,8 @@ def export_saliency(network: ResNet, folder: Path, photos: NDArray[np.uint8]) ->
         ExportError: the graph does not compute torch's gradient.
     """
     function = gradients(network.requires_grad_(False))
-    model = graph(network, photos.shape[1], {WEIGHTS_DIGEST: digest(folder)})
-    model = point_into(model, folder / WEIGHTS)
+    model = point_into(graph(network, photos.shape[1]), folder / WEIGHTS)
+    onnx.helper.set_model_props(model, {WEIGHTS_DIGEST: digest(folder)})
     path = folder / SALIENCY
     with replacing(path) as temporary:
         onnx.save(model, temporary)

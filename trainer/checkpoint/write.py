@@ -12,11 +12,11 @@ import safetensors.numpy
 import safetensors.torch
 from numpy.typing import NDArray
 
-from plumage.contract import MODEL, REPORT, WEIGHTS
+from plumage.contract import LOGITS, MODEL, REPORT, SALIENCY, WEIGHTS
 from plumage.folders import SPLITS
 from trainer.checkpoint import calibration as conformal
 from trainer.checkpoint.classifier_onnx import calibrate, export, without_traces
-from trainer.checkpoint.novelty import ACCEPTED, fit_novelty
+from trainer.checkpoint.novelty import ACCEPTED, evenly, fit_novelty
 from trainer.checkpoint.saliency_onnx import export_saliency
 from trainer.data import PhotoFolder, PhotoSet, check_every_species, report_left_out
 from trainer.metrics import fit_temperature, onnx_outputs, scores_with_intervals
@@ -100,12 +100,19 @@ def write_checkpoint(
     network, model = run.network, folder / MODEL
     differences = write_model(network, recipe, photos, model)
     # The file that is shipped is the one that is measured.
-    answers = {split: answers_of(model, photos[split]) for split in SPLITS}
+    answers = {}
+    for split in ("val", "test"):
+        print(f"answering the {len(photos[split].labels):,} {split} photos", flush=True)
+        answers[split] = answers_of(model, photos[split])
+    metrics = {"train": scored_in_training(model, photos["train"])}
+    metrics |= {split: scored(photos[split], answers[split]) for split in answers}
+    print("calibrating", flush=True)
     temperature = fit_temperature(answers["val"].logits, photos["val"].labels)
     calibrated = calibrate_model(model, temperature, photos, answers)
     with replacing(folder / WEIGHTS) as temporary:
         weights = {name: value.contiguous() for name, value in network.state_dict().items()}
         temporary.write_bytes(safetensors.torch.save(weights))
+    print(f"exporting {SALIENCY}", flush=True)
     differences["saliency"] = export_saliency(network, folder, to_check_with(photos))
     trained = [row for row in run.history if row["split"] == "train"]
     seconds, each = sum(row["seconds"] for row in trained), epoch_photos(photos["train"], recipe)
@@ -118,7 +125,8 @@ def write_checkpoint(
         "temperature": temperature,
         "seconds": round(seconds, 1),
         "photos_per_second": round(each * len(trained) / seconds, 1),
-        "metrics": {split: scored(photos[split], answers[split]) for split in SPLITS},
+        "metrics": metrics,
+        "train_photos_scored": len(evenly(photos["train"].labels)),
         **calibrated,
         "export_differences": differences,
         "photos": {
@@ -164,9 +172,13 @@ def write_model(
     network: ResNet, recipe: Recipe, photos: dict[str, PhotoSet], path: Path
 ) -> dict[str, float]:
     """Export the network with its novelty, fitted on training photos; returns the differences."""
+    train = photos["train"]
+    print(f"fitting the novelty score on {len(evenly(train.labels)):,} train photos", flush=True)
+    novelty = fit_novelty(network, train.pixels, train.labels)
+    print(f"exporting {MODEL}", flush=True)
     return export(
         network,
-        fit_novelty(network, photos["train"].pixels, photos["train"].labels),
+        novelty,
         path,
         norm=recipe.norm,
         image_size=recipe.image_size,
@@ -197,6 +209,14 @@ def answers_of(model: Path, photos: PhotoSet) -> Answers:
 def scored(photos: PhotoSet, answers: Answers) -> dict[str, Any]:
     """The scores of answers to photos, with intervals."""
     return scores_with_intervals(photos.labels, answers.logits.argmax(axis=1))
+
+
+def scored_in_training(model: Path, train: PhotoSet) -> dict[str, Any]:
+    """The scores of an exported model on evenly spread training photos, as many as novelty sees."""
+    pixels, labels = evenly(train.pixels), evenly(train.labels)
+    print(f"answering {len(labels):,} of {len(train.labels):,} train photos", flush=True)
+    (logits,) = onnx_outputs(model, pixels, LOGITS)
+    return scores_with_intervals(labels, logits.argmax(axis=1))
 
 
 def calibrate_model(

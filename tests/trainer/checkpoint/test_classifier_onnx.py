@@ -19,8 +19,6 @@ from trainer.checkpoint.novelty import fit_novelty
 from trainer.model.norms import NORMS
 from trainer.model.resnet import ResNet, to_input
 
-pytestmark = pytest.mark.slow
-
 BIRDS = Path(__file__).parents[4] / "shared" / "birds25" / "val"
 
 
@@ -100,6 +98,13 @@ def test_the_graph_keeps_the_contract(written):
     metadata = session.get_modelmeta().custom_metadata_map
     assert json.loads(metadata["species"]) == ["Dodo", "Moa", "Roc"]
     assert (metadata["norm"], metadata["image_size"]) == ("bn", "32")
+
+
+def test_the_graph_holds_nothing_that_it_does_not_use(written):
+    graph = onnx.load(written).graph
+    used = {name for node in graph.node for name in node.input} | set(OUTPUTS)
+    made = {node.output[0] for node in graph.node} | {part.name for part in graph.initializer}
+    assert made <= used
 
 
 def test_the_graph_says_nothing_of_the_machine_that_made_it(written):

@@ -66,6 +66,13 @@ def test_sides_that_strides_do_not_divide_and_more_blocks_are_exported_too(side,
     assert export_saliency(network, tmp_path, photos) < 1e-4
 
 
+def test_the_graph_holds_nothing_that_it_does_not_use(exported):
+    graph = onnx.load(exported[1] / "saliency.onnx", load_external_data=False).graph
+    used = {name for node in graph.node for name in node.input} | set(SALIENCY_OUTPUTS)
+    made = {node.output[0] for node in graph.node} | {part.name for part in graph.initializer}
+    assert made <= used
+
+
 def test_the_weights_are_stored_once(exported):
     _, folder = exported
     model = onnx.load(folder / "saliency.onnx", load_external_data=False)
