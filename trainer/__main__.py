@@ -56,20 +56,26 @@ def main(arguments: list[str]) -> int:
 
 
 def run(command: Command, folder: Path) -> None:
-    """Train, with the other processes that torchrun started.
+    """Train, with the other processes that torchrun started, and write the checkpoint.
+
+    What is finished in `folder` already stays as it is.
 
     Raises:
         RecipeError: a flag's value is not possible.
-        TrainingError, PhotoSetError, ExportError, ProcessError: as `make_checkpoint` does.
+        DeviceError: this machine does not have the device.
+        TrainingError, PhotoSetError, ProcessError: as `train_run` does.
+        ExportError: as `write_checkpoint` does.
     """
     recipe = command.recipe
     recipe.check()
-    if not is_finished(recipe, folder, command.resume):
+    finished = is_finished(recipe, folder, command.resume)
+    if not finished:
         PhotoFolder(Path(recipe.data)).check()
     with importing():
         import torch
 
-        from trainer.checkpoint.write import make_checkpoint
+        from trainer.checkpoint.write import write_checkpoint
+        from trainer.training import train_run
         from trainer.utils import distributed
         from trainer.utils.memory import keep_memory
         from trainer.utils.system import check_device
@@ -78,7 +84,11 @@ def run(command: Command, folder: Path) -> None:
     torch.set_flush_denormal(True)
     distributed.join(recipe.device)
     first = distributed.place().rank == 0
-    make_checkpoint(recipe, folder, command.resume)
+    if not finished:
+        trained, photos = train_run(recipe, folder)
+        distributed.leave()
+        if first:
+            write_checkpoint(trained, recipe, photos, folder)
     if first:
         print(f"{folder} is complete: copy it into checkpoints/ and the app serves it.")
 

@@ -14,13 +14,14 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from plumage.folders import SPLITS
 from trainer.batches import Batches
-from trainer.data import PhotoSet, spread
+from trainer.data import PhotoFolder, PhotoSet, check_every_species, report_left_out, spread
 from trainer.metrics import scores
 from trainer.model.resnet import ResNet, to_input
 from trainer.recipe import Recipe
-from trainer.run_folder import DivergedError
-from trainer.state import Run
+from trainer.run_folder import DivergedError, TrainingError
+from trainer.state import Run, open_run
 from trainer.utils import distributed as processes
 from trainer.utils.system import machine
 
@@ -235,3 +236,40 @@ def train(
                     f"epoch {run.epoch:3}  train {run.history[-2]['accuracy']:.3f}"
                     f"  val {validations[-1]:.3f}  best {max(validations):.3f}"
                 )
+
+
+def train_run(recipe: Recipe, folder: Path) -> tuple[Run, dict[str, PhotoSet]]:
+    """Train the run of a folder to its end, from where it was stopped.
+
+    Returns:
+        The run, its network on the CPU with the weights that are best on val, and the photos of
+        each split at `recipe.image_size`.
+
+    Raises:
+        TrainingError: the folder holds another run, or training fails.
+        PhotoSetError: the photos cannot be trained on.
+        ProcessError: another process has ended.
+    """
+    place = processes.place()
+    if place.size > 1 and recipe.norm == "torch-bn":
+        # torch.nn.SyncBatchNorm runs on GPUs only, and without it this would be another network.
+        raise TrainingError(
+            "torch-bn is trained by one process: torch's layer knows the photos of its own process "
+            "only. --norm bn computes the same over those of all."
+        )
+    source, cache = PhotoFolder(Path(recipe.data)), Path(recipe.output) / "cache"
+    source.check()
+    photos = {split: source.load(split, recipe.image_size, cache) for split in SPLITS}
+    to_train = source.load("train", recipe.stored_size, cache)
+    if place.rank == 0:
+        report_left_out(source, (*photos.values(), to_train))
+    check_every_species(source, photos)
+    run = open_run(recipe, len(source.species), folder)
+    if not processes.agree(run.epoch, int(to_train.fingerprint[:15], 16), device=recipe.device):
+        raise TrainingError(
+            f"The processes disagree about the photos or the saved state in {folder}: --data and "
+            "--output must name folders that all machines share."
+        )
+    train(run, recipe, {"train": to_train, "val": photos["val"]}, folder)
+    run.network.cpu().load_state_dict(run.best)
+    return run, photos

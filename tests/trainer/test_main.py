@@ -14,12 +14,16 @@ from trainer.recipe import PRESETS
 
 @pytest.mark.slow
 def test_the_command_makes_a_checkpoint_and_refuses_to_overwrite_it(trained, drawn_photos, capsys):
-    command = train_command("bin", drawn_photos, trained)
+    command, report = train_command("bin", drawn_photos, trained), trained / "bin" / "report.json"
     assert "bin is complete" in (trained / "log").read_text()
+    before = report.read_bytes()
     assert main(command) == 2
     assert "already holds a run: --resume" in capsys.readouterr().err
+    assert main([*command, "--resume", "--seed", "4"]) == 2
+    assert "another --seed" in capsys.readouterr().err
     assert main([*command, "--resume"]) == 0
     assert "is complete" in capsys.readouterr().out
+    assert report.read_bytes() == before
 
 
 @pytest.mark.slow

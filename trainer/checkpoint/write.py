@@ -1,4 +1,4 @@
-"""A run from its photos to the five files of a checkpoint that the app serves, and back."""
+"""A trained run -> the five files of a checkpoint that the app serves, and back."""
 
 import hashlib
 import json
@@ -18,15 +18,14 @@ from trainer.checkpoint import calibration as conformal
 from trainer.checkpoint.classifier_onnx import calibrate, export, without_traces
 from trainer.checkpoint.novelty import ACCEPTED, evenly, fit_novelty
 from trainer.checkpoint.saliency_onnx import export_saliency
-from trainer.data import PhotoFolder, PhotoSet, check_every_species, report_left_out
+from trainer.data import PhotoFolder, PhotoSet
 from trainer.metrics import fit_temperature, onnx_outputs, scores_with_intervals
 from trainer.model.norms import NORMS
 from trainer.model.resnet import ResNet, layer_count
 from trainer.recipe import Recipe
-from trainer.run_folder import TrainingError, is_finished, remove_state
-from trainer.state import Run, open_run
-from trainer.training import epoch_photos, train
-from trainer.utils import distributed as processes
+from trainer.run_folder import remove_state
+from trainer.state import Run
+from trainer.training import epoch_photos
 from trainer.utils.files import replacing, write_json
 
 
@@ -37,55 +36,6 @@ class Answers(NamedTuple):
     novelty: NDArray[np.float32]
 
 
-def make_checkpoint(recipe: Recipe, folder: Path, resume: bool) -> None:
-    """Train as the recipe says and write the five files of a checkpoint into `folder`.
-
-    Where several processes train, the first writes all of them.
-
-    Args:
-        recipe: how, on which photos, and where decoded photos are kept.
-        folder: of the run; what is finished there already stays as it is.
-        resume: continue the run that `folder` holds.
-
-    Raises:
-        TrainingError: the folder holds another run, or training fails.
-        PhotoSetError: the photos cannot be trained on.
-        ExportError: the exported graph does not compute what the network does.
-        ProcessError: another process has ended.
-    """
-    place = processes.place()
-    if place.size > 1 and recipe.norm == "torch-bn":
-        # torch.nn.SyncBatchNorm runs on GPUs only, and without it this would be another network.
-        raise TrainingError(
-            "torch-bn is trained by one process: torch's layer knows the photos of its own process "
-            "only. --norm bn computes the same over those of all."
-        )
-    if is_finished(recipe, folder, resume):
-        return
-    source = PhotoFolder(Path(recipe.data))
-    source.check()
-    cache = Path(recipe.output) / "cache"
-    photos = {split: source.load(split, recipe.image_size, cache) for split in SPLITS}
-    to_train = source.load("train", recipe.stored_size, cache)
-    if place.rank == 0:
-        report_left_out(source, (*photos.values(), to_train))
-    check_every_species(source, photos)
-
-    run = open_run(recipe, len(source.species), folder)
-    if not processes.agree(run.epoch, int(to_train.fingerprint[:15], 16), device=recipe.device):
-        raise TrainingError(
-            f"Not all processes find the same photos and the same state of {folder}: --data and "
-            "--output must name folders that all machines share."
-        )
-    train(run, recipe, {"train": to_train, "val": photos["val"]}, folder)
-    processes.leave()
-    if place.rank > 0:
-        return
-    run.network.cpu().load_state_dict(run.best)
-    write_checkpoint(run, recipe, photos, folder)
-    remove_state(folder)
-
-
 def open_network(folder: Path, recipe: Recipe, species: int) -> ResNet:
     """The network of a checkpoint, in eval mode."""
     network = ResNet(NORMS[recipe.norm], n=recipe.n, outputs=species)
@@ -93,10 +43,18 @@ def open_network(folder: Path, recipe: Recipe, species: int) -> ResNet:
     return network.eval()
 
 
-def write_checkpoint(
-    run: Run, recipe: Recipe, photos: dict[str, PhotoSet], folder: Path
-) -> dict[str, Any]:
-    """Export the best weights, measure the exported file on every split and write the report."""
+def write_checkpoint(run: Run, recipe: Recipe, photos: dict[str, PhotoSet], folder: Path) -> None:
+    """Export a run, measure the exported file on every split, and write the five files.
+
+    Args:
+        run: of `train_run`, finished.
+        recipe: its own.
+        photos: of each split at `recipe.image_size`.
+        folder: of the run; the state that it could be resumed from is removed at the end.
+
+    Raises:
+        ExportError: the exported graph does not compute what the network does.
+    """
     network, model = run.network, folder / MODEL
     differences = write_model(network, recipe, photos, model)
     # The file that is shipped is the one that is measured.
@@ -143,7 +101,7 @@ def write_checkpoint(
     for split in SPLITS:
         values = {name: f"{score['value']:.3f}" for name, score in report["metrics"][split].items()}
         print(f"{split:5}", *(f"{name} {value}" for name, value in values.items()), sep="  ")
-    return report
+    remove_state(folder)
 
 
 def export_again(folder: Path, source: PhotoFolder, cache: Path) -> None:

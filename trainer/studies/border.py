@@ -99,7 +99,7 @@ def shortcut(command: Command) -> None:
     Raises:
         PhotoSetError: the photos cannot be read, or there are none of a species asked for.
         TrainingError: --output holds runs or a copy of other photos, species or recipes.
-        TrainingError, ExportError: as `make_checkpoint` does.
+        TrainingError, ExportError: as `train_run` and `write_checkpoint` do.
     """
     keep_memory()
     torch.set_flush_denormal(True)

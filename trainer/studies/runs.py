@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from plumage.contract import HISTORY
-from trainer.checkpoint.write import make_checkpoint
+from trainer.checkpoint.write import write_checkpoint
 from trainer.data import SPLITS, PhotoFolder
 from trainer.metrics import scores
 from trainer.recipe import Recipe
@@ -33,7 +33,7 @@ from trainer.studies.tables import (
     write_history,
     write_table,
 )
-from trainer.training import predict, train
+from trainer.training import predict, train, train_run
 from trainer.utils.files import write_json
 from trainer.utils.memory import keep_memory
 from trainer.utils.system import machine
@@ -99,7 +99,8 @@ def run_if_free(study: Study, folder: Path, recipe: Recipe, source: PhotoFolder)
                 write_json(folder / MADE_OF, made_of(recipe, source) | trained_on)
             try:
                 if study.checkpoints:
-                    make_checkpoint(recipe, folder, resume=True)
+                    trained, photos = train_run(recipe, folder)
+                    write_checkpoint(trained, recipe, photos, folder)
                 elif not copied(study, folder, recipe, source):
                     finish(study, folder, recipe, source)
             except DivergedError as error:

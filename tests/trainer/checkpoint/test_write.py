@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +10,6 @@ from trainer.checkpoint import __main__ as export_again
 from trainer.checkpoint import saliency
 from trainer.checkpoint import write as checkpoint
 from trainer.checkpoint.saliency_onnx import is_current
-from trainer.checkpoint.write import make_checkpoint
 from trainer.data import PhotoFolder
 from trainer.evaluate import comparison, robustness
 from trainer.evaluate import leakage as relatives
@@ -19,7 +17,6 @@ from trainer.evaluate import ood as strangers
 from trainer.explain import __main__ as explain
 from trainer.metrics import onnx_outputs, scores
 from trainer.recipe import Recipe
-from trainer.run_folder import TrainingError
 
 
 @pytest.fixture(scope="module")
@@ -88,17 +85,6 @@ def test_what_a_run_asked_its_model_is_not_asked_again(recipe, finished, monkeyp
     monkeypatch.setattr(checkpoint, "onnx_outputs", refuse)
     test = PhotoFolder(Path(recipe.data)).load("test", 32, Path(recipe.output) / "cache")
     assert len(checkpoint.answers_of(finished / "model.onnx", test).logits) == len(test.labels)
-
-
-@pytest.mark.slow
-def test_a_finished_run_is_not_overwritten(recipe, finished):
-    before = (finished / "report.json").read_bytes()
-    with pytest.raises(TrainingError, match="already holds a run: --resume"):
-        make_checkpoint(recipe, finished, resume=False)
-    with pytest.raises(TrainingError, match="another --seed"):
-        make_checkpoint(replace(recipe, seed=4), finished, resume=True)
-    make_checkpoint(recipe, finished, resume=True)
-    assert (finished / "report.json").read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,9 @@ import pytest
 import torch
 from torch import distributed
 
+from trainer import __main__ as command
 from trainer import training
-from trainer.checkpoint import write as checkpoint
+from trainer.checkpoint import write
 from trainer.data import PhotoFolder
 from trainer.model import kernels
 from trainer.recipe import Recipe
@@ -83,9 +84,9 @@ def goes_on(recipe, photos, folder):
 
 
 def refusal(recipe, folder):
-    """What `make_checkpoint` says against it."""
+    """What `train_run` says against it."""
     with pytest.raises(TrainingError) as refused:
-        checkpoint.make_checkpoint(recipe, folder, resume=True)
+        training.train_run(recipe, folder)
     return str(refused.value)
 
 
@@ -113,8 +114,8 @@ def take_part(rank, home, photos, recipe):
     found["torch-bn"] = refusal(replace(recipe, norm="torch-bn"), home / "torch-bn")
 
     written = []
-    checkpoint.write_checkpoint = lambda *_: written.append(rank)
-    checkpoint.make_checkpoint(replace(recipe, norm="nn"), home / "nn", resume=False)
+    write.write_checkpoint = lambda *_: written.append(rank)
+    command.run(command.Command(replace(recipe, norm="nn")), home / "nn")
     return found | {"written": written, "afterwards": processes.place()}
 
 
