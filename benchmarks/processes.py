@@ -20,7 +20,7 @@ from benchmarks.timing import report, speed
 from trainer.recipe import NormKey, Recipe
 from trainer.state import new_run
 from trainer.training import train_step
-from trainer.utils import distributed as processes
+from trainer.utils import distributed
 from trainer.utils.memory import keep_memory
 
 NORMS: tuple[NormKey, ...] = ("bn", "bin", "in")
@@ -35,7 +35,7 @@ def step_seconds(norm: NormKey) -> float:
     torch.manual_seed(0)
     photos = torch.randint(0, 256, (count, size, size, 3), dtype=torch.uint8)
     labels = torch.randint(0, SPECIES, (count,))
-    run, own = new_run(recipe, SPECIES), photos[processes.place().share(count)]
+    run, own = new_run(recipe, SPECIES), photos[distributed.rank().shard(count)]
     seconds = []
     for _ in range(2 + STEPS):
         start = time.perf_counter()
@@ -46,14 +46,14 @@ def step_seconds(norm: NormKey) -> float:
 
 def take_part() -> None:
     """Print the seconds of a step with each norm: what torchrun starts, in every process."""
-    processes.join("cpu")
-    torch.set_num_threads(CORES // processes.place().size)
+    distributed.init("cpu")
+    torch.set_num_threads(CORES // distributed.rank().world_size)
     keep_memory()
     torch.set_flush_denormal(True)
     seconds = {norm: step_seconds(norm) for norm in NORMS}
-    if processes.place().rank == 0:
+    if distributed.rank().index == 0:
         print(json.dumps(seconds))
-    processes.leave()
+    distributed.destroy()
 
 
 def started(count: int) -> dict[str, float]:

@@ -82,11 +82,11 @@ def run(command: Command, folder: Path) -> None:
     check_device(recipe.device)
     keep_memory()
     torch.set_flush_denormal(True)
-    distributed.join(recipe.device)
-    first = distributed.place().rank == 0
+    distributed.init(recipe.device)
+    first = distributed.rank().index == 0
     if not finished:
         trained, photos = train_run(recipe, folder)
-        distributed.leave()
+        distributed.destroy()
         if first:
             write_checkpoint(trained, recipe, photos, folder)
     if first:

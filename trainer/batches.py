@@ -83,7 +83,7 @@ class Batches:
         """This process's photos (N, S, S, 3) uint8 of a batch, and all its labels, int64."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + int(indices[0]))
         draws = torch.rand(len(indices), 2 * TRIES + 4 + 6, generator=generator)
-        own, device = distributed.place().share(len(indices)), self.recipe.device
+        own, device = distributed.rank().shard(len(indices)), self.recipe.device
         photos = self.photos[indices[own].to(self.photos.device)].to(device)
         return self.augmented(photos, draws[own].to(device)), self.labels[indices].to(device)
 

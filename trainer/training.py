@@ -22,7 +22,7 @@ from trainer.model.resnet import ResNet, to_input
 from trainer.recipe import Recipe
 from trainer.run_folder import DivergedError, TrainingError
 from trainer.state import Run, open_run
-from trainer.utils import distributed as processes
+from trainer.utils import distributed
 from trainer.utils.system import machine
 
 Result = TypeVar("Result")
@@ -66,7 +66,7 @@ def train_step(run: Run, recipe: Recipe, photos: Tensor, labels: Tensor) -> tupl
     Args:
         run: changed in place.
         recipe: its device, precision and label smoothing count.
-        photos: (N, S, S, 3) uint8; where several processes train, this one's share of them.
+        photos: (N, S, S, 3) uint8; where several processes train, this rank's shard of them.
         labels: (N,) int64, always of all.
 
     Returns:
@@ -78,11 +78,11 @@ def train_step(run: Run, recipe: Recipe, photos: Tensor, labels: Tensor) -> tupl
         logits = run.network(to_input(photos))
     # A loss in bfloat16 would round; one in float64, with which networks are compared, would not.
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    logits = processes.gathered(logits, len(labels))
+    logits = distributed.all_gather_rows(logits, len(labels))
     loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
     run.optimizer.zero_grad()
     loss.backward()
-    processes.add_up_gradients(run.network)
+    distributed.all_reduce_gradients(run.network)
     run.optimizer.step()
     return loss.detach(), logits.detach()
 
@@ -90,19 +90,19 @@ def train_step(run: Run, recipe: Recipe, photos: Tensor, labels: Tensor) -> tupl
 def predict(network: ResNet, photos: NDArray[np.uint8], recipe: Recipe) -> Tensor:
     """Logits (N, species) float32 of photos (N, S, S, 3) uint8, in eval mode.
 
-    Where several processes train, each answers a share of the photos and gets all answers.
+    Where several processes train, each rank predicts its shard of the photos and gets all logits.
     """
-    own = photos[processes.place().share(len(photos))]
+    own = photos[distributed.rank().shard(len(photos))]
     dtype = precision(recipe)
     device = recipe.device.split(":")[0]
     network.eval()
     batches = []
     with torch.inference_mode(), torch.autocast(device, dtype, enabled=dtype != torch.float32):
-        for start in range(0, len(own) or 1, 64):  # a share may be empty
+        for start in range(0, len(own) or 1, 64):  # a shard may be empty
             batch = torch.from_numpy(own[start : start + 64].copy()).to(recipe.device)
             batches.append(network(to_input(batch)).float())
     network.train()
-    return processes.gathered(torch.cat(batches), len(photos)).cpu()
+    return distributed.all_gather_rows(torch.cat(batches), len(photos)).cpu()
 
 
 def epoch_photos(photos: PhotoSet, recipe: Recipe) -> int:
@@ -185,7 +185,7 @@ def train(
     """
     train_photos, val = photos["train"], photos["val"]
     count = epoch_photos(train_photos, recipe)
-    first = processes.place().rank == 0  # the others compute the same and say nothing
+    first = distributed.rank().index == 0  # the others compute the same and say nothing
     if first and run.epoch:  # what was stopped between its state and its history lacks rows of it
         run.save_history(folder)
     with tqdm(
@@ -250,8 +250,8 @@ def train_run(recipe: Recipe, folder: Path) -> tuple[Run, dict[str, PhotoSet]]:
         PhotoSetError: the photos cannot be trained on.
         ProcessError: another process has ended.
     """
-    place = processes.place()
-    if place.size > 1 and recipe.norm == "torch-bn":
+    rank = distributed.rank()
+    if rank.world_size > 1 and recipe.norm == "torch-bn":
         # torch.nn.SyncBatchNorm runs on GPUs only, and without it this would be another network.
         raise TrainingError(
             "torch-bn is trained by one process: torch's layer knows the photos of its own process "
@@ -261,11 +261,13 @@ def train_run(recipe: Recipe, folder: Path) -> tuple[Run, dict[str, PhotoSet]]:
     source.check()
     photos = {split: source.load(split, recipe.image_size, cache) for split in SPLITS}
     to_train = source.load("train", recipe.stored_size, cache)
-    if place.rank == 0:
+    if rank.index == 0:
         report_left_out(source, (*photos.values(), to_train))
     check_every_species(source, photos)
     run = open_run(recipe, len(source.species), folder)
-    if not processes.agree(run.epoch, int(to_train.fingerprint[:15], 16), device=recipe.device):
+    if not distributed.all_equal(
+        run.epoch, int(to_train.fingerprint[:15], 16), device=recipe.device
+    ):
         raise TrainingError(
             f"The processes disagree about the photos or the saved state in {folder}: --data and "
             "--output must name folders that all machines share."

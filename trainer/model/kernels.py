@@ -238,7 +238,7 @@ def library() -> ctypes.CDLL | None:
     try:
         loaded = _load(compiler)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        if distributed.place().rank == 0:
+        if distributed.rank().index == 0:
             reason = getattr(error, "stderr", None) or error
             logging.getLogger(__name__).warning(
                 "The norms run uncompiled, and a training step takes about twice as long: "

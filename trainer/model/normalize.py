@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from trainer.model import kernels
-from trainer.utils import distributed as processes
+from trainer.utils import distributed
 
 EPS = 1e-5
 
@@ -167,10 +167,10 @@ class Normalize(torch.autograd.Function):
 
         def pool(moments: Tensor) -> Tensor:
             nonlocal photos
-            moments, photos = processes.pooled(moments, len(x))
+            moments, photos = distributed.sync_moments(moments, len(x))
             return moments
 
-        exchange = pool if processes.place().size > 1 else None
+        exchange = pool if distributed.rank().world_size > 1 else None
         ctx.native = kernels.native(x)
         if ctx.native:
             y, moments = kernels.forward(
@@ -201,9 +201,9 @@ class Normalize(torch.autograd.Function):
         dy = dy.contiguous(memory_format=kernels.layout(x))
 
         def pool(table: Tensor) -> Tensor:
-            return processes.averaged(table, len(x))
+            return distributed.sync_mean(table, len(x))
 
-        exchange = pool if processes.place().size > 1 else None
+        exchange = pool if distributed.rank().world_size > 1 else None
         if ctx.native:
             found = kernels.backward(
                 dy, x, ctx.averages, scale, weights, moments, EPS, exchange, y, ctx.has_residual

@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from torch import distributed
+import torch.distributed as dist
 
 from trainer import __main__ as command
 from trainer import training
@@ -26,8 +26,8 @@ from trainer.model import kernels
 from trainer.recipe import Recipe
 from trainer.run_folder import EARLIER_STATE, STATE, TrainingError
 from trainer.state import new_run, open_run, read_state
-from trainer.utils import distributed as processes
-from trainer.utils.distributed import Place, ProcessError
+from trainer.utils import distributed
+from trainer.utils.distributed import ProcessError, Rank
 
 # Of 72 photos: batches of 15, the first process takes 7 of each, and a last one of 12
 TINY = Recipe(
@@ -68,7 +68,7 @@ def train_case(norm, mode, digits, photos, folder):
 def lone_photo(photos):
     """Loss and weights after a step on one photo, and an answer; half the processes have none."""
     recipe = replace(TINY, norm="bin")
-    run, own = new_run(recipe, 3), processes.place().share(1)
+    run, own = new_run(recipe, 3), distributed.rank().shard(1)
     batch = torch.from_numpy(photos.pixels[:1][own].copy())
     loss, _ = training.train_step(run, recipe, batch, torch.from_numpy(photos.labels[:1]))
     answer = training.predict(run.network, photos.pixels[:1], recipe)
@@ -94,20 +94,23 @@ def take_part(rank, home, photos, recipe):
     """What one of two processes finds."""
     torch.set_num_threads(1)  # as in conftest.py
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
-    store = distributed.FileStore(str(home / "store"), 2)
-    distributed.init_process_group(
+    store = dist.FileStore(str(home / "store"), 2)
+    dist.init_process_group(
         "gloo", store=store, rank=rank, world_size=2, timeout=timedelta(seconds=ENOUGH)
     )
 
     found = {case: train_case(*case, photos, home / "-".join(case)) for case in CASES}
     found["lone photo"] = lone_photo(photos["val"])
-    found["agree"] = [processes.agree(3, device="cpu"), processes.agree(3, rank, device="cpu")]
+    found["agree"] = [
+        distributed.all_equal(3, device="cpu"),
+        distributed.all_equal(3, rank, device="cpu"),
+    ]
     resumed, alone = home / "-".join(CASES[0]), home / f"of-{rank}"
     if rank == 0:
         shutil.copy(resumed / EARLIER_STATE, resumed / STATE)
         alone.mkdir()
         shutil.copy(resumed / STATE, alone)
-    distributed.barrier()
+    dist.barrier()
     recipe = replace(recipe, norm=CASES[0][0], learning_rate=LEARNING_RATE[CASES[0][2]])
     found["resumed"] = goes_on(recipe, photos, resumed)
     found["alone"] = refusal(recipe, alone)
@@ -116,7 +119,7 @@ def take_part(rank, home, photos, recipe):
     written = []
     write.write_checkpoint = lambda *_: written.append(rank)
     command.run(command.Command(replace(recipe, norm="nn")), home / "nn")
-    return found | {"written": written, "afterwards": processes.place()}
+    return found | {"written": written, "afterwards": distributed.rank()}
 
 
 @pytest.fixture(scope="module")
@@ -183,32 +186,32 @@ def test_torchs_own_batch_norm_which_would_not_be_synchronised_is_refused(pair):
 @pytest.mark.slow
 def test_the_first_process_alone_writes_and_is_alone_then(pair):
     assert [part["written"] for part in pair] == [[0], []]
-    assert [part["afterwards"] for part in pair] == [Place(0, 1)] * 2
+    assert [part["afterwards"] for part in pair] == [Rank(0, 1)] * 2
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 8])
 @pytest.mark.parametrize("total", [0, 1, 5, 64])
-def test_shares_cover_everything_once_and_differ_by_one_at_most(size, total):
-    shares = [range(total)[Place(rank, size).share(total)] for rank in range(size)]
-    assert [i for share in shares for i in share] == list(range(total))
-    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+def test_shards_cover_everything_once_and_differ_by_one_at_most(size, total):
+    shards = [range(total)[Rank(rank, size).shard(total)] for rank in range(size)]
+    assert [i for shard in shards for i in shard] == list(range(total))
+    assert max(map(len, shards)) - min(map(len, shards)) <= 1
 
 
 @pytest.mark.parametrize(
     ("device", "words"), [("mps", "--device cpu or cuda, not mps"), ("cuda", "finds 0 GPUs")]
 )
 def test_a_device_on_which_processes_cannot_train_together_is_refused(device, words, monkeypatch):
-    monkeypatch.setattr(distributed, "is_torchelastic_launched", lambda: True)
+    monkeypatch.setattr(dist, "is_torchelastic_launched", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     monkeypatch.setenv("LOCAL_RANK", "0")
     with pytest.raises(ProcessError, match=words):
-        processes.join(device)
+        distributed.init(device)
 
 
 def test_without_torchrun_nobody_is_waited_for(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")  # as some cluster may set it
-    processes.join("cpu")
-    assert processes.place() == Place(0, 1)
+    distributed.init("cpu")
+    assert distributed.rank() == Rank(0, 1)
 
 
 def workers(launcher):
