@@ -34,7 +34,7 @@ from plumage.photos import read_photo, resized
 from streamlit_app.batch import fill_table, open_variant
 from streamlit_app.inference.classifier import checkpoints_folder
 from streamlit_app.inference.worker import PHOTOS_PER_CALL
-from trainer.utils.timing import alternate
+from trainer.utils.timing import interleaved
 
 PHOTOS = 400
 PHONE_PHOTOS = 24
@@ -107,7 +107,7 @@ def time_folder(title: str, folder: Path, repeats: int) -> list[dict[str, Any]]:
         "a batch on each core": onnxruntime_alone(model, pixels, 1, cores),
         "a batch on each core, decoding": onnxruntime_alone(model, batches, 1, cores),
     }
-    seconds = alternate({"table": table, **alone}, repeats)
+    seconds = interleaved({"table": table, **alone}, repeats)
     return [
         {
             "photos": title,

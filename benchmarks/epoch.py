@@ -24,7 +24,7 @@ from trainer.data import PhotoFolder, PhotoSet
 from trainer.recipe import Recipe
 from trainer.state import new_run
 from trainer.training import train_epoch, train_step, training_size
-from trainer.utils.memory import keep_memory
+from trainer.utils.system import prepare
 
 REPEATS = 5
 PLAIN_BATCHES = 2
@@ -87,8 +87,7 @@ def plain_speed(folder: str) -> float:
 
 def main(folder: str) -> None:
     """Print all comparisons and write them to benchmarks/results/epoch.json."""
-    keep_memory()
-    torch.set_flush_denormal(True)
+    prepare()
     recipe = replace(Recipe(), data=folder, first_scale=1.0)
     source = PhotoFolder(Path(folder))
     source.check()

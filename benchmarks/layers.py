@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from benchmarks.timing import kernel_modes, report, running, speed
 from trainer.model.norms import NORMS
-from trainer.utils.memory import keep_memory
-from trainer.utils.timing import alternate
+from trainer.utils.system import prepare
+from trainer.utils.timing import interleaved
 
 SHAPES = ((32, 16, 128, 128), (32, 32, 64, 64), (32, 64, 32, 32))
 DTYPES = (torch.float32, torch.bfloat16)
@@ -46,7 +46,7 @@ def time_shape(shape: tuple[int, ...], dtype: torch.dtype) -> list[dict[str, Any
     layers = {key: NORMS[key](shape[1]) for key in (*BUILT_IN, "bin")}
     layers |= {f"torch {key}": make(shape[1]) for key, make in BUILT_IN.items()}
     sides = {name: partial(forward_backward, layer, x, dy) for name, layer in layers.items()}
-    seconds = alternate(sides, repeats=15, calls=max(1, 2**25 // x.numel()))
+    seconds = interleaved(sides, repeats=15, calls=max(1, 2**25 // x.numel()))
     rivals = {key: f"torch {key}" for key in BUILT_IN} | {"bin": "bn"}
     return [
         {
@@ -74,7 +74,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def main() -> None:
     """Time every layer in both data types and both ways to run the kernels."""
-    keep_memory()
+    prepare()
     torch.manual_seed(0)
     rows = []
     for mode in kernel_modes():

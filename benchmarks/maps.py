@@ -16,7 +16,7 @@ from benchmarks.timing import report
 from plumage.photos import shrunk
 from streamlit_app.inference.classifier import Classifier, checkpoints_folder, open_variants
 from streamlit_app.ui.heatmaps import overlay
-from trainer.utils.timing import alternate
+from trainer.utils.timing import interleaved
 
 AIM = 100  # milliseconds
 CARD_SIDE = 512  # pixels of the photo as the pages' cards show it
@@ -37,7 +37,7 @@ def main() -> None:
     photo = draw_kingfisher()
     sides = {f"all {len(variants)} variants": variants, variants[0].name: variants[:1]}
     calls = {name: lambda some=some: maps(some, photo) for name, some in sides.items()}
-    seconds = alternate(calls, repeats=31)
+    seconds = interleaved(calls, repeats=31)
     one = statistics.median(seconds[variants[0].name])
     rows = [
         {

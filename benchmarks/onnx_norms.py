@@ -26,7 +26,7 @@ from trainer.checkpoint.novelty import fit_novelty
 from trainer.metrics import session_options
 from trainer.model.norms import NORMS
 from trainer.model.resnet import ResNet
-from trainer.utils.timing import alternate
+from trainer.utils.timing import interleaved
 
 SIZES = (128, 256)
 THREADS = 2
@@ -80,7 +80,7 @@ def time_size(size: int) -> list[dict[str, Any]]:
             norm: partial(open_session(folder / f"{norm}.onnx").run, None, {"photos": photos[:1]})
             for norm in NORMS
         }
-    seconds = alternate(sides, repeats=11, calls=3)
+    seconds = interleaved(sides, repeats=11, calls=3)
     return [
         {
             "pixels": size,

@@ -20,7 +20,7 @@ from benchmarks.timing import report, speed
 from plumage.contract import SALIENCY, WEIGHTS
 from trainer.checkpoint.saliency_onnx import export_saliency
 from trainer.model.norms import NORMS
-from trainer.utils.timing import alternate
+from trainer.utils.timing import interleaved
 
 SIZE = 128
 AIM = 4
@@ -48,7 +48,7 @@ def main() -> None:
             drawn = open_session(folder / norm / SALIENCY)
             sides[f"{norm} answer"] = partial(plain.run, ["logits"], one)
             sides[f"{norm} gradient"] = partial(drawn.run, None, one | target)
-    seconds = alternate(sides, repeats=11, calls=3)
+    seconds = interleaved(sides, repeats=11, calls=3)
     rows = []
     for norm in NORMS:
         answer, gradient = seconds[f"{norm} answer"], seconds[f"{norm} gradient"]

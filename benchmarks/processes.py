@@ -21,7 +21,7 @@ from trainer.recipe import NormKey, Recipe
 from trainer.state import new_run
 from trainer.training import train_step
 from trainer.utils import distributed
-from trainer.utils.memory import keep_memory
+from trainer.utils.system import prepare
 
 NORMS: tuple[NormKey, ...] = ("bn", "bin", "in")
 CORES, SPECIES = 2, 25
@@ -48,8 +48,7 @@ def take_part() -> None:
     """Print the seconds of a step with each norm: what torchrun starts, in every process."""
     distributed.init("cpu")
     torch.set_num_threads(CORES // distributed.rank().world_size)
-    keep_memory()
-    torch.set_flush_denormal(True)
+    prepare()
     seconds = {norm: step_seconds(norm) for norm in NORMS}
     if distributed.rank().index == 0:
         print(json.dumps(seconds))

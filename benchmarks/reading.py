@@ -22,7 +22,7 @@ from PIL import Image, ImageCms, ImageFilter, ImageOps
 from benchmarks.timing import report, speed
 from plumage.photos import read_photo, resized
 from trainer.recipe import Recipe
-from trainer.utils.timing import alternate
+from trainer.utils.timing import interleaved
 
 PHOTOS, DRAWN = 300, 20
 REPEATS = 15
@@ -75,7 +75,7 @@ def main(source: Path) -> None:
     side = Recipe.stored_size
     for kind, (files, aim) in kinds.items():
         sides = {"ours": lambda f=files: ours(f, side), "plain": lambda f=files: plain(f, side)}
-        seconds = alternate(sides, REPEATS, clock=time.process_time)
+        seconds = interleaved(sides, REPEATS, clock=time.process_time)
         ratio = speed(seconds["ours"], seconds["plain"])
         rows.append(
             {

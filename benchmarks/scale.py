@@ -30,7 +30,7 @@ from trainer.model.norms import Norm
 from trainer.recipe import Recipe
 from trainer.state import new_run
 from trainer.training import train_step
-from trainer.utils.memory import keep_memory
+from trainer.utils.system import prepare
 
 PHOTOS = 1000
 BATCHES = 20
@@ -92,7 +92,7 @@ def training(folder: Path) -> dict[str, float]:
 
 def main(folder: str) -> None:
     """Measure and write benchmarks/results/scale.json."""
-    keep_memory()
+    prepare()
     measured = answering(Path(folder) / "test") | training(Path(folder))
     rows = [{"what": what, "value": value} for what, value in measured.items()]
     report("scale", "What more visitors, photos and machines are reckoned from", rows)

@@ -19,8 +19,8 @@ from benchmarks.timing import kernel_modes, report, running, speed
 from trainer.recipe import NormKey, Recipe
 from trainer.state import new_run
 from trainer.training import train_step
-from trainer.utils.memory import keep_memory
-from trainer.utils.timing import alternate
+from trainer.utils.system import prepare
+from trainer.utils.timing import interleaved
 
 BATCH, SIZE, SPECIES = 32, 128, 25
 SMALL_AIM = 1.5
@@ -50,7 +50,7 @@ def peak_bytes(call: Callable[[], object]) -> int:
 def time_steps() -> list[dict[str, Any]]:
     """One row for each norm."""
     steps = {norm: make_step(norm) for norm in get_args(NormKey)}
-    seconds = alternate(steps, repeats=15)
+    seconds = interleaved(steps, repeats=15)
     mebibytes = {norm: peak_bytes(step) / 2**20 for norm, step in steps.items()}
     rows = []
     speeds = {norm: speed(times, seconds["torch-bn"]) for norm, times in seconds.items()}
@@ -80,7 +80,7 @@ def time_small_batches() -> list[dict[str, Any]]:
     for size in (32, 96):
         norms: tuple[NormKey, ...] = ("bn", "torch-bn")
         steps = {(norm, batch): make_step(norm, size, batch) for norm in norms for batch in (8, 64)}
-        seconds = alternate(
+        seconds = interleaved(
             {f"{norm} {batch}": s for (norm, batch), s in steps.items()}, repeats=15
         )
         for norm in norms:
@@ -104,7 +104,7 @@ def time_small_batches() -> list[dict[str, Any]]:
 
 def main() -> None:
     """Time and weigh the step with every norm in both ways to run the kernels."""
-    keep_memory()
+    prepare()
     rows = []
     for mode in kernel_modes():
         with running(mode):

@@ -72,16 +72,12 @@ def run(command: Command, folder: Path) -> None:
     if not finished:
         PhotoFolder(Path(recipe.data)).check()
     with importing():
-        import torch
-
         from trainer.checkpoint.write import write_checkpoint
         from trainer.training import train_run
         from trainer.utils import distributed
-        from trainer.utils.memory import keep_memory
-        from trainer.utils.system import check_device
+        from trainer.utils.system import check_device, prepare
     check_device(recipe.device)
-    keep_memory()
-    torch.set_flush_denormal(True)
+    prepare()
     distributed.init(recipe.device)
     first = distributed.rank().index == 0
     if not finished:

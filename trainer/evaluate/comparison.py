@@ -36,7 +36,7 @@ from trainer.state import new_run
 from trainer.training import train_step, training_size
 from trainer.utils.cli import exit_status
 from trainer.utils.files import write_json
-from trainer.utils.timing import alternate
+from trainer.utils.timing import interleaved
 from trainer.verdicts.comparison import conclude
 
 BINS = 15
@@ -177,7 +177,7 @@ def answering_times(
         size = report["recipe"]["image_size"]
         photos = np.full((1, size, size, 3), 128, np.uint8)
         calls[name] = partial(session.run, None, {"photos": photos})
-    seconds = alternate(calls, repeats)
+    seconds = interleaved(calls, repeats)
     return {name: statistics.median(times) * 1e3 for name, times in seconds.items()}
 
 

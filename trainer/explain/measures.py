@@ -23,7 +23,7 @@ from trainer.explain.gallery import Answers, write_gallery
 from trainer.metrics import session_options
 from trainer.recipe import Recipe
 from trainer.utils.files import write_json
-from trainer.utils.memory import keep_memory
+from trainer.utils.system import prepare
 from trainer.verdicts.explain import SHOWN, conclude
 
 RANDOM = "random"
@@ -50,7 +50,7 @@ def explain(
     Raises:
         PhotoSetError: the photos cannot be read.
     """
-    keep_memory()
+    prepare()
     path, gallery = checkpoints / "results" / "explain.json", checkpoints.parent / "gallery"
     for name, report in reports.items():
         folder, recipe = checkpoints / name, Recipe.from_report(report["recipe"])

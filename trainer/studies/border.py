@@ -43,7 +43,7 @@ from trainer.studies.runs import run_if_free
 from trainer.studies.tables import finished
 from trainer.utils.cli import RESUME_HINT, exit_status
 from trainer.utils.files import write_json
-from trainer.utils.memory import keep_memory
+from trainer.utils.system import prepare
 from trainer.verdicts.border import conclude
 
 # Those that are turned in the photos as published.
@@ -101,8 +101,7 @@ def shortcut(command: Command) -> None:
         TrainingError: --output holds runs or a copy of other photos, species or recipes.
         TrainingError, ExportError: as `train_run` and `write_checkpoint` do.
     """
-    keep_memory()
-    torch.set_flush_denormal(True)
+    prepare()
     source, home = PhotoFolder(Path(command.data)), Path(command.output) / "shortcut"
     source.check()
     if unknown := sorted(set(command.species) - set(source.species)):

@@ -15,14 +15,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import ray
-import torch
 from ray.exceptions import RayError, RayTaskError
 
 from trainer.data import PhotoFolder
 from trainer.recipe import Recipe
 from trainer.run_folder import TrainingError
 from trainer.studies.definitions import Make, MakeRun, Study
-from trainer.utils.memory import keep_memory
+from trainer.utils.system import prepare
 
 CODE = Path(__file__).parents[2]  # where the package lies, on each machine
 
@@ -104,7 +103,6 @@ def _make_one(
             f"{platform.node()} has no folder {here / folder}: the machines of the cluster "
             "have to share a file system, with the same names on each."
         )
-    keep_memory()
-    torch.set_flush_denormal(True)
+    prepare()
     with contextlib.chdir(here):
         return make_run(study, folder, recipe, source)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
@@ -35,14 +34,12 @@ from trainer.studies.tables import (
 )
 from trainer.training import predict, train, train_run
 from trainer.utils.files import write_json
-from trainer.utils.memory import keep_memory
-from trainer.utils.system import machine
+from trainer.utils.system import machine, prepare
 
 
 def run_study(name: str, data: Path, output: Path, cluster: str | None = None) -> None:
     """Make the runs that a study lacks, and write its table after each."""
-    keep_memory()
-    torch.set_flush_denormal(True)
+    prepare()
     study, home = STUDIES[name], output / "studies" / name
     source = PhotoFolder(data)
     source.check()

@@ -13,8 +13,8 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -32,7 +32,8 @@ class ProcessError(UserError):
     """Processes that cannot train together; the message says what to do about it."""
 
 
-class Rank(NamedTuple):
+@dataclass(frozen=True)
+class Rank:
     """The number of this process, from 0, and of all processes."""
 
     index: int = 0

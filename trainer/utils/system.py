@@ -1,5 +1,6 @@
-"""What a run was trained on, for its report."""
+"""The machine that a run is trained on: its devices, its memory, its name for the report."""
 
+import ctypes
 import os
 import platform
 from pathlib import Path
@@ -9,9 +10,32 @@ import torch
 
 from trainer.utils.cli import UserError
 
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from glibc's malloc.h
+
 
 class DeviceError(UserError):
     """A device that this machine does not have."""
+
+
+def prepare() -> None:
+    """Set this process up for fast training: reused memory, and denormal numbers taken as 0."""
+    tune_malloc()
+    torch.set_flush_denormal(True)
+
+
+def tune_malloc() -> None:
+    """Make glibc reuse freed blocks instead of returning them to the kernel.
+
+    Every activation above 32 MB otherwise goes back to the kernel and is faulted in page by page
+    when the next step asks for it, which can halve the speed at 256 px. Does nothing where the
+    C library is another one.
+    """
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(M_MMAP_MAX, 0)
+        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    except (OSError, AttributeError):
+        pass
 
 
 def check_device(device: str) -> None:

@@ -1,23 +1,23 @@
-"""How long calls take, measured so that what is compared shares the machine's moods."""
+"""Interleaved timing: a drift of the machine's speed affects all contestants alike."""
 
 import random
 import time
 from collections.abc import Callable, Mapping
 
 
-def alternate(
+def interleaved(
     sides: Mapping[str, Callable[[], object]],
     repeats: int,
     calls: int = 1,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
-    """Seconds of a call of each side, timed in turns so that all share the machine's moods.
+    """Seconds of a call of each contestant, timed in turns.
 
     Args:
-        sides: what is compared; each is called twice before the clock starts.
-        repeats: turns of each side.
+        sides: the contestants; each is called twice before the clock starts.
+        repeats: turns of each.
         calls: calls in each turn.
-        clock: what tells the seconds; time.process_time leaves out what other programs take.
+        clock: returns seconds; time.process_time leaves out other programs' share.
     """
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for call in sides.values():

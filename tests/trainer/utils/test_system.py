@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from trainer.utils import system
 from trainer.utils.system import DeviceError, check_device, machine, processor
 
 
@@ -33,3 +34,11 @@ def test_a_device_that_is_not_there_is_named_with_the_way_out(monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(DeviceError, match="--device cpu trains on the processor"):
         check_device("mps")
+
+
+def test_where_the_c_library_is_another_one_malloc_stays_as_it_is(monkeypatch):
+    def absent(_):
+        raise OSError("no such library")
+
+    monkeypatch.setattr(system.ctypes, "CDLL", absent)
+    system.tune_malloc()
