@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from trainer.data import PhotoFolder
+from trainer.data import OutlierFolder, PhotoFolder
 from trainer.recipe import PRESETS, Recipe
 from trainer.run_folder import is_finished
 from trainer.utils.cli import exit_status, importing
@@ -71,6 +71,8 @@ def run(command: Command, folder: Path) -> None:
     finished = is_finished(recipe, folder, command.resume)
     if not finished:
         PhotoFolder(Path(recipe.data)).check()
+        if recipe.outliers:
+            OutlierFolder(Path(recipe.outliers)).check()
     with importing():
         from trainer.checkpoint.write import write_checkpoint
         from trainer.training import train_run

@@ -3,6 +3,10 @@
 The photos stay on the device as uint8. A batch is cropped, resized, flipped and coloured as a
 whole, by the same operations on any device: whatever a photo's crop and filter are, a row of the
 result is a weighted sum of a few rows of the photo, and so are then the columns.
+
+Outliers, photos of none of the species, may follow the photos of each batch (outlier exposure,
+Hendrycks et al. 2019, arXiv:1812.04606). Some photos are then shrunk onto an outlier, as a distant
+bird is in its frame.
 """
 
 import functools
@@ -13,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms import v2
@@ -22,7 +27,10 @@ from trainer.recipe import Recipe
 from trainer.utils import distributed
 
 TRIES = 10  # at a crop that fits into the photo, as torchvision's RandomResizedCrop does
-ASPECTS = (math.log(0.8), math.log(1.25))  # of crops, drawn evenly on a logarithmic scale
+OUTLIER = -1  # the label of photos of none of the species
+NO_BIRD = "no_bird"  # the kind of outliers that are backgrounds
+PASTED = (0.3, 0.85)  # of the frame's side, how long a pasted photo is
+PASTE_DRAWS = 5 + 2 * TRIES + 4  # whether, background, length, place, and the background's crop
 JITTER = 0.3  # brightness, contrast and saturation change by up to this part
 GREY = (0.299, 0.587, 0.114)  # the luma of red, green and blue (ITU-R BT.601)
 REACH = 2.0  # of the bicubic filter, in pixels of the result
@@ -59,9 +67,17 @@ class Batches:
         recipe: its seed, batch size, augmentation and device count.
         size: S, the side of the crops in pixels.
         epoch: counted from 0.
+        outliers: of which some follow the photos of each batch; None: none do.
     """
 
-    def __init__(self, photos: PhotoSet, recipe: Recipe, size: int, epoch: int) -> None:
+    def __init__(
+        self,
+        photos: PhotoSet,
+        recipe: Recipe,
+        size: int,
+        epoch: int,
+        outliers: PhotoSet | None = None,
+    ) -> None:
         self.photos = resident(photos.array, recipe.device)
         self.labels = torch.from_numpy(photos.labels)
         self.recipe, self.size, self.seed = recipe, size, recipe.seed * 100_003 + epoch
@@ -72,34 +88,85 @@ class Batches:
         order = chosen[torch.randperm(len(chosen), generator=generator)]
         parts = order.split(recipe.batch_size)
         self.indices = [p for p in parts if len(p) > 1 or recipe.batch_size == 1]
+        self.outliers, self.beside = self.photos[:0], torch.empty(0, 0, dtype=torch.long)
+        if outliers:
+            self.outliers = resident(outliers.array, recipe.device)
+            count = len(outliers.labels)
+            self.backgrounds = torch.from_numpy(backgrounds_of(outliers)).to(recipe.device)
+            # As many rounds through all outliers as the epoch takes, each in an order of its own.
+            needed = recipe.outliers_per_batch * len(self.indices)
+            orders = [torch.randperm(count, generator=generator) for _ in range(0, needed, count)]
+            self.beside = torch.cat(orders)[:needed].view(len(self.indices), -1)
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return map(self.batch, self.indices)
+        for number, indices in enumerate(self.indices):
+            yield self.batch(indices, self.beside[number] if len(self.beside) else None)
 
-    def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """This process's photos (N, S, S, 3) uint8 of a batch, and all its labels, int64."""
+    def batch(self, indices: Tensor, beside: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """This process's photos (N, S, S, 3) uint8 of a batch, and all its labels, int64.
+
+        indices: of photos. beside: of outliers, which follow them with the label OUTLIER.
+        """
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + int(indices[0]))
-        draws = torch.rand(len(indices), 2 * TRIES + 4 + 6, generator=generator)
-        own, device = distributed.rank().shard(len(indices)), self.recipe.device
-        photos = self.photos[indices[own].to(self.photos.device)].to(device)
-        return self.augmented(photos, draws[own].to(device)), self.labels[indices].to(device)
+        labels, count = self.labels[indices], len(self.labels)
+        rows = indices
+        if beside is not None:
+            rows = torch.cat([indices, count + beside])
+            labels = torch.cat([labels, torch.full_like(beside, OUTLIER)])
+        draws = torch.rand(len(rows), 2 * TRIES + 4 + 6, generator=generator)
+        paste_draws = torch.rand(len(indices), PASTE_DRAWS, generator=generator)
+        own, device = distributed.rank().shard(len(rows)), self.recipe.device
+        birds, others = rows[own][rows[own] < count], rows[own][rows[own] >= count] - count
+        photos = self.photos[birds.to(self.photos.device)].to(device)
+        if len(others):
+            strange = self.outliers[others.to(self.outliers.device)].to(device)
+            photos = torch.cat([photos, strange])
+        pixels = self.augmented(photos, draws[own].to(device), paste_draws[own].to(device))
+        return pixels, labels.to(device)
 
-    def augmented(self, photos: Tensor, draws: Tensor) -> Tensor:
-        """Change photos (N, H, H, 3) uint8 by draws (N, ...) from [0, 1): (N, S, S, 3) uint8."""
+    def augmented(self, photos: Tensor, draws: Tensor, paste_draws: Tensor) -> Tensor:
+        """Change photos (N, H, H, 3) uint8 by draws from [0, 1): (N, S, S, 3) uint8.
+
+        draws: (N, ...). paste_draws: (M, PASTE_DRAWS), of the first M photos, which may be pasted.
+        """
         side, kind = photos.shape[1], self.recipe.augmentation
         if kind == "none":
             return squeezed(photos, self.size)
-        crops = random_crops(draws[:, :-6], side, self.recipe.smallest_crop)
+        crops = self.random_crops(draws[:, :-6], side)
         pixels = resized(photos, crops, self.size)
+        if len(self.outliers):
+            self.paste(pixels, paste_draws)
         if kind == "crops-and-colour":
             pixels = jittered(pixels, draws[:, -6:-3], draws[:, -3:])
         return pixels.round_().clamp_(0, 255).to(torch.uint8).transpose(1, 2).contiguous()
 
+    def random_crops(self, draws: Tensor, side: int) -> Crops:
+        """Crops as the recipe wants them."""
+        return random_crops(draws, side, self.recipe.smallest_crop, self.recipe.largest_aspect)
 
-@functools.lru_cache(maxsize=1)
+    def paste(self, pixels: Tensor, draws: Tensor) -> None:
+        """Shrink a share of pixels (N, S, S, 3) float onto backgrounds, in place.
+
+        draws: (M, PASTE_DRAWS) from [0, 1), of the first M.
+        """
+        chosen = (draws[:, 0] < self.recipe.pasted).nonzero()[:, 0]
+        if not len(chosen):
+            return
+        _, which, length, across, down = draws[chosen, :5].T
+        grounds = self.backgrounds[(which * len(self.backgrounds)).long()]
+        photos = self.outliers[grounds.to(self.outliers.device)].to(pixels.device)
+        crops = self.random_crops(draws[chosen, 5:], photos.shape[1])
+        shortest, longest = PASTED
+        length = ((shortest + (longest - shortest) * length) * self.size).round()
+        top, left = ((draw * (self.size - length + 1)).floor() for draw in (down, across))
+        ground = resized(photos, crops, self.size)
+        pixels[chosen] = laid_on(ground, pixels[chosen], top, left, length)
+
+
+@functools.lru_cache(maxsize=2)  # photos and outliers
 def resident(array: Path, device: str) -> Tensor:
     """The photos of an .npy file, (photos, H, H, 3) uint8: on a GPU with room, else mapped."""
     # Copied on write, since torch knows no memory that cannot be written; nobody writes.
@@ -109,6 +176,13 @@ def resident(array: Path, device: str) -> Tensor:
     return photos
 
 
+def backgrounds_of(outliers: PhotoSet) -> NDArray[np.int64]:
+    """Indices of the outliers without a bird; of all where none is said to be without."""
+    if NO_BIRD not in outliers.species:
+        return np.arange(len(outliers.labels))
+    return np.flatnonzero(outliers.labels == outliers.species.index(NO_BIRD))
+
+
 def squeezed(photos: Tensor, size: int) -> Tensor:
     """Whole photos (N, H, H, 3) uint8, shrunk as those that the network answers: (N, S, S, 3)."""
     bicubic = v2.InterpolationMode.BICUBIC
@@ -116,7 +190,7 @@ def squeezed(photos: Tensor, size: int) -> Tensor:
     return shrunk.permute(0, 2, 3, 1).contiguous()
 
 
-def random_crops(draws: Tensor, side: int, smallest: float) -> Crops:
+def random_crops(draws: Tensor, side: int, smallest: float, aspect: float = 1.25) -> Crops:
     """Crops of photos of a side, shrunk with one of three filters, so that the network does not
     depend on how a photo was shrunk.
 
@@ -124,11 +198,11 @@ def random_crops(draws: Tensor, side: int, smallest: float) -> Crops:
         draws: (N, 2 * TRIES + 4) from [0, 1).
         side: of the photos, in pixels.
         smallest: share of the photo that the smallest crops keep.
+        aspect: the largest one, drawn evenly on a logarithmic scale from its inverse on.
     """
     area = (smallest + (1 - smallest) * draws[:, :TRIES]) * side**2
-    low, high = ASPECTS
-    aspect = torch.exp(low + (high - low) * draws[:, TRIES : 2 * TRIES])
-    width, height = ((area * a).sqrt().round().clamp_min(1) for a in (aspect, 1 / aspect))
+    aspects = torch.exp(math.log(aspect) * (2 * draws[:, TRIES : 2 * TRIES] - 1))
+    width, height = ((area * a).sqrt().round().clamp_min(1) for a in (aspects, 1 / aspects))
     fits = (width <= side) & (height <= side)
     first = fits.int().argmax(1, keepdim=True)
     width, height = (
@@ -194,6 +268,29 @@ def cubic(distance: Tensor) -> Tensor:
     near = (1.5 * distance - 2.5) * distance**2 + 1
     far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
     return torch.where(distance < 1, near, torch.where(distance < 2, far, 0.0))
+
+
+def laid_on(grounds: Tensor, photos: Tensor, top: Tensor, left: Tensor, length: Tensor) -> Tensor:
+    """Shrink photos (N, S, S, 3) float onto grounds of the same shape, with a bilinear filter.
+
+    top, left, length: (N,) of the squares that they fill, in whole pixels.
+    """
+    (down, rows), (across, columns) = (
+        shrinking(start, length, photos.shape[1]) for start in (top, left)
+    )
+    small = torch.einsum("nih,nhwc,njw->nijc", down, photos, across)
+    inside = rows[:, :, None, None] & columns[:, None, :, None]
+    return torch.where(inside, small, grounds)
+
+
+def shrinking(start: Tensor, length: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Weights (N, S, S) that shrink S pixels to `length` from `start` on, and (N, S), where."""
+    places = torch.arange(size, device=start.device) + 0.5
+    scale = (size / length)[:, None]
+    centre = (places - start[:, None]) * scale
+    weights = (1 - (places - centre[..., None]).abs() / scale[..., None]).clamp_min(0)
+    inside = (centre > 0) & (centre < size)
+    return weights / weights.sum(2, keepdim=True).clamp_min(1e-6), inside
 
 
 def jittered(pixels: Tensor, amounts: Tensor, order: Tensor) -> Tensor:

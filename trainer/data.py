@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from filelock import FileLock
@@ -18,12 +19,14 @@ from tqdm import tqdm
 
 from plumage.contract import SPECIES_RULE, is_species_name
 from plumage.folders import (
+    OUTSIDE_CLASSES,
     OUTSIDE_SPLITS,
     SPLITS,
     UNREADABLE,
     PhotoSetListing,
     in_words,
     list_photo_set,
+    list_photos,
     printable,
 )
 from plumage.photos import READER, PhotoError, read_photo, resized
@@ -33,6 +36,10 @@ from trainer.utils.files import replacing
 LAYOUT = (
     "--data names a folder with train, val and test inside, each with one folder of photos a "
     'species; the photos of 25 Indian birds are available on Kaggle ("25 Indian bird species").'
+)
+OUTLIERS = "outliers"  # the split of photos of none of the species
+OUTLIER_LAYOUT = (
+    "--outliers names a folder of photos of none of the species, in a folder for each kind."
 )
 BLOCK = 2**24  # bytes
 CACHE = 1  # raise it where kept copies are written in another way
@@ -74,6 +81,7 @@ class PhotoFolder:
     """
 
     root: Path
+    splits: ClassVar[tuple[str, ...]] = SPLITS
 
     @cached_property
     def listing(self) -> PhotoSetListing:
@@ -206,6 +214,38 @@ class PhotoFolder:
                 temporary_index.write_text(json.dumps(summary), encoding="utf-8")
 
 
+@dataclass(frozen=True)
+class OutlierFolder(PhotoFolder):
+    """Photos of none of the species on disk, in a folder for each kind, which `species` names."""
+
+    splits = (OUTLIERS,)
+
+    @cached_property
+    def listing(self) -> PhotoSetListing:
+        """All photos, as those of one split."""
+        try:
+            found = list_photos(self.root)
+        except OSError as error:
+            raise PhotoSetError(
+                f"{self.root} cannot be read ({error.strerror}): {OUTLIER_LAYOUT}"
+            ) from error
+        inside = [photo for photo in found.photos if len(photo.parts) > 1]
+        outside = [photo for photo in found.photos if len(photo.parts) == 1]
+        paths = {Path(OUTLIERS) / photo: photo for photo in inside}
+        left_out = found.left_out | {OUTSIDE_CLASSES: outside}
+        return PhotoSetListing(self.root, {OUTLIERS: list(paths)}, paths, left_out)
+
+    @cached_property
+    def species(self) -> tuple[str, ...]:
+        """Names of the kinds, sorted."""
+        return tuple(sorted({file.parts[1] for file in self.files[OUTLIERS]}))
+
+    def check(self) -> None:
+        """Raise PhotoSetError unless there is a photo in a folder."""
+        if not self.species:
+            raise PhotoSetError(f"{self.root} has no photos in a folder: {OUTLIER_LAYOUT}")
+
+
 def read_squeezed(path: Path, size: int) -> NDArray[np.uint8]:
     """A photo's file -> (size, size, 3) uint8 RGB, as in the app; raises OSError, PhotoError."""
     return squeezed(path.read_bytes(), size)
@@ -223,7 +263,10 @@ def report_left_out(source: PhotoFolder, sets: Iterable[PhotoSet]) -> None:
         print(f"skipped: {printable(source.path(Path(file)))}: {why}", file=sys.stderr)
     left_out = source.listing.left_out | {UNREADABLE: [Path(file) for file in skipped]}
     others = [
-        file for split, files in source.files.items() if split not in SPLITS for file in files
+        file
+        for split, files in source.files.items()
+        if split not in source.splits
+        for file in files
     ]
     left_out[OUTSIDE_SPLITS] = others
     if words := in_words(left_out):

@@ -63,6 +63,17 @@ class Recipe:
     brightness, contrast and saturation as well."""
     smallest_crop: float = 0.35
     """Share of the photo that the smallest crops keep; with 1 they are whole."""
+    largest_aspect: float = 1.25
+    """Width over height, or the other way round, of the narrowest crops; with 1 they are square."""
+    outliers: str | None = None
+    """Folder of photos of none of the species to train with, in a folder for each kind; those in
+    its folder no_bird are backgrounds, too. None: none."""
+    outliers_per_batch: int = 16
+    """Outliers beside the photos of each step."""
+    outlier_weight: float = 0.5
+    """Weight of their loss, the cross-entropy to the uniform distribution."""
+    pasted: float = 0.25
+    """Share of the photos that are shrunk onto a background, where there are outliers."""
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     """Auto takes bfloat16 where the processor computes in it, else float32."""
     seed: int = 0
@@ -92,10 +103,13 @@ class Recipe:
     def differences(self, other: dict[str, Any]) -> list[str]:
         """Names of the hyperparameters, places aside, in which a stored recipe is another one.
 
-        What a recipe of an earlier version lacks had the default's effect; `workers` had none.
+        What a recipe of an earlier version lacks had the default's effect; `workers` had none. Of
+        the outliers it counts whether there are any, not where they lie.
         """
         places = {"data", "output", "device", "workers"}
         mine, other = self.as_dict(), asdict(Recipe()) | other
+        for recipe in (mine, other):
+            recipe["outliers"] = recipe["outliers"] is not None
         return sorted(k for k in other if k not in places and mine.get(k) != other[k])
 
 
@@ -114,6 +128,10 @@ POSSIBLE: dict[str, tuple[Callable[[Any], bool], str]] = {
     "warmup": (lambda epochs: 0 <= epochs < float("inf"), "at least 0"),
     "label_smoothing": (lambda share: 0 <= share < 1, "at least 0 and below 1"),
     "smallest_crop": (lambda share: 0 < share <= 1, "above 0 and at most 1"),
+    "largest_aspect": (lambda aspect: 1 <= aspect <= 4, "at least 1 and at most 4"),
+    "outliers_per_batch": (lambda photos: photos >= 1, "at least 1"),
+    "outlier_weight": (lambda weight: 0 <= weight < float("inf"), "at least 0"),
+    "pasted": (lambda share: 0 <= share <= 1, "at least 0 and at most 1"),
     "seed": (lambda seed: 0 <= seed < 2**31, "at least 0 and below 2,147,483,648"),
     "device": (
         lambda device: re.fullmatch(r"cpu|mps|cuda(:\d+)?", device) is not None,

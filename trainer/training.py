@@ -15,8 +15,16 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from plumage.folders import SPLITS
-from trainer.batches import Batches
-from trainer.data import PhotoFolder, PhotoSet, check_every_species, report_left_out, spread
+from trainer.batches import OUTLIER, Batches
+from trainer.data import (
+    OUTLIERS,
+    OutlierFolder,
+    PhotoFolder,
+    PhotoSet,
+    check_every_species,
+    report_left_out,
+    spread,
+)
 from trainer.metrics import scores
 from trainer.model.resnet import ResNet, to_input
 from trainer.recipe import Recipe
@@ -67,10 +75,12 @@ def train_step(run: Run, recipe: Recipe, photos: Tensor, labels: Tensor) -> tupl
         run: changed in place.
         recipe: its device, precision and label smoothing count.
         photos: (N, S, S, 3) uint8; where several processes train, this rank's shard of them.
-        labels: (N,) int64, always of all.
+        labels: (N,) int64, always of all; OUTLIER for photos of none of the species.
 
     Returns:
-        Mean loss () and logits (N, species), both detached.
+        Loss () and logits (N, species), both detached. The loss is the mean over photos of the
+        species, and beside it that over outliers, weighted: their cross-entropy to the uniform
+        distribution.
     """
     dtype = precision(recipe)
     device = recipe.device.split(":")[0]
@@ -79,7 +89,13 @@ def train_step(run: Run, recipe: Recipe, photos: Tensor, labels: Tensor) -> tupl
     # A loss in bfloat16 would round; one in float64, with which networks are compared, would not.
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     logits = distributed.all_gather_rows(logits, len(labels))
-    loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+    loss = F.cross_entropy(
+        logits, labels, ignore_index=OUTLIER, label_smoothing=recipe.label_smoothing
+    )
+    if recipe.outliers:
+        strange = (labels == OUTLIER).to(logits.dtype)
+        unsure = -logits.log_softmax(1).mean(1)
+        loss = loss + recipe.outlier_weight * (unsure @ strange) / strange.sum()
     run.optimizer.zero_grad()
     loss.backward()
     distributed.all_reduce_gradients(run.network)
@@ -131,14 +147,20 @@ def check_finite(loss: float, epoch: int, recipe: Recipe) -> None:
 
 
 def train_epoch(
-    run: Run, recipe: Recipe, photos: PhotoSet, bar: "tqdm[Any]"
+    run: Run,
+    recipe: Recipe,
+    photos: PhotoSet,
+    bar: "tqdm[Any]",
+    outliers: PhotoSet | None = None,
 ) -> tuple[list[int], list[int], list[float]]:
     """Train one epoch; returns labels, answers and losses of its photos, as seen in training.
+
+    Outliers are trained on, and are in none of the three.
 
     Raises:
         DivergedError: the loss is not a number any more.
     """
-    batches = Batches(photos, recipe, training_size(recipe, run.epoch), run.epoch)
+    batches = Batches(photos, recipe, training_size(recipe, run.epoch), run.epoch, outliers)
 
     def steps() -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         for step, (batch, target) in enumerate(batches):
@@ -146,7 +168,8 @@ def train_epoch(
             for group in run.optimizer.param_groups:
                 group["lr"] = rate * group["speed"]
             loss, logits = train_step(run, recipe, batch, target)
-            yield target, logits.argmax(1), loss
+            count = len(batches.indices[step])  # outliers follow
+            yield target[:count], logits[:count].argmax(1), loss
 
     labels, answers, losses = [], [], []
     loss_sum = right = 0.0  # running sums: means of growing lists would cost more at each step
@@ -175,7 +198,8 @@ def train(
     Args:
         run: continues from its last epoch; changed in place.
         recipe: how to train.
-        photos: train at `recipe.stored_size` and val at `recipe.image_size`.
+        photos: train and, if there are any, outliers at `recipe.stored_size`; val at
+            `recipe.image_size`.
         folder: where the state, the one before it and history.csv are kept.
         watch: what else to measure of the network after each epoch, for the row of val.
 
@@ -198,7 +222,9 @@ def train(
         while run.epoch < recipe.epochs:
             bar.set_description(f"{recipe.norm} epoch {run.epoch + 1}/{recipe.epochs}")
             start = time.perf_counter()
-            labels, answers, losses = train_epoch(run, recipe, train_photos, bar)
+            labels, answers, losses = train_epoch(
+                run, recipe, train_photos, bar, photos.get(OUTLIERS)
+            )
             trained = time.perf_counter()
             logits = predict(run.network, val.pixels, recipe)
             val_loss = F.cross_entropy(logits, torch.from_numpy(val.labels)).item()
@@ -243,7 +269,7 @@ def train_run(recipe: Recipe, folder: Path) -> tuple[Run, dict[str, PhotoSet]]:
 
     Returns:
         The run, its network on the CPU with the weights that are best on val, and the photos of
-        each split at `recipe.image_size`.
+        each split at `recipe.image_size`; and the outliers, if it has any.
 
     Raises:
         TrainingError: the folder holds another run, or training fails.
@@ -260,18 +286,24 @@ def train_run(recipe: Recipe, folder: Path) -> tuple[Run, dict[str, PhotoSet]]:
     source, cache = PhotoFolder(Path(recipe.data)), Path(recipe.output) / "cache"
     source.check()
     photos = {split: source.load(split, recipe.image_size, cache) for split in SPLITS}
-    to_train = source.load("train", recipe.stored_size, cache)
+    trained_on = {"train": source.load("train", recipe.stored_size, cache), "val": photos["val"]}
     if rank.index == 0:
-        report_left_out(source, (*photos.values(), to_train))
+        report_left_out(source, (*photos.values(), trained_on["train"]))
     check_every_species(source, photos)
+    if recipe.outliers:
+        strange = OutlierFolder(Path(recipe.outliers))
+        strange.check()
+        trained_on[OUTLIERS] = strange.load(OUTLIERS, recipe.stored_size, cache)
+        photos[OUTLIERS] = trained_on[OUTLIERS]
+        if rank.index == 0:
+            report_left_out(strange, [trained_on[OUTLIERS]])
     run = open_run(recipe, len(source.species), folder)
-    if not distributed.all_equal(
-        run.epoch, int(to_train.fingerprint[:15], 16), device=recipe.device
-    ):
+    fingerprints = [int(found.fingerprint[:15], 16) for found in trained_on.values()]
+    if not distributed.all_equal(run.epoch, *fingerprints, device=recipe.device):
         raise TrainingError(
-            f"The processes disagree about the photos or the saved state in {folder}: --data and "
-            "--output must name folders that all machines share."
+            f"The processes disagree about the photos or the saved state in {folder}: --data, "
+            "--outliers and --output must name folders that all machines share."
         )
-    train(run, recipe, {"train": to_train, "val": photos["val"]}, folder)
+    train(run, recipe, trained_on, folder)
     run.network.cpu().load_state_dict(run.best)
     return run, photos

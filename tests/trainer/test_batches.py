@@ -8,11 +8,20 @@ from PIL import Image
 from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as per_photo
 
-from trainer.batches import TRIES, Batches, jittered, random_crops, resized
-from trainer.data import PhotoFolder, PhotoSet, read_squeezed
+from trainer.batches import (
+    OUTLIER,
+    TRIES,
+    Batches,
+    backgrounds_of,
+    jittered,
+    laid_on,
+    random_crops,
+    resized,
+)
+from trainer.data import OUTLIERS, OutlierFolder, PhotoFolder, PhotoSet, read_squeezed
 from trainer.recipe import Recipe
 from trainer.utils import distributed
-from trainer.utils.distributed import Place
+from trainer.utils.distributed import Rank
 
 KINDS = ["none", "crops", "crops-and-colour"]
 
@@ -67,6 +76,12 @@ def test_crops_lie_in_the_photo_and_are_of_the_sizes_and_shapes_asked_for():
     assert 0.78 < (width / height).min() < 0.85
     assert 1.2 < (width / height).max() < 1.27
     assert 0.45 < flip.float().mean() < 0.55
+
+
+def test_crops_are_as_narrow_as_the_recipe_allows():
+    _, _, height, width, *_ = random_crops(draws(2000), 160, 0.35, aspect=5 / 3)
+    assert 0.58 < (width / height).min() < 0.64
+    assert 1.56 < (width / height).max() < 1.72
 
 
 def test_a_crop_that_fits_at_no_try_is_the_whole_photo():
@@ -124,16 +139,16 @@ def test_processes_share_out_the_batch_that_one_would_have(
     photos = load(photo_folder, tmp_path / "cache")
     indices = torch.tensor([5, 2, 9, 0, 7])
 
-    def batch(place: Place) -> tuple[torch.Tensor, torch.Tensor]:
-        monkeypatch.setattr(distributed, "place", lambda: place)
+    def batch(rank: Rank) -> tuple[torch.Tensor, torch.Tensor]:
+        monkeypatch.setattr(distributed, "rank", lambda: rank)
         return Batches(photos, Recipe(augmentation=kind), 16, 0).batch(indices)
 
-    whole, labels = batch(Place())
-    shares = [batch(Place(rank, 3)) for rank in range(3)]
+    whole, labels = batch(Rank())
+    shares = [batch(Rank(rank, 3)) for rank in range(3)]
     assert [len(share) for share, _ in shares] == [1, 2, 2]
     assert torch.equal(torch.cat([share for share, _ in shares]), whole)
     assert all(torch.equal(told, labels) for _, told in shares)
-    assert [len(batch(Place(rank, 7))[0]) for rank in range(7)] == [0, 1, 1, 0, 1, 1, 1]
+    assert [len(batch(Rank(rank, 7))[0]) for rank in range(7)] == [0, 1, 1, 0, 1, 1, 1]
 
 
 def test_draws_depend_on_seed_epoch_and_batch_alone(photo_folder, tmp_path):
@@ -162,3 +177,78 @@ def test_the_order_is_another_each_epoch(photo_folder, tmp_path):
     orders = [Batches(photos, recipe, 16, epoch).indices[0].tolist() for epoch in (0, 1, 0)]
     assert sorted(orders[0]) == list(range(18))
     assert orders[0] == orders[2] != orders[1]
+
+
+@pytest.fixture
+def outliers(tmp_path: Path) -> PhotoSet:
+    """Four green photos with a bird and three blue ones without."""
+    for kind, colour, count in (("no_bird", (0, 0, 255), 3), ("other_birds", (0, 255, 0), 4)):
+        folder = tmp_path / "strange" / kind
+        folder.mkdir(parents=True)
+        for number in range(count):
+            Image.new("RGB", (40, 30), colour).save(folder / f"{number}.png")
+    return OutlierFolder(tmp_path / "strange").load(OUTLIERS, 16, tmp_path / "cache")
+
+
+def test_outliers_follow_the_photos_of_every_batch_in_rounds(photo_folder, outliers, tmp_path):
+    photos = load(photo_folder, tmp_path / "cache")
+    recipe = Recipe(batch_size=5, outliers_per_batch=2, pasted=0)
+    epoch = Batches(photos, recipe, 16, 0, outliers)
+    alone = Batches(photos, recipe, 16, 0)
+    for (batch, labels), (plain, own) in zip(epoch, alone, strict=True):
+        assert labels.tolist() == [*own.tolist(), OUTLIER, OUTLIER]
+        assert len(batch) == len(plain) + 2
+        assert (batch[-2:, ..., 0] == 0).all()  # blue or green
+    beside = epoch.beside.flatten().tolist()
+    assert sorted(beside[:7]) == list(range(7))
+    assert len(beside) == 2 * len(epoch)
+
+
+def test_photos_are_pasted_onto_outliers_without_a_bird_only(photo_folder, outliers, tmp_path):
+    photos = load(photo_folder, tmp_path / "cache")
+    assert [outliers.species[label] for label in outliers.labels[backgrounds_of(outliers)]] == [
+        "no_bird"
+    ] * 3
+    recipe = Recipe(outliers_per_batch=1, pasted=1)
+    batches = Batches(photos, recipe, 32, 0, outliers)
+    pixels, _ = batches.batch(torch.arange(18), torch.tensor([6]))
+    blue = (pixels[:18] == torch.tensor([0, 0, 255], dtype=torch.uint8)).all(-1)
+    shares = 1 - blue.float().mean((1, 2))
+    assert 0.28**2 < shares.min() < 0.5**2
+    assert 0.7**2 < shares.max() < 0.87**2
+    assert (pixels[18] == torch.tensor([0, 255, 0], dtype=torch.uint8)).all()
+
+
+def test_pasting_shrinks_as_pillow_does_up_to_rounding():
+    rng = np.random.default_rng(0)
+    photos = rng.integers(0, 256, (9, 32, 32, 3), dtype=np.uint8)
+    grounds = torch.full((9, 32, 32, 3), 7.0)
+    length = torch.tensor([10.0, 12, 15, 16, 20, 24, 27, 31, 32])
+    top, left = ((32 - length) * share for share in (1, 0.5))
+    found = laid_on(grounds, torch.from_numpy(photos).float(), top, left.floor(), length)
+    for photo, pasted, *square in zip(photos, found.numpy(), top, left, length, strict=True):
+        first, start, side = map(int, square)
+        small = np.asarray(Image.fromarray(photo).resize((side, side), Image.Resampling.BILINEAR))
+        inside = pasted[first : first + side, start : start + side]
+        assert np.abs(inside - small).max() <= 1.5
+        assert (pasted == 7).all(-1).sum() >= 32**2 - side**2
+
+
+def test_processes_share_out_a_batch_with_outliers(photo_folder, outliers, tmp_path, monkeypatch):
+    photos = load(photo_folder, tmp_path / "cache")
+    recipe = Recipe(outliers_per_batch=3, pasted=0.5)
+
+    def batch(rank: Rank) -> tuple[torch.Tensor, torch.Tensor]:
+        monkeypatch.setattr(distributed, "rank", lambda: rank)
+        batches = Batches(photos, recipe, 16, 0, outliers)
+        return batches.batch(torch.tensor([5, 2, 9, 0, 7]), torch.tensor([6, 0, 3]))
+
+    whole, labels = batch(Rank())
+    for size in (2, 3, 8):
+        shares = [batch(Rank(rank, size)) for rank in range(size)]
+        assert torch.equal(torch.cat([share for share, _ in shares]), whole)
+        assert all(torch.equal(told, labels) for _, told in shares)
+
+
+def test_outliers_of_no_named_kind_are_all_backgrounds(outliers):
+    assert backgrounds_of(replace(outliers, species=("forest", "sea"))).tolist() == list(range(7))

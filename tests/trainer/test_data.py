@@ -11,7 +11,15 @@ import pytest
 from PIL import Image
 
 from trainer import data as module
-from trainer.data import PhotoFolder, PhotoSetError, check_every_species, report_left_out, spread
+from trainer.data import (
+    OUTLIERS,
+    OutlierFolder,
+    PhotoFolder,
+    PhotoSetError,
+    check_every_species,
+    report_left_out,
+    spread,
+)
 
 
 def load(folder: Path, cache: Path, split: str = "train", size: int = 16):
@@ -202,3 +210,18 @@ def test_a_full_disk_is_an_error_that_leaves_nothing(photo_folder, tmp_path, mon
 def test_a_subset_has_as_many_photos_of_each_species_spread_over_its_own():
     labels = np.array([0] * 9 + [2] * 2 + [1] * 5)
     assert spread(labels, 3) == [0, 4, 8, 11, 13, 15, 9, 10]
+
+
+def test_outliers_are_the_photos_in_folders_labelled_by_kind(tmp_path, capsys):
+    for name in ("sea/waves/0.png", "forest/0.png", "forest/1.png", "outside.png"):
+        (tmp_path / "strange" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 30)).save(tmp_path / "strange" / name)
+    (tmp_path / "strange" / "forest" / "2.png").write_bytes(b"no photo")
+    folder = OutlierFolder(tmp_path / "strange")
+    folder.check()
+    photos = folder.load(OUTLIERS, 16, tmp_path / "cache")
+    assert (photos.species, photos.labels.tolist()) == (("forest", "sea"), [0, 0, 1])
+    report_left_out(folder, [photos])
+    said = capsys.readouterr().err
+    assert "forest/2.png" in said
+    assert "left out: 1 photo that cannot be read, 1 photo outside a class folder" in said

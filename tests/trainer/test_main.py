@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.trainer.conftest import train_command
 from trainer.__main__ import main, parse
@@ -36,6 +37,18 @@ def test_without_photos_one_sentence_says_what_is_expected(tmp_path):
     assert re.search(r"train, val and test inside, each with one folder of photos", sentence)
     assert not done.stdout
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["nowhere", "flat"])
+def test_outliers_without_photos_are_refused_before_training(name, drawn_photos, tmp_path, capsys):
+    (tmp_path / "flat").mkdir()
+    Image.new("RGB", (40, 40)).save(tmp_path / "flat" / "0.png")
+    command = train_command("bin", drawn_photos, tmp_path / "runs")
+    assert main([*command, "--outliers", str(tmp_path / name)]) == 2
+    said = capsys.readouterr().err
+    assert name in said
+    assert "--outliers names a folder of photos of none of the species" in said
+    assert not (tmp_path / "runs").exists()
 
 
 def test_flags_change_single_values_of_a_preset():

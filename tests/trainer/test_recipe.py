@@ -28,6 +28,12 @@ def test_differences_name_changed_hyperparameters_but_no_places():
     assert replace(Recipe(), epochs=3, seed=1).differences(stored) == ["epochs", "seed"]
 
 
+def test_of_the_outliers_it_counts_whether_there_are_any_and_not_where_they_lie():
+    with_outliers = Recipe(outliers="here").as_dict()
+    assert Recipe(outliers="there").differences(with_outliers) == []
+    assert Recipe().differences(with_outliers) == ["outliers"]
+
+
 def test_what_a_stored_recipe_lacks_counts_as_the_default():
     stored = Recipe().as_dict()
     del stored["nesterov"], stored["photos_per_species"]

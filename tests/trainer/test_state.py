@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from plumage.folders import SPLITS
 from trainer import training
-from trainer.data import PhotoFolder
+from trainer.data import OUTLIERS, PhotoFolder
 from trainer.run_folder import EARLIER_STATE, STATE, DivergedError, TrainingError
 from trainer.state import new_run, open_run, read_state
 from trainer.training import train
@@ -48,6 +48,18 @@ def test_a_state_cut_in_half_falls_back_on_the_one_before(recipe, splits, tmp_pa
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     resumed = new_run(recipe, 3)
     resumed.restore(tmp_path, recipe)
+    assert resumed.epoch == recipe.epochs - 1
+    train(resumed, recipe, splits, tmp_path)
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(value, resumed.network.state_dict()[name]), name
+
+
+def test_a_run_with_outliers_resumes_with_the_same_draws(recipe, splits, tmp_path):
+    recipe = replace(recipe, outliers="strange", outliers_per_batch=4, pasted=0.5)
+    splits = splits | {OUTLIERS: splits["test"]}
+    whole = trained(recipe, splits, tmp_path)
+    (tmp_path / EARLIER_STATE).replace(tmp_path / STATE)
+    resumed = open_run(recipe, 3, tmp_path)
     assert resumed.epoch == recipe.epochs - 1
     train(resumed, recipe, splits, tmp_path)
     for name, value in whole.network.state_dict().items():

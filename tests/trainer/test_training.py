@@ -5,10 +5,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
+from torch.nn import functional as F
+from tqdm import tqdm
 
 from trainer import training
-from trainer.batches import Batches
-from trainer.data import PhotoFolder, spread
+from trainer.batches import OUTLIER, Batches
+from trainer.data import OUTLIERS, OutlierFolder, PhotoFolder, spread
 from trainer.model.norms import NORMS, BatchInstanceNorm
 from trainer.recipe import Recipe
 from trainer.run_folder import DivergedError, TrainingError
@@ -267,3 +270,40 @@ def test_a_loss_of_a_network_in_float64_keeps_its_digits():
     photos = torch.randint(0, 256, (8, 16, 16, 3), dtype=torch.uint8)
     loss, logits = train_step(run, recipe, photos, torch.arange(8) % 3)
     assert loss.dtype == logits.dtype == torch.float64
+
+
+def test_the_loss_adds_the_outliers_cross_entropy_to_the_uniform_distribution():
+    recipe = replace(TINY, outliers="strange", outlier_weight=0.3, label_smoothing=0.2)
+    photos = torch.randint(0, 256, (8, 16, 16, 3), dtype=torch.uint8)
+    labels = torch.tensor([0, 1, 2, 1, 0, OUTLIER, OUTLIER, OUTLIER])
+    loss, logits = train_step(new_run(recipe, 3), recipe, photos, labels)
+    own = F.cross_entropy(logits[:5], labels[:5], label_smoothing=0.2)
+    uniform = F.cross_entropy(logits[5:], torch.full((3, 3), 1 / 3))
+    assert loss.item() == pytest.approx((own + 0.3 * uniform).item(), rel=1e-5)
+
+
+def test_steps_on_outliers_bring_their_answers_closer_to_even():
+    recipe = replace(TINY, outliers="strange", outlier_weight=5.0, learning_rate=0.01)
+    run = new_run(recipe, 3)
+    rng = np.random.default_rng(0)
+    photos = torch.from_numpy(rng.integers(0, 256, (12, 16, 16, 3), dtype=np.uint8))
+    labels = torch.cat([torch.arange(6) % 3, torch.full((6,), OUTLIER)])
+    largest = [
+        train_step(run, recipe, photos, labels)[1][6:].softmax(1).amax(1).mean().item()
+        for _ in range(15)
+    ]
+    assert largest[-1] - 1 / 3 < 0.5 * (largest[0] - 1 / 3)
+
+
+def test_an_epoch_with_outliers_counts_the_photos_of_the_species_alone(splits, tmp_path):
+    Image.new("RGB", (40, 40), "blue").save(tmp_path / "0.png")
+    (tmp_path / "strange" / "no_bird").mkdir(parents=True)
+    (tmp_path / "0.png").rename(tmp_path / "strange" / "no_bird" / "0.png")
+    outliers = OutlierFolder(tmp_path / "strange").load(OUTLIERS, 40, tmp_path / "cache")
+    recipe = replace(TINY, outliers="strange", outliers_per_batch=2, augmentation="crops")
+    bar = tqdm(disable=True)
+    labels, answers, losses = training.train_epoch(
+        new_run(recipe, 3), recipe, splits["train"], bar, outliers
+    )
+    assert len(labels) == len(answers) == len(losses) == len(splits["train"].labels)
+    assert min(labels) == 0

@@ -18,7 +18,7 @@ from trainer.checkpoint import calibration as conformal
 from trainer.checkpoint.classifier_onnx import calibrate, export, without_traces
 from trainer.checkpoint.novelty import ACCEPTED, evenly, fit_novelty
 from trainer.checkpoint.saliency_onnx import export_saliency
-from trainer.data import PhotoFolder, PhotoSet
+from trainer.data import OUTLIERS, PhotoFolder, PhotoSet
 from trainer.metrics import fit_temperature, onnx_outputs, scores_with_intervals
 from trainer.model.norms import NORMS
 from trainer.model.resnet import ResNet, layer_count
@@ -49,7 +49,7 @@ def write_checkpoint(run: Run, recipe: Recipe, photos: dict[str, PhotoSet], fold
     Args:
         run: of `train_run`, finished.
         recipe: its own.
-        photos: of each split at `recipe.image_size`.
+        photos: of each split at `recipe.image_size`, and the outliers, if it has any.
         folder: of the run; the state that it could be resumed from is removed at the end.
 
     Raises:
@@ -87,14 +87,8 @@ def write_checkpoint(run: Run, recipe: Recipe, photos: dict[str, PhotoSet], fold
         "train_photos_scored": len(evenly(photos["train"].labels)),
         **calibrated,
         "export_differences": differences,
-        "photos": {
-            split: {
-                "count": len(photos[split].labels),
-                "skipped": len(photos[split].skipped),
-                "sha256": photos[split].fingerprint,
-            }
-            for split in SPLITS
-        },
+        "photos": {split: counted(photos[split]) for split in SPLITS},
+        "outliers": counted(photos[OUTLIERS]) if OUTLIERS in photos else None,
         "versions": {name: version(name) for name in ("torch", "torchvision", "onnx", "pillow")},
     }
     write_json(folder / REPORT, report)
@@ -102,6 +96,15 @@ def write_checkpoint(run: Run, recipe: Recipe, photos: dict[str, PhotoSet], fold
         values = {name: f"{score['value']:.3f}" for name, score in report["metrics"][split].items()}
         print(f"{split:5}", *(f"{name} {value}" for name, value in values.items()), sep="  ")
     remove_state(folder)
+
+
+def counted(photos: PhotoSet) -> dict[str, Any]:
+    """What report.json says of the photos themselves."""
+    return {
+        "count": len(photos.labels),
+        "skipped": len(photos.skipped),
+        "sha256": photos.fingerprint,
+    }
 
 
 def export_again(folder: Path, source: PhotoFolder, cache: Path) -> None:
