@@ -48,18 +48,18 @@ SYSTEM_NAMES = frozenset(
     "zbthumbnail.info,__pycache__".split(",")
 )
 HEADER_BYTES = 32
-HEIF_BRANDS = (
-    b"heic",
-    b"heix",
-    b"heim",
-    b"heis",
-    b"hevc",
-    b"hevx",
-    b"mif1",
-    b"msf1",
-    b"avif",
-    b"avis",
-)
+SIGNATURES = {
+    b"\xff\xd8\xff": "image/jpeg",
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"GIF87a": "image/gif",
+    b"GIF89a": "image/gif",
+    **{
+        b"P%d%c" % (kind, end): "image/x-portable-anymap"
+        for kind in range(1, 7)
+        for end in b"\n\r "
+    },
+}
+HEIF_BRANDS = frozenset(b"heic heix heim heis hevc hevx mif1 msf1".split())
 DIB_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
 
 
@@ -130,15 +130,31 @@ def is_system(name: str) -> bool:
 
 def is_photo(header: bytes) -> bool:
     """Whether a file that starts with these bytes is of a format that is read."""
-    if header.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")):
-        return True
+    return bool(media_type(header))
+
+
+def media_type(header: bytes) -> str:
+    """The media type (RFC 6838) of a photo that starts with these bytes; empty where it is none.
+
+    header: HEADER_BYTES of the file.
+    """
+    for start, kind in SIGNATURES.items():
+        if header.startswith(start):
+            return kind
     if header.startswith((b"II*\0", b"MM\0*")):
-        return header[8:10] != b"CR"  # Canon's raw files are TIFFs
-    if header.startswith(b"RIFF"):
-        return header[8:12] == b"WEBP"
-    if header.startswith(b"BM"):
-        return int.from_bytes(header[14:18], "little") in DIB_HEADERS
-    return header[4:8] == b"ftyp" and header[8:12] in HEIF_BRANDS
+        return "image/tiff" if header[8:10] != b"CR" else ""  # Canon's raw files are TIFFs
+    if header.startswith(b"RIFF") and header[8:12] == b"WEBP":
+        return "image/webp"
+    if header.startswith(b"BM") and int.from_bytes(header[14:18], "little") in DIB_HEADERS:
+        return "image/bmp"
+    if header[4:8] != b"ftyp":
+        return ""
+    # The main brand, its version, then brands that are as true.
+    box = header[8 : int.from_bytes(header[:4], "big")]
+    brands = {box[at : at + 4] for at in range(0, len(box), 4)}
+    if brands & {b"avif", b"avis"}:
+        return "image/avif"
+    return "image/heic" if brands & HEIF_BRANDS else ""
 
 
 def _walk(root: Path, here: Path, left_out: LeftOut, seen: set[tuple[int, int]]) -> Iterator[Path]:

@@ -1,7 +1,8 @@
 """Classify a folder of photos into a CSV table: `python -m streamlit_app.batch FOLDER --out CSV`.
 
 Run again, the command resumes: photos that are in the table are skipped unless they changed or
-could not be read. With --cluster, the machines of a Ray cluster share the photos.
+could not be read. With --cluster, the machines of a Ray cluster share the photos. With --format
+camtrap-dp, the answers become a Camera Trap Data Package in the folder --out.
 """
 
 import argparse
@@ -10,15 +11,17 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from plumage.folders import in_words, list_photos
+from plumage.folders import in_words, list_photos, printable
+from streamlit_app.camtrap_dp import FILES, Deployment, write_package
 from streamlit_app.inference.classifier import (
     NO_MODEL,
     CheckpointError,
@@ -45,6 +48,8 @@ from streamlit_app.inference.table import (
 )
 from streamlit_app.results.scores import rank_variants
 
+TABLE = "plumage.csv"  # in the folder of a package
+
 
 def open_variant(name: str | None) -> Classifier:
     """Open the variant of that name, or the most accurate one; raises CheckpointError."""
@@ -66,16 +71,45 @@ def fill_table(
         CheckpointError; ValueError, too, where another run is filling the table or the folder holds
         no photo.
     """
+    with alone(table):
+        return _fill_table(folder, table, classifier, classify)
+
+
+def fill_package(
+    folder: Path,
+    package: Path,
+    deployment: Deployment,
+    classifier: Classifier,
+    classify: RowsOfFolder = rows_of_folder,
+) -> str:
+    """Fill the table TABLE in a package's folder, then write the package; as `fill_table`.
+
+    Returns: two sentences, on the table and on the package.
+    """
+    package.mkdir(exist_ok=True)
+    table = package / TABLE
+    with alone(table):
+        said = _fill_table(folder, table, classifier, classify)
+        return f"{said}\n{write_package(package, table, folder, deployment)}"
+
+
+@contextlib.contextmanager
+def alone(table: Path) -> Iterator[None]:
+    """Hold a table's lock inside the block; raises as `fill_table` where that fails."""
     if not table.parent.is_dir():  # the lock would make it
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(table))
+    lock = FileLock(lock_of(table), timeout=0)
     try:
-        with FileLock(lock_of(table), timeout=0):
-            return _fill_table(folder, table, classifier, classify)
+        lock.acquire()
     except Timeout as error:
         raise ValueError(
             f"Another run is filling {table}: wait until it has ended, or name a new table with "
             "--out."
         ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def lock_of(table: Path) -> Path:
@@ -86,7 +120,7 @@ def lock_of(table: Path) -> Path:
 def _fill_table(folder: Path, table: Path, classifier: Classifier, classify: RowsOfFolder) -> str:
     stamps = recall(table, folder)
     listing = list_photos(folder)
-    own = (table, memory_of(table), lock_of(table))
+    own = (table, memory_of(table), lock_of(table), *(table.parent / name for name in FILES))
     left_out = in_words(
         {
             kind: [path for path in paths if folder / path not in own]
@@ -139,11 +173,13 @@ def cluster_at(address: str) -> RowsOfFolder:
     return partial(cluster.rows_of_folder, address)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Fill the table named on the command line."""
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser("python -m streamlit_app.batch", description=__doc__)
     parser.add_argument("folder", type=Path, help="the photos, in folders or not")
-    parser.add_argument("--out", type=Path, required=True, help="the table (CSV) to write")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="the table (CSV) to write, or a package's folder"
+    )
     parser.add_argument(
         "--variant", help="a folder in checkpoints/ (default: the best on val photos)"
     )
@@ -152,21 +188,75 @@ def main(arguments: Sequence[str] | None = None) -> None:
         metavar="ADDRESS",
         help="a Ray cluster: HOST:PORT of its head, or auto for the one on this machine",
     )
+    parser.add_argument(
+        "--format",
+        choices=("csv", "camtrap-dp"),
+        default="csv",
+        help="a table, or a Camera Trap Data Package (default: csv)",
+    )
+    camera = parser.add_argument_group("what photos do not tell, for --format camtrap-dp")
+    camera.add_argument("--deployment", metavar="NAME", help="(default: the folder's name)")
+    camera.add_argument("--latitude", type=degrees(90), help="of the camera, in degrees (WGS 84)")
+    camera.add_argument("--longitude", type=degrees(180), help="likewise")
+    camera.add_argument(
+        "--timezone",
+        type=timezone,
+        metavar="ZONE",
+        help="of the camera's clock, as Asia/Kolkata (default: UTC, marked as uncertain)",
+    )
     given = parser.parse_args(arguments)
     if CORES_FAULT:
         parser.exit(2, f"{CORES_FAULT}\n")
+    if (given.latitude is None) != (given.longitude is None):
+        parser.error("--latitude and --longitude go together.")
+    camera_flags = (given.deployment, given.latitude, given.timezone)
+    if given.format == "csv" and any(flag is not None for flag in camera_flags):
+        parser.error("--deployment, --latitude, --longitude, --timezone: add --format camtrap-dp.")
+    return given
+
+
+def degrees(largest: int) -> Callable[[str], float]:
+    """The type of an angle on the command line, from -largest to largest."""
+
+    def angle(text: str) -> float:
+        value = float(text)
+        if not -largest <= value <= largest:
+            raise argparse.ArgumentTypeError(f"{text} is not between -{largest} and {largest}")
+        return value
+
+    return angle
+
+
+def timezone(name: str) -> ZoneInfo:
+    """The type of a time zone on the command line."""
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, ZoneInfoNotFoundError) as error:
+        raise argparse.ArgumentTypeError(f"no time zone is called {name}") from error
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Fill the table or package named on the command line."""
+    given = parse(arguments)
     if not given.folder.is_dir():
         sys.exit(f"{given.folder} is not a folder: name the folder of your photos.")
     try:
         classify = cluster_at(given.cluster) if given.cluster else rows_of_folder
-        print(fill_table(given.folder, given.out, open_variant(given.variant), classify))
+        classifier = open_variant(given.variant)
+        if given.format == "csv":
+            print(fill_table(given.folder, given.out, classifier, classify))
+        else:
+            name = escape_formula(given.deployment or printable(given.folder.resolve().name))
+            deployment = Deployment(name, given.latitude, given.longitude, given.timezone)
+            print(fill_package(given.folder, given.out, deployment, classifier, classify))
     except (CheckpointError, ValueError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
         print("\nStopped: start again to resume.", file=sys.stderr)
         sys.exit(130)
     except OSError as error:
-        if error.filename and Path(error.filename) in (given.out, lock_of(given.out)):
+        outputs = (given.out, lock_of(given.out), given.out / TABLE, lock_of(given.out / TABLE))
+        if error.filename and Path(error.filename) in outputs:
             sys.exit(f"{given.out} cannot be written: {error.strerror}.")
         sys.exit(f"The run stopped: {error}. Start it again to resume.")
 

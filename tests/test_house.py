@@ -92,6 +92,7 @@ ORDER = [
     "streamlit_app.species",
     "streamlit_app.markdown",
     "streamlit_app.inference",
+    "streamlit_app.camtrap_dp",
     "streamlit_app.results",
     "streamlit_app.ui",
     "streamlit_app.views",
