@@ -28,13 +28,14 @@ test: .venv/all check ## Install everything, check the code and run every test
 	$(BIN)/pytest $(PARALLEL)
 
 test-fast: .venv/all ## Run the tests that are not marked slow
-	$(BIN)/pytest $(PARALLEL) -m "not slow"
+	$(BIN)/pytest $(PARALLEL) -m "not slow and not nightly"
 
 test-lowest: .venv/lowest ## Run the tests of app and trainer with the lowest versions that the ranges allow
 	.venv/lowest/$(SCRIPTS)/python -m pytest $(PARALLEL) tests/plumage tests/streamlit_app tests/trainer
 
-nightly: .venv/all ## Feed the app 20,000 damaged files
+nightly: .venv/all ## Feed the app 20,000 damaged files; audit ../shared/birds25 for near-duplicates across splits
 	$(BIN)/pytest --hypothesis-profile=nightly -k damaged_file tests/streamlit_app/inference/test_decoding.py
+	$(BIN)/pytest -m nightly
 
 check: .venv/all ## Lint, formatting and types
 	$(BIN)/ruff check

@@ -25,6 +25,10 @@ SPECIES = "species"
 TEMPERATURE = "temperature"
 NOVELTY_THRESHOLD = "novelty_threshold"
 SET_THRESHOLDS = "set_thresholds"
+# JSON, of the answer that combines several looks (plumage/looks.py); a model may lack it, and then
+# answers from one. It holds `names` of the looks, `energy_weight`, and the combined answer's own
+# TEMPERATURE, NOVELTY_THRESHOLD and SET_THRESHOLDS; those above are of one look at the whole photo.
+LOOKS = "looks"
 
 # What SALIENCY takes besides PHOTOS, and gives.
 TARGET = "target"  # (N,) int64
@@ -39,6 +43,9 @@ WEIGHTS_DIGEST = "weights"  # metadata of SALIENCY: the SHA-256 of WEIGHTS
 # Coverages of the prediction sets in SET_THRESHOLDS, and the one of the sets that people see.
 SET_LEVELS = (0.9, 0.95)
 COVERAGE = 0.95
+
+# The least calibrated probability of a prediction that the app does not call doubtful.
+VERY_LIKELY = 0.9
 
 # The study's seven normalisations by their keys, in its order.
 NORM_NAMES = {

@@ -51,7 +51,7 @@ from streamlit_app.results.scores import rank_variants
 TABLE = "plumage.csv"  # in the folder of a package
 
 
-def open_variant(name: str | None) -> Classifier:
+def open_variant(name: str | None, one_look: bool = False) -> Classifier:
     """Open the variant of that name, or the most accurate one; raises CheckpointError."""
     folders = {folder.name: folder for folder in variant_folders(checkpoints_folder())}
     if not folders:
@@ -59,7 +59,7 @@ def open_variant(name: str | None) -> Classifier:
     if name is not None and name not in folders:
         raise CheckpointError(f"There is no variant {name}: choose from {', '.join(folders)}.")
     chosen = name or next(iter(rank_variants(folders, checkpoints_folder())))
-    return Classifier(folders[chosen])
+    return Classifier(folders[chosen], one_look)
 
 
 def fill_table(
@@ -118,7 +118,7 @@ def lock_of(table: Path) -> Path:
 
 
 def _fill_table(folder: Path, table: Path, classifier: Classifier, classify: RowsOfFolder) -> str:
-    stamps = recall(table, folder)
+    stamps = recall(table, folder, classifier.looks)
     listing = list_photos(folder)
     own = (table, memory_of(table), lock_of(table), *(table.parent / name for name in FILES))
     left_out = in_words(
@@ -134,7 +134,8 @@ def _fill_table(folder: Path, table: Path, classifier: Classifier, classify: Row
         pass  # it is a table of this variant
     forget_rows(table, {name for name in stamps if name in now and stamps[name] != now[name]})
     # A killed run leaves this; its own rows are then known by their names.
-    remember(table, folder, {name: old for name, old in stamps.items() if now.get(name) == old})
+    same = {name: old for name, old in stamps.items() if now.get(name) == old}
+    remember(table, folder, same, classifier.looks)
     with open_table(table, classifier.name) as (file, known):
         photos = [photo.as_posix() for photo in listing.photos]
         new = [name for name in photos if escape_formula(name) not in known]
@@ -154,7 +155,8 @@ def _fill_table(folder: Path, table: Path, classifier: Classifier, classify: Row
                     bar.update(len(batch))
         finally:
             found = {name: now[name] for name in answered}
-            remember(table, folder, {name: is_ for name, is_ in found.items() if is_})
+            stamped = {name: is_ for name, is_ in found.items() if is_}
+            remember(table, folder, stamped, classifier.looks)
     done = (
         f"{table}: {len(new) - unread} photos named, {unread} could not be read, "
         f"{len(photos) - len(new)} were there already."
@@ -182,6 +184,13 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--variant", help="a folder in checkpoints/ (default: the best on val photos)"
+    )
+    parser.add_argument(
+        "--looks",
+        choices=("all", "one"),
+        default="all",
+        help="all that the variant was calibrated for, or one at the whole photo, which is faster "
+        "and misses small birds (default: all)",
     )
     parser.add_argument(
         "--cluster",
@@ -242,7 +251,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"{given.folder} is not a folder: name the folder of your photos.")
     try:
         classify = cluster_at(given.cluster) if given.cluster else rows_of_folder
-        classifier = open_variant(given.variant)
+        classifier = open_variant(given.variant, given.looks == "one")
         if given.format == "csv":
             print(fill_table(given.folder, given.out, classifier, classify))
         else:

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from plumage.contract import display_name
+from plumage.contract import VERY_LIKELY, display_name
 
 RED_LIST_YEAR = 2023
-# Calibrated probabilities from which each word applies: at 0.9 and above, at most one prediction in
-# ten is wrong; below 0.6, up to every second one.
-VERY_LIKELY = 0.9
+# Words by calibrated probability: from VERY_LIKELY on, at most one prediction in ten is wrong;
+# below PROBABLE, up to every second one.
 PROBABLE = 0.6
 
 

@@ -67,7 +67,7 @@ class Batches:
         recipe: its seed, batch size, augmentation and device count.
         size: S, the side of the crops in pixels.
         epoch: counted from 0.
-        outliers: of which some follow the photos of each batch; None: none do.
+        outliers: follow the photos of each batch, some in each; None: none do.
     """
 
     def __init__(

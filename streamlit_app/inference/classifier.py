@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -13,6 +14,7 @@ from PIL import Image
 from plumage.contract import (
     COVERAGE,
     IMAGE_SIZE,
+    LOOKS,
     MAX_SPECIES,
     MIN_SPECIES,
     MODEL,
@@ -26,7 +28,7 @@ from plumage.contract import (
     TEMPERATURE,
     is_species_name,
 )
-from plumage.photos import resized
+from plumage.looks import ONE_LOOK, Answer, answer, are_looks
 from streamlit_app.inference.onnx_graph import Graph, GraphError
 from streamlit_app.norms import NORMS
 
@@ -49,7 +51,8 @@ class Prediction:
     species: in the order of the others. probabilities: (N, species) float32, rows sum to 1.
     heatmaps: (N, species, h, w) float32, each species' Grad-CAM map: non-negative, unscaled.
     is_ood: (N,) bool, whether the photo is probably out of distribution: it shows none of the
-    species. prediction_sets: by coverage, COVERAGE and others, (N, species) bool.
+    species. prediction_sets: by coverage, COVERAGE and others, (N, species) bool. frames: (N, 4),
+    the closest look: left, top, right, bottom as parts of the photo; None where there was one look.
     """
 
     species: tuple[str, ...]
@@ -57,6 +60,7 @@ class Prediction:
     heatmaps: np.ndarray
     is_ood: np.ndarray
     prediction_sets: Mapping[float, np.ndarray]
+    frames: np.ndarray | None = None
 
     def ranking(self, photo: int) -> list[tuple[str, float]]:
         """Every species with its probability for the photo of that number, likeliest first."""
@@ -76,17 +80,46 @@ class Prediction:
         return self.heatmaps[photo, self.species.index(species)]
 
 
+@dataclass(frozen=True)
+class Calibration:
+    """Which looks make an answer, and what was fitted on such answers to val photos."""
+
+    names: tuple[str, ...]
+    energy_weight: float
+    temperature: float
+    novelty_threshold: float
+    set_thresholds: Mapping[float, float]
+
+    @classmethod
+    def from_metadata(
+        cls, values: Mapping[str, Any], names: Sequence[str], energy_weight: float
+    ) -> "Calibration":
+        """Raises KeyError, TypeError, ValueError where the values cannot be read."""
+        thresholds = dict(values[SET_THRESHOLDS])
+        return cls(
+            tuple(names),
+            energy_weight,
+            float(values[TEMPERATURE]),
+            float(values[NOVELTY_THRESHOLD]),
+            {float(key): float(value) for key, value in thresholds.items()},
+        )
+
+
 class Classifier:
     """A checkpoint that classifies batches of photos, from any number of threads at once.
 
     folder: the checkpoint's. name: of that folder. norm: the key of its normalisation. image_size:
     the side in pixels that photos are resized to. species: their names, in the order of the
-    predictions.
+    predictions. looks: the names of those that make an answer.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Open and smoke-test `folder`/model.onnx; raises CheckpointError."""
+    def __init__(self, folder: Path, one_look: bool = False) -> None:
+        """Open and smoke-test `folder`/model.onnx; raises CheckpointError.
+
+        one_look: answer from one look at the whole photo, whatever the model was calibrated for.
+        """
         self.folder = folder
+        self.one_look = one_look
         self.name = folder.name
         self._name = f"The checkpoint {folder.name}"
         path = folder / MODEL
@@ -103,21 +136,21 @@ class Classifier:
 
     def classify(self, photos: Sequence[Image.Image]) -> Prediction:
         """Classify one or more RGB photos of any shape; raises CheckpointError."""
-        pixels = [np.asarray(resized(photo, self.image_size)) for photo in photos]
-        return self.classify_pixels(np.stack(pixels))
+        fitted = self._calibration
+        found = answer(self._run, photos, self.image_size, fitted.names, fitted.energy_weight)
+        return self._prediction(found, fitted)
 
-    def classify_pixels(self, pixels: np.ndarray) -> Prediction:
-        """Classify resized photos; pixels: (N, image_size, image_size, 3) uint8."""
-        logits, heatmaps, novelty = self._run(pixels)
+    def _prediction(self, found: Answer, fitted: Calibration) -> Prediction:
         # Sets are of raw probabilities: the temperature was fitted on the calibration photos.
-        raw = _softmax(logits)
+        raw = _softmax(found.logits)
         likeliest = np.arange(len(self.species)) == raw.argmax(axis=1, keepdims=True)
         return Prediction(
             self.species,
-            _softmax(logits / self._temperature),
-            heatmaps,
-            novelty > self._novelty_threshold,
-            {level: (raw >= least) | likeliest for level, least in self._set_thresholds.items()},
+            _softmax(found.logits / fitted.temperature),
+            found.heatmaps,
+            found.novelty > fitted.novelty_threshold,
+            {level: (raw >= least) | likeliest for level, least in fitted.set_thresholds.items()},
+            found.frames if len(fitted.names) > 1 else None,
         )
 
     def _run(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -131,11 +164,15 @@ class Classifier:
         try:
             self.norm = metadata[NORM]
             self.image_size = int(metadata[IMAGE_SIZE])
-            self._temperature = float(metadata[TEMPERATURE])
             species = json.loads(metadata[SPECIES])
-            self._novelty_threshold = float(metadata[NOVELTY_THRESHOLD])
-            thresholds = json.loads(metadata[SET_THRESHOLDS])
-            self._set_thresholds = {float(key): float(thresholds[key]) for key in thresholds}
+            values = dict(metadata) | {SET_THRESHOLDS: json.loads(metadata[SET_THRESHOLDS])}
+            calibrations = [Calibration.from_metadata(values, ONE_LOOK, 0.0)]
+            if LOOKS in metadata:
+                looks = json.loads(metadata[LOOKS])
+                if not are_looks(looks["names"]):
+                    raise ValueError(looks["names"])
+                weight = float(looks["energy_weight"])
+                calibrations.append(Calibration.from_metadata(looks, looks["names"], weight))
         except KeyError as error:
             raise CheckpointError(f"{self._name} has no {error} in its metadata.") from error
         except (TypeError, ValueError, RecursionError) as error:
@@ -145,8 +182,6 @@ class Classifier:
                 f"{self._name} is for photos of {self.image_size} pixels: it may be 1 to "
                 f"{MAX_IMAGE_SIZE}."
             )
-        if not (self._temperature > 0 and math.isfinite(self._temperature)):
-            raise CheckpointError(f"{self._name} has a temperature of {self._temperature}.")
         if not isinstance(species, list) or not all(map(is_species_name, species)):
             raise CheckpointError(
                 f"{self._name} has a species without a proper name ({SPECIES_RULE})."
@@ -156,13 +191,23 @@ class Classifier:
                 f"{self._name} names fewer than two species, more than {MAX_SPECIES}, or one twice."
             )
         self.species = tuple(species)
-        if not math.isfinite(self._novelty_threshold):
-            raise CheckpointError(
-                f"{self._name} has a novelty threshold of {self._novelty_threshold}."
-            )
-        least = self._set_thresholds
+        for fitted in calibrations:
+            self._check_calibration(fitted)
+        self._calibration = calibrations[0 if self.one_look else -1]
+        self.looks = self._calibration.names
+
+    def _check_calibration(self, fitted: Calibration) -> None:
+        if not (fitted.temperature > 0 and math.isfinite(fitted.temperature)):
+            raise CheckpointError(f"{self._name} has a temperature of {fitted.temperature}.")
+        for words, value in (
+            ("a novelty threshold", fitted.novelty_threshold),
+            ("an energy weight", fitted.energy_weight),
+        ):
+            if not math.isfinite(value):
+                raise CheckpointError(f"{self._name} has {words} of {value}.")
+        least = fitted.set_thresholds
         if COVERAGE not in least or not all(0 <= share <= 1 for share in least.values()):
-            raise CheckpointError(f"{self._name} has set thresholds of {thresholds}.")
+            raise CheckpointError(f"{self._name} has set thresholds of {dict(least)}.")
 
     def _smoke_test(self) -> None:
         """Check the graph's outputs for a grey batch of two against the metadata."""

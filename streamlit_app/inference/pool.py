@@ -50,19 +50,19 @@ def decode_photo(data: bytes) -> Image.Image:
 
 
 def classify_files(
-    checkpoint: Path, side: int, reads: Sequence[Read], thumbnails: bool
+    checkpoint: Path, one_look: bool, reads: Sequence[Read], thumbnails: bool
 ) -> list[dict[str, Any]]:
     """Decode and classify files in one worker.
 
-    checkpoint: its folder. side: of its photos, in pixels. Returns: for each file the fields of a
-        table's row, among them `error`, and `thumbnail` where these are wanted. Raises:
+    checkpoint: its folder. one_look: as `Classifier` takes it. Returns: for each file the fields of
+        a table's row, among them `error`, and `thumbnail` where these are wanted. Raises:
         CheckpointError, and PhotoError where one of the files ends the worker.
     """
     faults: dict[int, str] = {}
 
     def send(stream: IO[bytes]) -> None:
-        request = {"op": "classify", "checkpoint": str(checkpoint.absolute()), "side": side}
-        write_message(stream, request | {"thumbnails": thumbnails})
+        request = {"op": "classify", "checkpoint": str(checkpoint.absolute())}
+        write_message(stream, request | {"one_look": one_look, "thumbnails": thumbnails})
         for place, read in enumerate(reads):  # one after the other, so that few are in memory
             try:
                 data = read()

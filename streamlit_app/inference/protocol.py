@@ -4,7 +4,7 @@ A worker writes READY, then serves one request after the other. A request is a J
 for each file, and an empty frame:
 
     {"op": "decode"}
-    {"op": "classify", "checkpoint": folder, "side": pixels, "thumbnails": bool}
+    {"op": "classify", "checkpoint": folder, "one_look": bool, "thumbnails": bool}
 
 The response is a JSON frame. To `decode` it is {"size": [width, height]} and a frame of RGB pixels
 follows, or {"fault": sentence}. To `classify` it is {"rows": [fields of a table's row]}, or
@@ -15,15 +15,17 @@ import json
 from struct import Struct
 from typing import IO, Any, NamedTuple
 
+from PIL import Image
+
 READY = b"ready\n"
 _LENGTH = Struct("<Q")  # of a frame, before its bytes
 
 
 class Decoded(NamedTuple):
-    """A file of a table: fields of its row, and its resized photo's pixels, empty at a fault."""
+    """A file of a table: fields of its row, and its photo, None at a fault."""
 
     fields: dict[str, Any]
-    pixels: bytes
+    photo: Image.Image | None
 
 
 def write_frame(stream: IO[bytes], data: bytes) -> None:

@@ -66,7 +66,7 @@ def _dataset(classifier: Classifier, folder: Path, names: Sequence[str]) -> ray.
         [json.dumps(name) for name in names], override_num_blocks=blocks
     ).map_batches(
         Actor,
-        fn_constructor_args=(classifier.folder.resolve(), folder.resolve()),
+        fn_constructor_args=(classifier.folder.resolve(), classifier.one_look, folder.resolve()),
         batch_size=FILES_PER_REQUEST,
         num_cpus=1,
         compute=ray.data.ActorPoolStrategy(size=workers),
@@ -76,14 +76,14 @@ def _dataset(classifier: Classifier, folder: Path, names: Sequence[str]) -> ray.
 class Actor:
     """A core of the cluster that classifies photos."""
 
-    def __init__(self, checkpoint: Path, folder: Path) -> None:
+    def __init__(self, checkpoint: Path, one_look: bool, folder: Path) -> None:
         """Open the checkpoint; raises ClusterError where this machine does not see the photos."""
         if not folder.is_dir():
             raise ClusterError(
                 f"{platform.node()} has no folder {folder}: the machines of the cluster must "
                 "share a file system, with the same names on each."
             )
-        self._classifier, self._folder = Classifier(checkpoint), folder
+        self._classifier, self._folder = Classifier(checkpoint, one_look), folder
 
     def __call__(self, batch: dict[str, Sequence[str]]) -> dict[str, list[str]]:
         """Classify a few photos, by their names."""

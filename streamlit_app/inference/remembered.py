@@ -1,4 +1,4 @@
-"""What a folder's table remembers beside it, in NAME.csv.json: the folder and its files.
+"""What a folder's table remembers beside it, in NAME.csv.json: the folder, its files, the looks.
 
 Without that file a table is resumed by the names in it.
 """
@@ -6,9 +6,10 @@ Without that file a table is resumed by the names in it.
 import csv
 import io
 import json
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
+from plumage.looks import ONE_LOOK
 from streamlit_app.inference.table import COLUMNS, escape_formula, write_line
 
 Stamp = list[int]  # a file's size in bytes and its time in ns
@@ -29,28 +30,39 @@ def stamp(path: Path) -> Stamp | None:
     return [status.st_size, status.st_mtime_ns]
 
 
-def recall(table: Path, folder: Path) -> dict[str, Stamp]:
-    """The stamps of the files in a table; raises ValueError where it is another folder's."""
+def recall(table: Path, folder: Path, looks: Sequence[str]) -> dict[str, Stamp]:
+    """The stamps of the files in a table; raises ValueError where it is another folder's.
+
+    looks: by which photos are answered; a table that was answered by others is refused, too.
+    """
     if not table.exists():
         return {}
     try:
         memory = json.loads(memory_of(table).read_text(encoding="utf-8"))
         other, files = str(memory["folder"]), dict(memory["files"])
+        earlier = list(memory.get("looks", ONE_LOOK))  # earlier versions had one
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return {}
     if other != str(folder.resolve()):
         raise ValueError(
             f"{table} holds the photos of {other}, not of {folder}: name another file with --out."
         )
+    if earlier != list(looks):
+        flag = "one" if earlier == list(ONE_LOOK) else "all"
+        raise ValueError(
+            f"{table} was filled with other looks at each photo: resume it with --looks {flag}, or "
+            "name another file with --out."
+        )
     return files
 
 
-def remember(table: Path, folder: Path, files: Mapping[str, Stamp]) -> None:
+def remember(table: Path, folder: Path, files: Mapping[str, Stamp], looks: Sequence[str]) -> None:
     """Replace what a table remembers."""
     path = memory_of(table)
     half = path.with_name(f"{path.name}.part")
+    memory = {"folder": str(folder.resolve()), "files": files, "looks": list(looks)}
     # ASCII: names that are no UTF-8 are kept, too.
-    half.write_text(json.dumps({"folder": str(folder.resolve()), "files": files}), encoding="utf-8")
+    half.write_text(json.dumps(memory), encoding="utf-8")
     half.replace(path)
 
 

@@ -5,8 +5,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from plumage.contract import MODEL
 from streamlit_app.inference.classifier import CheckpointError, Classifier, Prediction
 from streamlit_app.inference.protocol import Decoded
@@ -15,22 +13,20 @@ from streamlit_app.species import common_name, ood_label
 __all__ = ["CheckpointError", "classify_batch", "row_fields"]
 
 
-def classify_batch(checkpoint: Path, side: int, photos: Sequence[Decoded]) -> list[dict[str, Any]]:
-    """Classify a few photos: fields of a row each; raises CheckpointError.
-
-    side: in pixels, of the photos.
-    """
-    pixels = b"".join(photo.pixels for photo in photos)
-    batch = np.frombuffer(pixels, np.uint8).reshape(-1, side, side, 3)
-    if not len(batch):
-        return [photo.fields for photo in photos]
+def classify_batch(
+    checkpoint: Path, one_look: bool, files: Sequence[Decoded]
+) -> list[dict[str, Any]]:
+    """Classify a few photos: fields of a row each; raises CheckpointError."""
+    photos = [file.photo for file in files if file.photo]
+    if not photos:
+        return [file.fields for file in files]
     model = checkpoint / MODEL
     version = model.stat().st_mtime_ns if model.exists() else 0
-    prediction = _classifier(checkpoint, version).classify_pixels(batch)
-    numbers = iter(range(len(batch)))
+    prediction = _classifier(checkpoint, version, one_look).classify(photos)
+    numbers = iter(range(len(photos)))
     return [
-        photo.fields | (row_fields(prediction, next(numbers)) if photo.pixels else {})
-        for photo in photos
+        file.fields | (row_fields(prediction, next(numbers)) if file.photo else {})
+        for file in files
     ]
 
 
@@ -53,5 +49,5 @@ def row_fields(prediction: Prediction, photo: int) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1)
-def _classifier(checkpoint: Path, version: int) -> Classifier:
-    return Classifier(checkpoint)
+def _classifier(checkpoint: Path, version: int, one_look: bool) -> Classifier:
+    return Classifier(checkpoint, one_look)

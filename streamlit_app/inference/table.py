@@ -86,7 +86,7 @@ def rows_of_batch(
     """Do what `rows_of` does for a few files in one request to one worker."""
     reads = [read for _, read in files]
     try:
-        found = classify_files(classifier.folder, classifier.image_size, reads, thumbnails)
+        found = classify_files(classifier.folder, classifier.one_look, reads, thumbnails)
     except PhotoError as error:
         if len(files) > 1:  # one of them ended the worker
             return [row for file in files for row in rows_of_batch(classifier, [file], thumbnails)]

@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from PIL import Image
 
-from plumage.photos import PhotoError, read_photo, resized
+from plumage.photos import PhotoError, read_photo
 from streamlit_app.inference.limits import return_memory_at_once
 from streamlit_app.inference.protocol import (
     READY,
@@ -93,17 +93,17 @@ def thumbnail(photo: Image.Image) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def decode_resized(data: bytes, side: int, with_thumbnail: bool) -> Decoded:
-    """Decode a file of a table and resize it to a square of `side` pixels."""
+def decode_file(data: bytes, with_thumbnail: bool) -> Decoded:
+    """Decode a file of a table."""
     try:
         with limited():
             photo = read_photo(data)
             fields = {"taken": photo.info["taken"]}
             if with_thumbnail:
                 fields["thumbnail"] = thumbnail(photo)
-            return Decoded(fields, resized(photo, side).tobytes())
+            return Decoded(fields, photo)
     except PhotoError as error:
-        return Decoded({"error": str(error)}, b"")
+        return Decoded({"error": str(error)}, None)
 
 
 def files(requests: IO[bytes]) -> Iterator[bytes]:
@@ -130,13 +130,13 @@ def serve_classify(request: dict[str, Any], data: Iterator[bytes], responses: IO
     # Imported here, since onnxruntime is large: a worker that only decodes does without.
     from streamlit_app.inference.rows import CheckpointError, classify_batch
 
-    checkpoint, side, thumbnails = (request[key] for key in ("checkpoint", "side", "thumbnails"))
+    checkpoint, one_look = Path(request["checkpoint"]), request["one_look"]
     rows: list[dict[str, Any]] = []
     try:
         while batch := [
-            decode_resized(file, side, thumbnails) for file in islice(data, PHOTOS_PER_CALL)
+            decode_file(file, request["thumbnails"]) for file in islice(data, PHOTOS_PER_CALL)
         ]:
-            rows += classify_batch(Path(checkpoint), side, batch)
+            rows += classify_batch(checkpoint, one_look, batch)
     except CheckpointError as error:
         deque(data, maxlen=0)  # the files left are no part of the next request
         write_message(responses, {"unusable": str(error)})

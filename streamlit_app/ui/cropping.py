@@ -1,5 +1,7 @@
 """A square cut out of a photo, so that the bird fills it."""
 
+from collections.abc import Sequence
+
 from PIL import Image, ImageDraw
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels, as Pillow has it
@@ -30,3 +32,13 @@ def marked(photo: Image.Image, inside: Image.Image, box: Box) -> Image.Image:
     outside = (left - line, top - line, right + line - 1, bottom + line - 1)
     ImageDraw.Draw(whole).rectangle(outside, outline="white", width=line)
     return whole
+
+
+def outlined(photo: Image.Image, frame: Sequence[float]) -> Image.Image:
+    """A copy of the photo with a white line round a part; left, top, right, bottom from 0 to 1."""
+    copy = photo.copy()
+    width, height = photo.size
+    left, top, right, bottom = frame
+    box = (left * width, top * height, right * width - 1, bottom * height - 1)
+    ImageDraw.Draw(copy).rectangle(box, outline="white", width=max(2, min(photo.size) // 200))
+    return copy

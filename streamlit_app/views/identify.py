@@ -21,7 +21,7 @@ from streamlit_app.species import (
     lookalikes,
     ood_label,
 )
-from streamlit_app.ui.cropping import Box, crop_box, marked
+from streamlit_app.ui.cropping import Box, crop_box, marked, outlined
 from streamlit_app.ui.heatmaps import LEGEND, overlay, reserve_space_css
 from streamlit_app.ui.state import (
     choose_variant,
@@ -222,6 +222,8 @@ def show_heatmap(photo: Image.Image, box: Box | None, prediction: Prediction) ->
     share = percent(dict(prediction.ranking(0))[species])
     strength = st.session_state.setdefault("strength", STRENGTH)
     inside = overlay(photo.crop(box) if box else photo, heatmap, strength / 100)
+    if prediction.frames is not None:
+        inside = outlined(inside, prediction.frames[0])
     with st.container(key="picture"):
         st.html(reserve_space_css(".st-key-picture", photo, MAX_HEIGHT))
         st.image(

@@ -1,5 +1,6 @@
 import csv
 import io
+import json
 import os
 import shutil
 import signal
@@ -454,3 +455,26 @@ def test_a_table_that_a_spreadsheet_saved_is_resumed(
         csv.writer(file, delimiter=delimiter, lineterminator=end, quoting=quoting).writerows(lines)
     assert "7 were there already" in fill_table(folder, table, classifier)
     assert table.read_bytes() == whole
+
+
+def test_a_table_of_other_looks_is_refused_and_kept(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = {
+        "names": ["centre", "zoom"],
+        "energy_weight": 0.0,
+        "temperature": 1.0,
+        "novelty_threshold": 240.0,
+        "set_thresholds": {"0.9": 0.3, "0.95": 0.2},
+    }
+    colour_checkpoint(tmp_path / "checkpoints" / "bn", looks=json.dumps(looks))
+    monkeypatch.setenv("PLUMAGE_CHECKPOINTS", str(tmp_path / "checkpoints"))
+    for first, second in (("one", "all"), ("all", "one")):
+        out = tmp_path / f"{first}.csv"
+        main([str(folder), "--out", str(out), "--looks", first])
+        before = out.read_bytes()
+        with pytest.raises(SystemExit, match=f"resume it with --looks {first}"):
+            main([str(folder), "--out", str(out), "--looks", second])
+        assert out.read_bytes() == before
+        main([str(folder), "--out", str(out), "--looks", first])
+        assert out.read_bytes() == before

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from plumage.contract import SET_LEVELS
+from plumage.contract import COVERAGE, SET_LEVELS, VERY_LIKELY
 from trainer.metrics import Labels, Logits
 
 
@@ -67,3 +67,36 @@ def measured(logits: Logits, labels: Labels, thresholds: dict[str, float]) -> di
             "species_size": [float(size[of_it].mean()) for of_it in species],
         }
     return result
+
+
+def measured_where_shown(
+    logits: Logits,
+    labels: Labels,
+    thresholds: dict[str, float],
+    temperature: float,
+    accepted: NDArray[np.bool_],
+) -> dict[str, Any]:
+    """How often sets hold the species where the app shows them, which is on doubtful photos.
+
+    A visitor sees the set of COVERAGE where the photo is accepted, its likeliest species is less
+    than VERY_LIKELY, and the set holds several.
+
+    Args:
+        logits, labels, thresholds: as for `measured`.
+        temperature: of the probabilities that the app shows.
+        accepted: (N,) whether the photo is taken for one of the species.
+
+    Returns:
+        photos: how many show a set. coverage: how many of the sets hold the species, None of none.
+        size: mean of these sets.
+    """
+    found = sets(logits, thresholds[str(COVERAGE)])
+    doubtful = special.softmax(logits / temperature, axis=1).max(axis=1) < VERY_LIKELY
+    size = found.sum(axis=1)
+    shown = accepted & doubtful & (size > 1)
+    holds = found[np.arange(len(labels)), labels][shown]
+    return {
+        "photos": int(shown.sum()),
+        "coverage": float(holds.mean()) if shown.any() else None,
+        "size": float(size[shown].mean()) if shown.any() else None,
+    }

@@ -1,8 +1,9 @@
 """Network -> one self-contained model.onnx, checked against torch before it is kept."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -183,12 +184,21 @@ def calibrate(
         set_thresholds: the least probability at temperature 1 of a species in a set, by how often
             the set holds the bird's.
     """
+    add_metadata(
+        path,
+        {
+            TEMPERATURE: temperature,
+            NOVELTY_THRESHOLD: novelty_threshold,
+            SET_THRESHOLDS: set_thresholds,
+        },
+    )
+
+
+def add_metadata(path: Path, values: Mapping[str, Any]) -> None:
+    """Store values as JSON in the metadata of a model.onnx, beside what is there."""
     model = onnx.load(path)
-    metadata = {entry.key: entry.value for entry in model.metadata_props} | {
-        TEMPERATURE: str(temperature),
-        NOVELTY_THRESHOLD: str(novelty_threshold),
-        SET_THRESHOLDS: json.dumps(set_thresholds),
-    }
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    metadata |= {key: json.dumps(value) for key, value in values.items()}
     with replacing(path) as temporary:
         onnx.save(_with_metadata(model, metadata), temporary)
 

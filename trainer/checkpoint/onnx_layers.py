@@ -70,7 +70,7 @@ class Nodes:
         return self("ReduceMean", x, self.shape(2, 3))
 
     def average(self, table: str, average: Average, channels: int) -> str:
-        """Average a table (N, C, 1, 1) over groups of channels, each of which gets its group's."""
+        """Average a table (N, C, 1, 1) over groups, and give each channel its group's average."""
         if average.channels == 1:
             return table
         grouped = self.shape(0, -1, average.channels, 1)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from plumage.contract import LOGITS, MODEL, REPORT, SALIENCY, WEIGHTS
 from plumage.folders import SPLITS
 from trainer.checkpoint import calibration as conformal
+from trainer.checkpoint.calibrate_looks import calibrate_looks
 from trainer.checkpoint.classifier_onnx import calibrate, export, without_traces
 from trainer.checkpoint.novelty import ACCEPTED, evenly, fit_novelty
 from trainer.checkpoint.saliency_onnx import export_saliency
@@ -67,6 +68,7 @@ def write_checkpoint(run: Run, recipe: Recipe, photos: dict[str, PhotoSet], fold
     print("calibrating", flush=True)
     temperature = fit_temperature(answers["val"].logits, photos["val"].labels)
     calibrated = calibrate_model(model, temperature, photos, answers)
+    calibrated["looks"] = calibrate_looks(model, PhotoFolder(Path(recipe.data)), photos)
     with replacing(folder / WEIGHTS) as temporary:
         weights = {name: value.contiguous() for name, value in network.state_dict().items()}
         temporary.write_bytes(safetensors.torch.save(weights))
@@ -123,6 +125,7 @@ def export_again(folder: Path, source: PhotoFolder, cache: Path) -> None:
         report["export_differences"] |= write_model(network, recipe, photos, model)
         answers = {split: answers_of(model, photos[split]) for split in ("val", "test")}
         report |= calibrate_model(model, report["temperature"], photos, answers)
+        report["looks"] = calibrate_looks(model, source, photos)
     report["metrics"] |= {split: scored(photos[split], answers[split]) for split in answers}
     write_json(folder / REPORT, report)
     accepted = report["novelty"]["accepted"]["test"]

@@ -65,13 +65,7 @@ def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
         CheckpointError: there is no checkpoint.
     """
     reports = checkpoints_for(source, checkpoints)
-    photos = survey(source.root, cache)
-
-    def described(index: int) -> Description:
-        photo = photos.pixels[index]
-        return describe(photo, photos.sizes[index], find_border(photo))
-
-    pairs = relatives_of(photos, in_threads(described, range(len(photos))))
+    photos, pairs = near_duplicates(source.root, cache)
     known = {split: in_train(photos, pairs, split) for split in ("val", "test")}
     rows = []
     for name, report in reports.items():
@@ -103,6 +97,17 @@ def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
             "rows": rows,
         }
     )
+
+
+def near_duplicates(root: Path, cache: Path) -> tuple[Survey, list[Relatives]]:
+    """The photos of a set, and the pairs of near-duplicates that the audit finds among them."""
+    photos = survey(root, cache)
+
+    def described(index: int) -> Description:
+        photo = photos.pixels[index]
+        return describe(photo, photos.sizes[index], find_border(photo))
+
+    return photos, relatives_of(photos, in_threads(described, range(len(photos))))
 
 
 def in_train(photos: Survey, pairs: list[Relatives], split: str) -> NDArray[np.bool_]:

@@ -1,9 +1,11 @@
 """Measure what poorer photos cost: `python -m trainer.evaluate.robustness`.
 
-    python -m trainer.evaluate.robustness --data PHOTOS
+    python -m trainer.evaluate.robustness --data PHOTOS --outliers FOLDER
 
 Test photos are compressed again as JPEG, or shrunk, before they are squeezed to the network's size.
-How many are still accepted as photos of a known bird, and answered rightly, goes to
+With --outliers, val photos are pasted onto photos without a bird, so that the bird takes 10, 20 or
+40% of the frame's width, and answered by one look and by all looks of the model. How many are still
+accepted as photos of a known bird, and answered rightly, goes to
 checkpoints/results/robustness.json for each variant.
 """
 
@@ -24,6 +26,7 @@ from plumage.photos import read_photo
 from trainer.checkpoint.reports import OnCheckpoints, checkpoints_for
 from trainer.checkpoint.write import Answers
 from trainer.data import PhotoFolder
+from trainer.evaluate.small_birds import measure_small_birds
 from trainer.metrics import onnx_outputs
 from trainer.utils.cli import exit_status
 from trainer.utils.files import write_json
@@ -38,7 +41,10 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Command(OnCheckpoints):
-    """Answer compressed and shrunk test photos; write checkpoints/results/robustness.json."""
+    """Answer compressed, shrunk and distant birds; write checkpoints/results/robustness.json."""
+
+    outliers: Path | None = None
+    """Folder of photos of none of the species, on which val photos are pasted small; None: none."""
 
 
 def main(arguments: list[str]) -> int:
@@ -50,17 +56,20 @@ def main(arguments: list[str]) -> int:
 def write_robustness(command: Command) -> None:
     """Write robustness.json; raises as `measure` does."""
     source, cache = PhotoFolder(Path(command.data)), Path(command.output) / "cache"
-    found = measure(command.checkpoints, source, cache)
+    found = measure(command.checkpoints, source, cache, command.outliers)
     write_json(command.checkpoints / "results" / "robustness.json", found)
 
 
-def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, Any]:
+def measure(
+    checkpoints: Path, source: PhotoFolder, cache: Path, outliers: Path | None = None
+) -> dict[str, Any]:
     """What robustness.json holds.
 
     Returns:
         photos: how many. rows: one a variant and degradation, first none: `change`, its `degree`
-        (JPEG quality, or side in px) and the shares `accuracy` and `accepted`. costly, sentence: as
-        `trainer.verdicts.robustness.conclude` adds them.
+        (JPEG quality, or side in px) and the shares `accuracy` and `accepted`. small_birds: the
+        rows of `trainer.evaluate.small_birds` with their variant, where there are outliers. costly,
+        sentence: as `trainer.verdicts.robustness.conclude` adds them.
 
     Raises:
         PhotoSetError: photos are missing or of other species than a checkpoint's.
@@ -90,6 +99,13 @@ def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
             }
             result["rows"].append(row)
             print(f"{name:10} {change} {degree} {row['accepted']:.3f}", flush=True)
+        if outliers:
+            val, model = source.load("val", recipe["image_size"], cache), checkpoints / name / MODEL
+            threshold = report["novelty"]["threshold"]
+            rows = measure_small_birds(model, threshold, source, val, outliers, cache)
+            result.setdefault("small_birds", []).extend({"variant": name, **row} for row in rows)
+            for row in rows:
+                print(f"{name:10} bird {row['degree']}% {row['accuracy']:.3f}", flush=True)
     return conclude(result)
 
 

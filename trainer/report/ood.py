@@ -61,6 +61,56 @@ def robustness(found: dict[str, Any]) -> Rows:
     return list(rows.values())
 
 
+def small_birds(found: dict[str, Any]) -> Rows:
+    """Right and accepted shares of photos of a distant bird for each variant and way to look."""
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for row in found["small_birds"]:
+        looks = " + ".join(row["looks"])
+        named = rows.setdefault(
+            (row["variant"], looks), {"variant": shown(row["variant"]), "looks": looks}
+        )
+        shares = (percent(row[share])[:-1] for share in ("accuracy", "right_and_accepted"))
+        named[f"bird {row['degree']}% of the width"] = " / ".join(shares)
+    return list(rows.values())
+
+
+def looks(reports: Mapping[str, Mapping[str, Any]]) -> Rows:
+    """Accuracy and acceptance of one look and of all looks on test photos for each variant."""
+    return [
+        {
+            "variant": shown(name),
+            "looks": " + ".join(report["looks"]["names"]),
+            "accuracy, one look, %": percent_interval(report["metrics"]["test"]["accuracy"]),
+            "accuracy, all looks, %": percent_interval(
+                report["looks"]["metrics"]["test"]["accuracy"]
+            ),
+            "accepted, one look, %": percent(report["novelty"]["accepted"]["test"])[:-1],
+            "accepted, all looks, %": percent(report["looks"]["accepted"]["test"])[:-1],
+        }
+        for name, report in reports.items()
+        if report.get("looks")
+    ]
+
+
+def shown_sets(reports: Mapping[str, Mapping[str, Any]]) -> Rows:
+    """Coverage of the sets that visitors see, for each variant."""
+    rows = []
+    for name, report in reports.items():
+        if report.get("looks"):
+            found = report["looks"]["shown_sets"]
+            holds = "" if found["coverage"] is None else percent(found["coverage"])
+            size = "" if found["size"] is None else f"{found['size']:.2f}"
+            rows.append(
+                {
+                    "variant": shown(name),
+                    "test photos that show a set": str(found["photos"]),
+                    "holding the species": holds,
+                    "species in it": size,
+                }
+            )
+    return rows
+
+
 def _degradation(row: Mapping[str, Any]) -> str:
     if row["change"] == "none":
         return "original"

@@ -14,7 +14,7 @@ from streamlit_app.inference.classifier import (
     open_variants,
     version_of,
 )
-from tests.conftest import IMAGE_SIZE, SPECIES, colour_checkpoint, draw_bird
+from tests.conftest import IMAGE_SIZE, NOVEL, SPECIES, colour_checkpoint, draw_bird
 
 COLOURS = ["red", "lime", "blue", "yellow", "cyan", "magenta"]
 
@@ -55,6 +55,72 @@ def changed(folder: Path, change: str) -> Path:
         graph.output[0].type.tensor_type.ClearField("shape")
     onnx.save(model, folder / "model.onnx")
     return folder
+
+
+def looks(**changes: object) -> str:
+    """The metadata of a model that looks twice."""
+    values = {
+        "names": ["centre", "zoom"],
+        "energy_weight": 0.0,
+        "temperature": 1.0,
+        "novelty_threshold": NOVEL,
+        "set_thresholds": {"0.9": 0.3, "0.95": 0.2},
+    }
+    return json.dumps(values | changes)
+
+
+def small_bird() -> Image.Image:
+    """A blue bird at a third of a wide frame, and a larger red one at its right end."""
+    photo = Image.new("RGB", (300, 100), (128, 128, 128))
+    photo.paste("blue", (110, 40, 130, 60))
+    photo.paste("red", (240, 10, 300, 90))
+    return photo
+
+
+def test_a_model_is_asked_by_the_looks_that_it_was_calibrated_for(tmp_path: Path) -> None:
+    twice = Classifier(colour_checkpoint(tmp_path / "bn", looks=looks()))
+    once = Classifier(tmp_path / "bn", one_look=True)
+    assert (twice.looks, once.looks) == (("centre", "zoom"), ("whole",))
+    answer = twice.classify([small_bird(), draw_bird("green")])
+    assert [answer.ranking(photo)[0][0] for photo in (0, 1)] == ["Blue-Bird", "Green-Bird"]
+    assert once.classify([small_bird()]).ranking(0)[0][0] == "Red-Bird"
+
+
+def test_the_closest_look_is_told_and_holds_the_bird(tmp_path: Path) -> None:
+    classifier = Classifier(colour_checkpoint(tmp_path / "bn", looks=looks()))
+    answer = classifier.classify([small_bird()])
+    assert answer.frames is not None
+    left, top, right, bottom = answer.frames[0]
+    assert (right - left) * 300 == pytest.approx((bottom - top) * 100) == pytest.approx(200 / 3)
+    assert left <= 110 / 300 < 130 / 300 <= right
+    assert top <= 0.4 < 0.6 <= bottom
+    assert Classifier(classifier.folder, one_look=True).classify([small_bird()]).frames is None
+
+
+def test_the_heatmap_of_several_looks_lies_over_the_whole_photo(tmp_path: Path) -> None:
+    classifier = Classifier(colour_checkpoint(tmp_path / "bn", looks=looks()))
+    heatmap = classifier.classify([small_bird()]).heatmap(0, "Blue-Bird")
+    height, width = heatmap.shape
+    row, column = np.unravel_index(heatmap.argmax(), heatmap.shape)
+    assert 0.35 < (row + 0.5) / height < 0.65
+    assert 0.34 < (column + 0.5) / width < 0.45
+    assert not heatmap[:, : width // 3 - 1].any()  # outside both looks
+
+
+def test_the_combined_answer_has_a_calibration_of_its_own(tmp_path: Path) -> None:
+    photo = [draw_bird(size=(96, 96))]
+    plain = colour_checkpoint(tmp_path / "bn", looks=looks())
+    fitted = looks(temperature=2.0, novelty_threshold=-1e9, set_thresholds={"0.9": 1, "0.95": 0})
+    other = colour_checkpoint(tmp_path / "gn", looks=fitted)
+    first, second = Classifier(plain).classify(photo), Classifier(other).classify(photo)
+    expected = np.sqrt(first.probabilities)
+    np.testing.assert_allclose(
+        second.probabilities, expected / expected.sum(axis=1, keepdims=True), rtol=1e-5
+    )
+    assert (first.is_ood[0], second.is_ood[0]) == (False, True)
+    assert len(second.prediction_set(0)) == len(SPECIES)
+    one = Classifier(other, one_look=True).classify(photo)
+    assert (one.is_ood[0], len(one.prediction_set(0)) < len(SPECIES)) == (False, True)
 
 
 def test_it_says_what_the_checkpoint_holds(classifier: Classifier) -> None:
@@ -188,6 +254,15 @@ def test_missing_metadata_is_named(tmp_path: Path, key: str) -> None:
         {"set_thresholds": "[0.1, 0.05]"},
         {"set_thresholds": json.dumps({"0.9": 0.1})},
         {"set_thresholds": json.dumps({"0.9": 0.1, "0.95": -0.1})},
+        {"looks": "zoom"},
+        {"looks": "[]"},
+        {"looks": looks(names=["zoom", "centre"])},
+        {"looks": looks(names=["sideways"])},
+        {"looks": looks(names=[])},
+        {"looks": looks(energy_weight="inf")},
+        {"looks": looks(temperature=0)},
+        {"looks": looks(novelty_threshold=None)},
+        {"looks": looks(set_thresholds={"0.9": 0.1})},
         {"species": "Hoopoe, House-Crow"},
         {"species": "7"},
         {"species": '"abcdef"'},

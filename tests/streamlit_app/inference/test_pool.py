@@ -14,7 +14,7 @@ from streamlit_app.inference import pool
 from streamlit_app.inference.classifier import CheckpointError, Classifier
 from streamlit_app.inference.pool import Worker, classify_files, decode_photo
 from streamlit_app.inference.table import rows_of_batch
-from tests.conftest import IMAGE_SIZE, colour_checkpoint, draw_bird, encode
+from tests.conftest import colour_checkpoint, draw_bird, encode
 from tests.streamlit_app.files import only_worker
 
 BIRD = encode(draw_bird())
@@ -27,7 +27,7 @@ def classifying(monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
 
 
 def probability(checkpoint: Path) -> float:
-    (found,) = classify_files(checkpoint, IMAGE_SIZE, [lambda: BIRD], thumbnails=False)
+    (found,) = classify_files(checkpoint, False, [lambda: BIRD], thumbnails=False)
     return found["probability"]
 
 

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from plumage.photos import read_photo, resized
+from plumage.photos import read_photo
 from streamlit_app.inference.protocol import read_message, write_frame, write_message
 from streamlit_app.inference.worker import (
     PHOTOS_PER_CALL,
-    decode_resized,
+    decode_file,
     limited_memory,
     serve,
     thumbnail,
 )
-from tests.conftest import IMAGE_SIZE, draw_bird, encode
+from tests.conftest import draw_bird, encode
 
 
 def responses(*requests: tuple[dict[str, Any], list[bytes]]) -> list[dict[str, Any]]:
@@ -34,16 +34,16 @@ def responses(*requests: tuple[dict[str, Any], list[bytes]]) -> list[dict[str, A
 
 
 def classify(checkpoint: Path) -> dict[str, Any]:
-    request = {"op": "classify", "checkpoint": str(checkpoint), "side": IMAGE_SIZE}
+    request = {"op": "classify", "checkpoint": str(checkpoint), "one_look": False}
     return request | {"thumbnails": False}
 
 
-def test_a_photo_is_resized_for_the_network_and_may_come_with_a_thumbnail() -> None:
+def test_a_photo_is_decoded_and_may_come_with_a_thumbnail() -> None:
     data = encode(draw_bird(size=(300, 200)))
-    decoded = decode_resized(data, 32, with_thumbnail=False)
-    assert decoded.pixels == resized(read_photo(data), 32).tobytes()
+    decoded = decode_file(data, with_thumbnail=False)
+    assert decoded.photo == read_photo(data)
     assert decoded.fields == {"taken": ""}
-    decoded = decode_resized(data, 32, with_thumbnail=True)
+    decoded = decode_file(data, with_thumbnail=True)
     assert decoded.fields["thumbnail"].startswith("data:image/jpeg;base64,")
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from streamlit_app.ui.cropping import crop_box, marked
+from streamlit_app.ui.cropping import crop_box, marked, outlined
 
 SIDE = st.integers(1, 1024)
 SHARE = st.floats(0, 1)
@@ -45,3 +45,13 @@ def test_the_marked_photo_is_the_inside_in_the_box_and_darker_outside() -> None:
 def test_a_box_round_the_whole_photo_leaves_nothing_to_mark() -> None:
     inside = Image.new("RGB", (80, 60), "red")
     assert marked(Image.new("RGB", (80, 60)), inside, (0, 0, 80, 60)) == inside
+
+
+def test_an_outlined_photo_has_a_white_line_round_the_part_and_nothing_else_changed() -> None:
+    photo = Image.new("RGB", (300, 200), "green")
+    found = outlined(photo, (0.2, 0.25, 0.6, 0.75))
+    assert photo.getcolors() == [(60_000, (0, 128, 0))]
+    assert {found.getpixel(place) for place in ((60, 50), (179, 149), (120, 50))} == {
+        (255, 255, 255)
+    }
+    assert {found.getpixel(place) for place in ((50, 100), (120, 100), (185, 100))} == {(0, 128, 0)}

@@ -1,11 +1,12 @@
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from tests.conftest import SPECIES, colour_checkpoint
 from tests.trainer.audit.faulty import draw
 from trainer.data import PhotoFolder
-from trainer.evaluate.leakage import main, measure
+from trainer.evaluate.leakage import in_train, main, measure, near_duplicates
 
 
 def draw_set(root: Path) -> Path:
@@ -22,6 +23,18 @@ def draw_set(root: Path) -> Path:
     first = Image.open(root / "train" / "Red-Bird" / "0.png")
     first.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(root / "test" / "Red-Bird" / "0.png")
     return root
+
+
+BIRDS = Path(__file__).parents[4] / "shared" / "birds25"
+MAX_SHARE = 0.002  # of the test photos; the audit sees a little more with each look
+
+
+@pytest.mark.nightly
+@pytest.mark.skipif(not BIRDS.is_dir(), reason="needs ../shared/birds25")
+def test_almost_no_test_photo_shares_a_scene_with_a_training_photo(tmp_path: Path):
+    photos, pairs = near_duplicates(BIRDS, tmp_path)
+    share = in_train(photos, pairs, "test").mean()
+    assert share <= MAX_SHARE, f"{share:.2%} of the test photos have a near-duplicate in train"
 
 
 def test_a_test_photo_whose_flipped_copy_is_in_train_is_scored_apart(tmp_path: Path):

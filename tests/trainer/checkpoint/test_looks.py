@@ -1,0 +1,133 @@
+"""The trainer calibrates the answer of several looks that the app gives."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from PIL import Image
+
+from plumage.looks import LOOKS
+from plumage.photos import read_photo
+from streamlit_app.inference.classifier import Classifier
+from tests.conftest import COLOURS, colour_checkpoint, draw_bird
+from trainer.checkpoint.calibrate_looks import calibrate_looks, looked_at
+from trainer.checkpoint.calibration import measured_where_shown
+from trainer.checkpoint.looks import main
+from trainer.data import PhotoFolder
+
+SIZES = [(96, 64), (64, 90), (80, 80), (200, 70)]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> PhotoFolder:
+    """Photos of several shapes of six species in each split."""
+    rng = np.random.default_rng(0)
+    for split in ("train", "val", "test"):
+        for name, colour in COLOURS.items():
+            folder = tmp_path / "photos" / split / name
+            folder.mkdir(parents=True)
+            for number, size in enumerate(SIZES):
+                bird = np.asarray(draw_bird(tuple(255 * part for part in colour), size))
+                noisy = bird + rng.normal(0, 20, bird.shape)
+                photo = Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
+                photo.save(folder / f"{number}.png")
+    return PhotoFolder(tmp_path / "photos")
+
+
+def load(source: PhotoFolder, cache: Path) -> dict[str, Any]:
+    return {split: source.load(split, 32, cache) for split in ("val", "test")}
+
+
+def test_trainer_and_app_look_at_the_same_pixels(
+    source: PhotoFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, photos = colour_checkpoint(tmp_path / "bn"), load(source, tmp_path / "cache")
+    given: list[np.ndarray] = []
+
+    class Recording(onnxruntime.InferenceSession):
+        def run(self, names: list[str], inputs: dict[str, np.ndarray], *rest: Any) -> Any:
+            given.append(inputs["photos"])
+            return super().run(names, inputs, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(onnxruntime, "InferenceSession", Recording)
+        looked_at(folder / "model.onnx", source, photos, "val")
+    calibrate_looks(folder / "model.onnx", source, photos)
+    app = Classifier(folder)
+    assert app.looks == LOOKS
+    files = [source.path(file) for file in source.files["val"]]
+    seen: list[np.ndarray] = []
+    run = Classifier._run
+
+    def record(classifier: Classifier, pixels: np.ndarray) -> Any:
+        seen.append(pixels)
+        return run(classifier, pixels)
+
+    monkeypatch.setattr(Classifier, "_run", record)
+    for start in range(0, len(files), 8):
+        app.classify([read_photo(file.read_bytes()) for file in files[start : start + 8]])
+    assert len(given) == len(seen) == 2 * 3
+    for ours, theirs in zip(given, seen, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_the_app_accepts_the_share_of_val_photos_that_the_trainer_measured(
+    source: PhotoFolder, tmp_path: Path
+) -> None:
+    folder, photos = colour_checkpoint(tmp_path / "bn"), load(source, tmp_path / "cache")
+    found = calibrate_looks(folder / "model.onnx", source, photos)
+    files = [source.path(file) for file in source.files["val"]]
+    answer = Classifier(folder).classify([read_photo(file.read_bytes()) for file in files])
+    assert (~answer.is_ood).mean() == pytest.approx(found["accepted"]["val"])
+    assert found["accepted"]["val"] >= 0.95
+    # The numbers of species: the drawn checkpoint has them in another order than the folder.
+    right = answer.probabilities.argmax(axis=1) == photos["val"].labels
+    assert right.mean() == found["metrics"]["val"]["accuracy"]["value"]
+
+
+def test_calibrating_leaves_the_answer_of_one_look_alone(
+    source: PhotoFolder, tmp_path: Path
+) -> None:
+    folder, photos = colour_checkpoint(tmp_path / "bn"), load(source, tmp_path / "cache")
+    before = {e.key: e.value for e in onnx.load(folder / "model.onnx").metadata_props}
+    answer = Classifier(folder).classify([draw_bird()])
+    calibrate_looks(folder / "model.onnx", source, photos)
+    after = {e.key: e.value for e in onnx.load(folder / "model.onnx").metadata_props}
+    assert {key: after[key] for key in before} == before
+    assert set(after) - set(before) == {"looks"}
+    again = Classifier(folder, one_look=True).classify([draw_bird()])
+    np.testing.assert_array_equal(again.probabilities, answer.probabilities)
+
+
+def test_the_command_calibrates_every_checkpoint_and_adds_to_its_report(
+    source: PhotoFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoints = tmp_path / "checkpoints"
+    report = {"species": sorted(COLOURS), "recipe": {"image_size": 32}, "kept": 1}
+    for name in ("bn", "gn"):
+        folder = colour_checkpoint(checkpoints / name, species=json.dumps(sorted(COLOURS)))
+        (folder / "report.json").write_text(json.dumps(report))
+    given = ["--data", str(source.root), "--output", str(tmp_path)]
+    assert main([*given, "--checkpoints", str(checkpoints)]) == 0
+    assert capsys.readouterr().out.count("of test photos right with centre and zoom") == 2
+    for name in ("bn", "gn"):
+        found = json.loads((checkpoints / name / "report.json").read_text())
+        assert found["kept"] == 1
+        assert found["looks"]["names"] == list(LOOKS)
+        assert Classifier(checkpoints / name).looks == LOOKS
+
+
+def test_coverage_is_measured_on_the_photos_that_show_a_set() -> None:
+    sure, torn = [9.0, 0, 0], [1.0, 0.9, -9]
+    logits = np.array([sure, torn, torn, torn, torn, torn], np.float32)
+    labels = np.array([0, 0, 1, 2, 2, 0])
+    accepted = np.array([True, True, True, True, True, False])
+    thresholds = {"0.9": 0.9, "0.95": 0.2}
+    found = measured_where_shown(logits, labels, thresholds, 1.0, accepted)
+    assert found == {"photos": 4, "coverage": 0.5, "size": 2.0}
+    nothing = measured_where_shown(logits[:1], labels[:1], thresholds, 1.0, accepted[:1])
+    assert nothing == {"photos": 0, "coverage": None, "size": None}

@@ -1,0 +1,119 @@
+"""What the combined answer of several looks is fitted with, and how it does on test photos."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnx
+import onnxruntime
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from plumage.contract import (
+    LOOKS,
+    NOVELTY_THRESHOLD,
+    OUTPUTS,
+    PHOTOS,
+    SET_THRESHOLDS,
+    TEMPERATURE,
+)
+from plumage.looks import LOOKS as NAMES
+from plumage.looks import answer, energy
+from plumage.photos import read_photo
+from trainer.checkpoint import calibration as conformal
+from trainer.checkpoint.classifier_onnx import add_metadata, without_traces
+from trainer.checkpoint.novelty import ACCEPTED
+from trainer.data import PhotoFolder, PhotoSet
+from trainer.metrics import fit_temperature, scores_with_intervals, session_options
+from trainer.utils.files import replacing
+
+BATCH = 8  # photos answered at once
+
+
+class LookedAt(NamedTuple):
+    """Of N photos the mean logits (N, species) and mean novelty (N,) over looks, both float32."""
+
+    logits: NDArray[np.float32]
+    novelty: NDArray[np.float32]
+
+
+def calibrate_looks(
+    model: Path, source: PhotoFolder, photos: dict[str, PhotoSet]
+) -> dict[str, Any]:
+    """Fit the combined answer of a model.onnx on val photos, and store it in its metadata.
+
+    Args:
+        model: changed in place.
+        source: of the photos, which are read whole.
+        photos: val and test.
+
+    Returns:
+        For report.json: names, what was fitted, and the measures of one look for the combination.
+    """
+    seen = {split: looked_at(model, source, photos, split) for split in ("val", "test")}
+    val, labels = seen["val"], {split: photos[split].labels for split in seen}
+    weight = float(val.novelty.std() / max(float(energy(val.logits).std()), 1e-6))
+    novelty = {
+        split: (part.novelty + weight * energy(part.logits)).astype(np.float32)
+        for split, part in seen.items()
+    }
+    threshold = float(np.quantile(novelty["val"], ACCEPTED, method="higher"))
+    temperature = fit_temperature(val.logits, labels["val"])
+    accepted = {split: novelty[split] <= threshold for split in seen}
+    sets = conformal.set_thresholds(val.logits, labels["val"])
+    fitted = {
+        "names": list(NAMES),
+        "energy_weight": weight,
+        TEMPERATURE: temperature,
+        NOVELTY_THRESHOLD: threshold,
+        SET_THRESHOLDS: sets,
+    }
+    add_metadata(model, {LOOKS: fitted})
+    test = seen["test"].logits, labels["test"]
+    return fitted | {
+        "metrics": {
+            split: scores_with_intervals(labels[split], part.logits.argmax(axis=1))
+            for split, part in seen.items()
+        },
+        "accepted": {split: float(part.mean()) for split, part in accepted.items()},
+        "prediction_sets": conformal.measured(*test, sets),
+        "shown_sets": conformal.measured_where_shown(*test, sets, temperature, accepted["test"]),
+    }
+
+
+def looked_at(
+    model: Path, source: PhotoFolder, photos: dict[str, PhotoSet], split: str
+) -> LookedAt:
+    """What an exported model says about a split by all looks, kept beside the decoded photos."""
+    graph = without_traces(onnx.load(model)).SerializeToString(deterministic=True)
+    digest = hashlib.sha256(graph + "-".join(NAMES).encode()).hexdigest()[:16]
+    array = photos[split].array
+    kept = array.with_name(f"{array.stem}-{digest}-looks.safetensors")
+    if not kept.exists():
+        files = [file for file in source.files[split] if str(file) not in photos[split].skipped]
+        print(f"looking at the {len(files):,} {split} photos", flush=True)
+        found = _looked_at(model, [source.path(file) for file in files])
+        with replacing(kept) as temporary:
+            safetensors.numpy.save_file(found._asdict(), temporary)
+    return LookedAt(**safetensors.numpy.load_file(kept))
+
+
+def _looked_at(model: Path, files: Sequence[Path]) -> LookedAt:
+    session = onnxruntime.InferenceSession(
+        model, session_options(), providers=["CPUExecutionProvider"]
+    )
+    side = session.get_inputs()[0].shape[1]
+
+    def run(pixels: NDArray[np.uint8]) -> Any:
+        return session.run(list(OUTPUTS), {PHOTOS: pixels})
+
+    def parts() -> Iterator[LookedAt]:
+        for start in range(0, len(files), BATCH):
+            data = [file.read_bytes() for file in files[start : start + BATCH]]
+            images = [read_photo(photo, limited=False) for photo in data]
+            found = answer(run, images, side, NAMES)
+            yield LookedAt(found.logits, found.novelty)
+
+    return LookedAt(*map(np.concatenate, zip(*parts(), strict=True)))

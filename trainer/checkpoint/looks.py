@@ -1,0 +1,56 @@
+"""Calibrate the answer of several looks at a photo: `python -m trainer.checkpoint.looks`.
+
+    python -m trainer.checkpoint.looks --data PHOTOS
+
+Training does it by itself; older checkpoints get it here. The looks are those of plumage/looks.py,
+by the function that the app calls. On val photos are fitted: the weight of the energy in the
+novelty, by which it has the same spread as the mean novelty; the temperature; the threshold of the
+novelty; and those of the prediction sets.
+"""
+
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import tyro
+
+from plumage.contract import MODEL, REPORT
+from plumage.folders import SPLITS
+from trainer.checkpoint.reports import OnCheckpoints, checkpoints_for
+from trainer.data import PhotoFolder
+from trainer.utils.cli import exit_status, importing
+from trainer.utils.files import write_json
+
+
+@dataclass(frozen=True)
+class Command(OnCheckpoints):
+    """Calibrate the looks of checkpoints on val photos, and measure them on test photos."""
+
+    variant: str = "all"
+    """Which checkpoint, or all."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; returns the exit status: 0, 2 for a user error, 130 if stopped."""
+    command = tyro.cli(Command, prog="python -m trainer.checkpoint.looks", args=arguments)
+    return exit_status(partial(calibrate_all, command))
+
+
+def calibrate_all(command: Command) -> None:
+    """Calibrate each checkpoint that is asked for; raises as `checkpoints_for` does."""
+    source, cache = PhotoFolder(Path(command.data)), Path(command.output) / "cache"
+    reports = checkpoints_for(source, command.checkpoints, command.variant)
+    with importing():
+        from trainer.checkpoint.calibrate_looks import calibrate_looks
+    for name, report in reports.items():
+        size = report["recipe"]["image_size"]
+        photos = {split: source.load(split, size, cache) for split in SPLITS if split != "train"}
+        found = calibrate_looks(command.checkpoints / name / MODEL, source, photos)
+        write_json(command.checkpoints / name / REPORT, report | {"looks": found})
+        accuracy = found["metrics"]["test"]["accuracy"]["value"]
+        print(f"{name:10} {accuracy:.1%} of test photos right with {' and '.join(found['names'])}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
