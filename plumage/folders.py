@@ -43,10 +43,13 @@ PLURALS = {
 # Of Windows, macOS, Synology, QNAP, Android, Picasa and Python; in lower case.
 SYSTEM_NAMES = frozenset(
     "$recycle.bin,recycler,recycled,system volume information,thumbs.db,ehthumbs.db,"
-    "ehthumbs_vista.db,desktop.ini,found.000,__macosx,icon\r,network trash folder,temporary items,"
-    "@eadir,#recycle,#snapshot,@recycle,@recently-snapshot,lost.dir,lost+found,picasa.ini,"
-    "zbthumbnail.info,__pycache__".split(",")
+    "ehthumbs_vista.db,desktop.ini,__macosx,icon\r,network trash folder,temporary items,"
+    "thevolumesettingsfolder,desktop db,desktop df,@eadir,@tmp,#recycle,#snapshot,~snapshot,"
+    "@recycle,@recently-snapshot,lost.dir,lost+found,picasa.ini,zbthumbnail.info,__pycache__,_gsdata_,"
+    "indexervolumeguid,wpsettings.dat".split(",")
 )
+# FOUND.000 holds what Windows saved of a damaged card, $RECYCLE.BIN what was deleted.
+SYSTEM_STARTS = (".", "$recycle", "$extend", "found.00", "~$")
 HEADER_BYTES = 32
 SIGNATURES = {
     b"\xff\xd8\xff": "image/jpeg",
@@ -125,7 +128,8 @@ def printable(name: str | Path) -> str:
 
 def is_system(name: str) -> bool:
     """Whether systems and programs make files of that name for themselves."""
-    return name.startswith(".") or name.casefold() in SYSTEM_NAMES
+    lower = name.casefold()
+    return lower.startswith(SYSTEM_STARTS) or lower in SYSTEM_NAMES
 
 
 def is_photo(header: bytes) -> bool:

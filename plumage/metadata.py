@@ -22,12 +22,15 @@ PROPERTIES = (
     "exif:DateTimeDigitized",
     "xmp:CreateDate",
 )
-# 2021:05:03 10:11:12, with other separators, blanks for zeros, a fraction or a time zone, too.
+# 2021:05:03 10:11:12, with other separators, blanks for zeros, a fraction, half a day's hours or a
+# time zone, too; 20210503 101112.
 _MOMENT = re.compile(
-    r"(\d{4})[:/.\-] ?(\d{1,2})[:/.\-] ?(\d{1,2})"
-    r"(?:[T ]+(\d{1,2})[:.] ?(\d{1,2})(?:[:.] ?(\d{1,2})(?:[.,]\d*)?)?)?"
-    r" *(Z|[+-]\d\d:?\d\d)?"
+    r"(\d{4})[:/.\- ] ?(\d{1,2})[:/.\- ] ?(\d{1,2})"
+    r"(?:[T ,:]+(\d{1,2})[:.] ?(\d{1,2})(?:[:.] ?(\d{1,2})(?:[.,]\d*)?)?(?: ?([AP])\.?M\.?)?)?"
+    r" *(Z|UTC|GMT|[+-]\d\d:?\d\d)?",
+    re.IGNORECASE,
 )
+_COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)(?:[T _-]?(\d\d)(\d\d)(\d\d)?)?(?=\D|$)")
 
 
 def orientation(photo: Image.Image) -> int:
@@ -55,13 +58,18 @@ def parsed_date(text: str, zone: str = "") -> str:
     zone: such as +05:30, for a text without one; ignored where it is none.
     """
     text = text.strip("\0 \t\r\n'\"").partition("\0")[0].rstrip()
+    text = _COMPACT.sub(_with_colons, text, count=1)
     match = _MOMENT.fullmatch(text)
     try:
         if match is None:
             moment = parsedate_to_datetime(text)  # Mon, 03 May 2021 10:11:12 GMT
             return moment.isoformat() if moment.year in YEARS else ""
-        *numbers, own_zone = match.groups()
-        moment = datetime(*(int(number or 0) for number in numbers))  # type: ignore[arg-type]
+        *numbers, half, own_zone = match.groups()
+        year, month, day, hour, minute, second = (int(number or 0) for number in numbers)
+        if half and hour <= 12:
+            hour = hour % 12 + (12 if half in "Pp" else 0)
+        second -= second == 60  # a leap second
+        moment = datetime(year, month, day, hour, minute, second)
     except (ValueError, TypeError, IndexError):
         return ""
     if moment.year not in YEARS:
@@ -69,9 +77,17 @@ def parsed_date(text: str, zone: str = "") -> str:
     if numbers[3] is None:
         return moment.date().isoformat()
     with contextlib.suppress(ValueError):
-        offset = datetime.strptime(own_zone or zone.strip("\0 "), "%z").tzinfo
+        zone = (own_zone or zone.strip("\0 ")).upper()
+        offset = datetime.strptime("Z" if zone in ("UTC", "GMT") else zone, "%z").tzinfo
         return moment.replace(tzinfo=offset).isoformat()
     return moment.isoformat()
+
+
+def _with_colons(match: re.Match[str]) -> str:
+    """20210503101112 as 2021:05:03 10:11:12."""
+    year, month, day, hour, minute, second = match.groups()
+    time = f" {hour}:{minute}:{second or '00'}" if hour else ""
+    return f"{year}:{month}:{day}{time}"
 
 
 def _exif(photo: Image.Image) -> Image.Exif:

@@ -37,6 +37,10 @@ def names(listing: Listing) -> list[str]:
         ("scan", "TIFF"),
         ("moving", "GIF"),
         ("old", "BMP"),
+        ("plain", "PPM"),
+        ("live.photo", "HEIF"),
+        ("IMG_1.jpg~", "JPEG"),
+        ("IMG_1.JPG.bak", "JPEG"),
     ],
 )
 def test_a_photo_is_listed_whatever_it_is_called(name, format, tmp_path):
@@ -70,6 +74,13 @@ def test_other_files_are_counted_by_kind(tmp_path):
         "System Volume Information",
         "#recycle",
         "LOST.DIR",
+        "FOUND.003",
+        "$Recycle.Bin.old",
+        "~snapshot",
+        "@tmp",
+        "_gsdata_",
+        ".git",
+        ".AppleDouble",
     ],
 )
 def test_hidden_and_system_folders_are_counted_not_entered(folder, tmp_path):
@@ -80,7 +91,8 @@ def test_hidden_and_system_folders_are_counted_not_entered(folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["._a.jpg", ".hidden.jpg", "Thumbs.db", "desktop.ini", ".DS_Store"]
+    "name",
+    ["._a.jpg", ".hidden.jpg", "Thumbs.db", "desktop.ini", ".DS_Store", "~$a.jpg"],
 )
 def test_hidden_and_system_files_are_left_out(name, tmp_path):
     put(tmp_path, "a.jpg", name)
