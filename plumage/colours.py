@@ -4,6 +4,7 @@ import io
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 # From a file's own samples to 8 bits, by Pillow's name for them: so the one transparent colour of a
@@ -11,8 +12,16 @@ from PIL import Image, ImageCms
 SAMPLES = {"L;2": 85.0, "L;4": 17.0, "RGB;16B": 1 / 256}
 MAX_PROFILE = 4 * 2**20  # bytes; those of printers have 3 MB
 MODES = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}  # by the colour space of a profile
+MAX_HEAD = 2**16  # bytes of a file in which its colours are named
 SAME = 2  # levels by which a profile that is sRGB may change a colour
 SRGB = ImageCms.createProfile("sRGB")
+# Linear light of other primaries to that of sRGB, by their number in ITU-T H.273.
+TO_SRGB = {
+    9: [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]],
+    12: [[1.2249, -0.2247, 0.0], [-0.0420, 1.0419, 0.0], [-0.0197, -0.0786, 1.0979]],
+}  # BT.2020, Display P3
+HDR_CURVES = (16, 18)  # PQ and HLG: their light is no share of white's
+STEPS = 4095  # of linear light, fine enough for 8 bits
 
 
 def eight_bit(photo: Image.Image) -> Image.Image:
@@ -47,6 +56,47 @@ def to_srgb(photo: Image.Image, profile: bytes | None) -> Image.Image:
         if photo.mode in ("RGB", "RGBA")
         else photo.convert("RGB" if alpha is None else "RGBA")
     )
+
+
+def from_primaries(photo: Image.Image, primaries: int) -> Image.Image:
+    """Convert a photo in RGB or RGBA to sRGB from primaries in TO_SRGB; others are taken for sRGB.
+
+    The curve is taken for that of sRGB, which those of video are close to.
+    """
+    if primaries not in TO_SRGB:
+        return photo
+    decoded, encoded = _srgb_curves()
+    pixels = np.array(photo)
+    light = decoded[pixels[..., :3]] @ np.array(TO_SRGB[primaries], np.float32).T
+    pixels[..., :3] = encoded[(light.clip(0, 1) * STEPS + 0.5).astype(np.uint16)]
+    return Image.fromarray(pixels)
+
+
+@lru_cache(maxsize=1)
+def _srgb_curves() -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Light by value (256,), and value by light (STEPS + 1,), after IEC 61966-2-1."""
+    value = np.linspace(0, 1, 256)
+    decoded = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    light = np.linspace(0, 1, STEPS + 1)
+    encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    return decoded.astype(np.float32), (255 * encoded + 0.5).astype(np.uint8)
+
+
+def coded_primaries(data: bytes) -> int:
+    """The primaries that a PNG's or an AVIF's file names without a profile; 0 for none.
+
+    Source: chunk cICP of PNG (third edition), box colr of HEIF (ISO 23008-12).
+    """
+    head = data[:MAX_HEAD]
+    if head.startswith(b"\x89PNG"):
+        start = head.find(b"\0\0\0\4cICP", 0, max(0, head.find(b"IDAT"))) + 8
+        primaries, curve = head[start : start + 1], head[start + 1 : start + 2]
+    else:
+        start = head.find(b"colrnclx") + 8
+        primaries, curve = head[start : start + 2], head[start + 2 : start + 4]
+    if start < 8 or int.from_bytes(curve, "big") in HDR_CURVES:
+        return 0
+    return int.from_bytes(primaries, "big")
 
 
 def on_white(photo: Image.Image) -> Image.Image:

@@ -17,7 +17,14 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from plumage.colours import eight_bit, on_white, to_srgb
+from plumage.colours import (
+    HDR_CURVES,
+    coded_primaries,
+    eight_bit,
+    from_primaries,
+    on_white,
+    to_srgb,
+)
 from plumage.metadata import capture_date, orientation
 
 # Pillow's names; HEIC is read by pillow-heif.
@@ -31,7 +38,7 @@ FORMATS = (
     "BMP",
     "PPM",
 )
-READER = 2  # raise it where the pixels of any photo change: kept copies are decoded again
+READER = 3  # raise it where the pixels of any photo change: kept copies are decoded again
 MIN_SIDE = 32
 MAX_SIDE = 1024  # as large as a page shows it; longer photos are shrunk to this
 MAX_ASPECT = MAX_SIDE // MIN_SIDE  # times as long as wide
@@ -72,8 +79,9 @@ def read_photo(
     max_side: in pixels; a longer photo is shrunk to it. None: none is.
 
     Returns: an RGB photo, its first frame, turned upright by its EXIF tag, converted to sRGB by its
-        embedded profile, transparency laid on white. 16-bit and float photos are scaled to 8 bits.
-        `info` holds nothing but `taken`, the capture date in ISO 8601, empty where there is none.
+        embedded profile or the primaries it names, transparency laid on white. 16-bit and float
+        photos are scaled to 8 bits. `info` holds nothing but `taken`, the capture date in ISO 8601,
+        empty where there is none.
     Raises: PhotoError.
     """
     check_size(data, limited)
@@ -92,7 +100,10 @@ def read_photo(
         if max_side:
             photo.thumbnail((max_side, max_side), Image.Resampling.BICUBIC)
         photo.load()
-        photo = on_white(to_srgb(photo, profile))
+        photo = to_srgb(photo, profile)
+        if not profile:
+            photo = from_primaries(photo, _primaries(file, data))
+        photo = on_white(photo)
         # Decoding has turned a HEIC and a TIFF.
         turned = TURNED.get(orientation(whole)) if isinstance(file, Image.Image) else None
         if turned is not None:
@@ -176,28 +187,36 @@ def _opened(data: bytes) -> Image.Image | pillow_heif.HeifImage:
     try:
         # AVIF and HEIC are one container: a brand tells the codec, and `mif1` is a brand of both.
         brands = data[8 : int.from_bytes(data[:4], "big")][:256] if data[4:8] == b"ftyp" else b""
-        if brands and b"avif" not in brands and b"avis" not in brands:
-            file = pillow_heif.open_heif(data)
-            return file[file.primary_index]
+        is_heic = brands and b"avif" not in brands and b"avis" not in brands
+        opened = _opened_heic if is_heic else _opened_by_pillow
         try:
-            return Image.open(io.BytesIO(data), formats=FORMATS)
+            return opened(data)
         except (MemoryError, Image.DecompressionBombError):
             raise
         except Exception:
-            return Image.open(io.BytesIO(_bare(data)), formats=FORMATS)
+            return opened(_bare(data))
     except (MemoryError, Image.DecompressionBombError):
         raise
     except Exception as error:
         raise PhotoError(
-            "This file is not a JPEG, PNG, WebP, HEIC or AVIF photo, or a damaged one: "
-            "save it as one of these and try again."
+            "This file is not a photo that can be read, or a damaged one: "
+            "save it as JPEG and try again."
         ) from error
 
 
+def _opened_heic(data: bytes) -> pillow_heif.HeifImage:
+    file = pillow_heif.open_heif(data)
+    return file[file.primary_index]
+
+
+def _opened_by_pillow(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data), formats=FORMATS)
+
+
 def _bare(data: bytes) -> bytes:
-    """A file without those extras for whose faults Pillow refuses it: a PNG's or an AVIF's."""
+    """A PNG, AVIF or HEIC without those extras for whose faults it is refused."""
     if not data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return data.replace(b"Exif", b"free")
+        return data.replace(b"Exif", b"free").replace(b"colrnclx", b"freenclx")
     kept, at = [data[:8]], 8
     while at < len(data):
         end = at + 12 + int.from_bytes(data[at : at + 4], "big")
@@ -231,6 +250,15 @@ def _check_limits(file: Image.Image | pillow_heif.HeifImage, size: tuple[int, in
         decoded = file.width * file.height
     if width * height > most or decoded > MAX_PIXELS_DECODED:
         raise _too_large()
+
+
+def _primaries(file: Image.Image | pillow_heif.HeifImage, data: bytes) -> int:
+    """The primaries (ITU-T H.273) of a photo without a profile; 0 where it names none."""
+    if isinstance(file, Image.Image):
+        return coded_primaries(data) if file.format in ("PNG", "AVIF") else 0
+    coded = file.info.get("nclx_profile") or {}
+    hdr = coded.get("transfer_characteristics") in HDR_CURVES
+    return 0 if hdr else coded.get("color_primaries", 0)
 
 
 def _too_large() -> PhotoError:

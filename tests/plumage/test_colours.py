@@ -372,3 +372,61 @@ def test_a_profile_of_another_mode_is_ignored(mode: str) -> None:
             pixels(read_photo(encode(photo, "TIFF", icc_profile=icc))) for icc in (None, profile)
         )
         assert np.array_equal(plain, labelled) != applies, space
+
+
+def with_codes(format: str, primaries: int, curve: int, **options: object) -> bytes:
+    """A photo that names its primaries by number (ITU-T H.273) and has no profile unless given."""
+    photo = painted()
+    if format == "HEIF":
+        codes = {"color_primaries": primaries, "transfer_characteristics": curve}
+        codes |= {"matrix_coefficients": 6, "full_range_flag": 1}
+        return encode(photo, format, quality=100, chroma=444, **codes, **options)
+    if format == "AVIF":
+        data = encode(photo, format, quality=100, subsampling="4:4:4", **options)
+        start = data.index(b"colrnclx") + 8
+        return data[:start] + struct.pack(">HH", primaries, curve) + data[start + 4 :]
+    data = encode(photo, format, **options)
+    start = data.index(b"IDAT") - 4
+    return data[:start] + png_chunk(b"cICP", bytes([primaries, curve, 0, 1])) + data[start:]
+
+
+@pytest.mark.parametrize("format", ["PNG", "AVIF", "HEIF"])
+@pytest.mark.parametrize(
+    ("primaries", "profile"),
+    [
+        (12, profiles.display_p3()),
+        (9, profiles.rgb_profile([(0.708, 0.292), (0.17, 0.797), (0.131, 0.046)],
+                                 profiles.D65, profiles.srgb_curve)),
+    ],
+    ids=["Display P3", "BT.2020"],
+)  # fmt: skip
+def test_a_wide_gamut_photo_without_a_profile_is_converted_by_the_primaries_it_names(
+    format: str, primaries: int, profile: bytes
+) -> None:
+    expected = pixels(read_photo(encode(painted(), "PNG", icc_profile=profile)))
+    change = np.abs(pixels(painted()) - expected).mean()
+    read = pixels(read_photo(with_codes(format, primaries, 13)))
+    assert np.abs(read - expected).mean() < min(2, change / 3)
+
+
+@pytest.mark.parametrize("format", ["PNG", "AVIF", "HEIF"])
+@pytest.mark.parametrize(("primaries", "curve"), [(1, 13), (2, 2), (9, 16), (9, 18), (250, 13)])
+def test_other_primaries_and_hdr_curves_are_taken_for_srgb(
+    format: str, primaries: int, curve: int
+) -> None:
+    expected = pixels(read_photo(with_codes(format, 1, 13)))
+    assert np.array_equal(pixels(read_photo(with_codes(format, primaries, curve))), expected)
+
+
+@pytest.mark.parametrize("chunk", [b"", b"\x0c", b"\x0c\x0d\0\1 and more"])
+def test_a_broken_chunk_of_primaries_is_ignored(chunk: bytes) -> None:
+    data = encode(painted(), "PNG")
+    start = data.index(b"IDAT") - 4
+    data = data[:start] + png_chunk(b"cICP", chunk) + data[start:]
+    assert np.array_equal(pixels(read_photo(data)), pixels(painted()))
+
+
+def test_a_profile_is_believed_before_primaries() -> None:
+    profile = profiles.srgb_of_another_maker()
+    data = with_codes("PNG", 12, 13, icc_profile=profile)
+    assert np.array_equal(pixels(read_photo(data)), pixels(painted()))
