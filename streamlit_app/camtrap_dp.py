@@ -108,7 +108,7 @@ def rows(table: Path) -> Iterator[Row]:
             yield Row(
                 file=cells["file"],
                 species=cells["species"],
-                probability=float(cells["probability"]) if cells["probability"] else None,
+                probability=_number(cells["probability"]),
                 second_species=cells["second species"],
                 prediction_set=cells["prediction set"],
                 taken=cells["taken"],
@@ -122,6 +122,11 @@ def _unescaped(cell: str) -> str:
     return cell[1:] if cell[:1] == "'" and escape_formula(cell[1:]) == cell else cell
 
 
+def _number(cell: str) -> float | None:
+    """A probability, which a spreadsheet may have given a decimal comma."""
+    return float(cell.replace(",", ".")) if cell else None
+
+
 def _moment(taken: str, timezone: tzinfo | None) -> datetime | None:
     """When a photo was taken; without a zone of its own or of the camera, in UTC."""
     try:
@@ -133,7 +138,8 @@ def _moment(taken: str, timezone: tzinfo | None) -> datetime | None:
 
 def _is_certain(taken: str, timezone: tzinfo | None) -> bool:
     """Whether a photo tells its time of day, and its zone is known."""
-    return "T" in taken and bool(timezone or datetime.fromisoformat(taken).tzinfo)
+    dated = "T" in taken and _moment(taken, timezone) is not None
+    return dated and bool(timezone or datetime.fromisoformat(taken).tzinfo)
 
 
 def _file(row: Row, photos: Path, deployment: str, moment: datetime) -> dict[str, str]:
@@ -142,7 +148,7 @@ def _file(row: Row, photos: Path, deployment: str, moment: datetime) -> dict[str
     with suppress(OSError), (photos / row.file).open("rb") as file:
         kind = media_type(file.read(HEADER_BYTES))
     notes = [row.error]
-    if not row.taken:
+    if _moment(row.taken, None) is None:
         notes.append("The file names no date: this is the deployment's start.")
     elif "T" not in row.taken:
         notes.append("The file names no time of day.")

@@ -1,8 +1,10 @@
 """Photos to rows of a table, and a CSV table that a killed run leaves resumable."""
 
+import codecs
 import contextlib
 import csv
 import io
+import locale
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -160,11 +162,16 @@ def open_table(path: Path, variant: str) -> Iterator[tuple[IO[str], set[str]]]:
     with path.open("a+", encoding="utf-8", errors="surrogateescape", newline="") as file:
         data = path.read_bytes()
         headers = [
-            f"{mark}{','.join(columns)}\r\n".encode()
+            f"{mark}{','.join(columns)}".encode()
             for columns in (COLUMNS, EARLIER_COLUMNS)
             for mark in (BOM, "")
         ]
-        if not any(data.startswith(header) or header.startswith(data) for header in headers):
+        ends = (b"\r\n", b",")  # people add columns
+        if not any(
+            data.startswith(tuple(header + end for end in ends))
+            or (header + ends[0]).startswith(data)
+            for header in headers
+        ):
             raise ValueError(
                 f"{path} is not a Plumage results table: name another file with --out."
             )
@@ -175,7 +182,8 @@ def open_table(path: Path, variant: str) -> Iterator[tuple[IO[str], set[str]]]:
             file.write(BOM)
             write_row(file, COLUMNS)
         rows = [line for line in lines if line]
-        if others := {row[-1] for row in rows} - {escape_formula(variant)}:
+        variants = {row[len(COLUMNS) - 1] for row in rows if len(row) >= len(COLUMNS)}
+        if others := variants - {escape_formula(variant)}:
             other = min(others)
             raise ValueError(
                 f"{path} was filled by {other}, not by {variant}: resume it with --variant "
@@ -185,14 +193,17 @@ def open_table(path: Path, variant: str) -> Iterator[tuple[IO[str], set[str]]]:
 
 
 def _restore_dialect(path: Path) -> None:
-    """Write a table that a spreadsheet saved in its own dialect in Plumage's again."""
+    """Write a table that a spreadsheet saved in its own dialect or encoding in Plumage's again."""
     if not path.is_file():
         return
-    text = path.read_bytes().decode("utf-8", "surrogateescape").removeprefix(BOM)
+    data = path.read_bytes()
+    text, recoded = _decoded(data)
     first = text[:1000].splitlines()[:1]  # of a file that may be anything
     for delimiter in ",;\t":
         header = next(csv.reader(first, delimiter=delimiter), [])
-        if header in (COLUMNS, EARLIER_COLUMNS) and not text.startswith(f"{','.join(header)}\r\n"):
+        if header[: len(COLUMNS)] not in (COLUMNS, EARLIER_COLUMNS):
+            continue
+        if recoded or not text.startswith(f"{','.join(header)}\r\n"):
             lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
             half = path.with_name(f"{path.name}.part")
             with half.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
@@ -201,6 +212,24 @@ def _restore_dialect(path: Path) -> None:
                     write_line(file, line)
             half.replace(path)
             return
+
+
+def _decoded(data: bytes) -> tuple[str, bool]:
+    """A table's text, and whether it was in another encoding than UTF-8.
+
+    Excel saves "Unicode Text" as UTF-16, and "CSV" in the code page of its system and without the
+    mark that Plumage writes. With that mark, a name that is no UTF-8 is a file's own.
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", "replace"), True
+    if not data.startswith(codecs.BOM_UTF8):
+        try:
+            return data.decode(), False
+        except UnicodeDecodeError:
+            page = locale.getencoding()
+            page = "cp1252" if page.lower().replace("-", "") == "utf8" else page
+            return data.decode(page, "replace"), True
+    return data.decode("utf-8", "surrogateescape").removeprefix(BOM), False
 
 
 def _whole_lines(data: bytes) -> int:

@@ -8,7 +8,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from streamlit_app.inference.classifier import Version
 from streamlit_app.inference.pool import classifiers
-from streamlit_app.inference.table import COLUMNS, Row, cells, rows_of, write_row
+from streamlit_app.inference.table import BOM, COLUMNS, Row, cells, rows_of, write_row
 from streamlit_app.species import common_name, ood_label
 from streamlit_app.ui.session import forget_uploads, kept_for_download
 from streamlit_app.ui.state import (
@@ -184,11 +184,6 @@ def table_of(rows: Rows, shown: list[str]) -> pd.DataFrame:
     return table if any(table["Note"]) else table.drop(columns="Note")
 
 
-def note(prediction_set: str) -> str:
-    """The note on a photo: a set of one species says no more than the first column."""
-    return f"Usually one of: {prediction_set}" if ";" in prediction_set else ""
-
-
 def show_summary(rows: Rows) -> None:
     """Counts of photos, in one line."""
     unread = sum(bool(row.error) for row, _ in rows.values())
@@ -205,6 +200,7 @@ def show_downloads(rows: Rows, uploads: list[UploadedFile]) -> None:
 
     def birds_csv() -> str:
         file = io.StringIO(newline="")
+        file.write(BOM)
         write_row(file, [*COLUMNS, "corrected species"])
         for name, (row, _) in rows.items():
             write_row(file, [*cells(row), corrections.get(name)])

@@ -432,8 +432,12 @@ def test_a_fault_of_the_machine_is_not_said_to_be_the_tables(
         ("utf-8", ",", "\n", csv.QUOTE_MINIMAL),
         ("utf-8", ",", "\n", csv.QUOTE_ALL),
         ("utf-8", "\t", "\r\n", csv.QUOTE_MINIMAL),
+        ("cp1252", ";", "\r\n", csv.QUOTE_MINIMAL),
+        ("cp1252", ",", "\r\n", csv.QUOTE_MINIMAL),
+        ("utf-16", "\t", "\r\n", csv.QUOTE_MINIMAL),
+        ("utf-8-sig", ";", "\r", csv.QUOTE_MINIMAL),
     ],
-    ids=["Excel", "LibreOffice", "quoted", "tabs"],
+    ids=["Excel", "LibreOffice", "quoted", "tabs", "ANSI", "ANSI commas", "Unicode Text", "Mac"],
 )
 def test_a_table_that_a_spreadsheet_saved_is_resumed(
     folder: Path,
@@ -444,7 +448,7 @@ def test_a_table_that_a_spreadsheet_saved_is_resumed(
     end: str,
     quoting: int,
 ) -> None:
-    (folder / "Kākā, été.jpg").write_bytes(encode(draw_bird()))
+    (folder / "Šumava, été.jpg").write_bytes(encode(draw_bird()))
     table = tmp_path / "birds.csv"
     fill_table(folder, table, classifier)
     whole = table.read_bytes()
@@ -478,3 +482,19 @@ def test_a_table_of_other_looks_is_refused_and_kept(
         assert out.read_bytes() == before
         main([str(folder), "--out", str(out), "--looks", first])
         assert out.read_bytes() == before
+
+
+def test_a_table_to_which_people_added_a_column_and_changed_cells_is_resumed(
+    folder: Path, tmp_path: Path, classifier: Classifier
+) -> None:
+    table = tmp_path / "birds.csv"
+    fill_table(folder, table, classifier)
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        header, *lines = csv.reader(file)
+    lines = [[cell.replace("0.", "0,") for cell in line] + ["by the lake"] for line in lines]
+    with table.open("w", encoding="utf-8-sig", newline="") as file:
+        csv.writer(file, delimiter=";").writerows([[*header, "notes"], *lines])
+    (folder / "new.png").write_bytes(encode(draw_bird(), "PNG"))
+    assert "1 photos named, 0 could not be read, 6 were" in fill_table(folder, table, classifier)
+    assert [row["notes"] for row in rows(table)] == [*6 * ["by the lake"], None]
+    assert "0 photos named, 0 could not be read, 7 were" in fill_table(folder, table, classifier)
