@@ -104,10 +104,16 @@ def cost_of(process: int) -> tuple[float, float]:
     while waiting:
         folder = Path("/proc") / str(waiting.pop())
         try:
-            (line,) = (x for x in (folder / "status").read_text().splitlines() if "VmRSS" in x)
-            used = (folder / "stat").read_text().rpartition(")")[2].split()[11:13]
+            (line,) = (
+                x
+                for x in (folder / "status").read_text(encoding="utf-8").splitlines()
+                if "VmRSS" in x
+            )
+            used = (folder / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[11:13]
             waiting += [
-                int(c) for f in folder.glob("task/*/children") for c in f.read_text().split()
+                int(c)
+                for f in folder.glob("task/*/children")
+                for c in f.read_text(encoding="utf-8").split()
             ]
         except (OSError, ValueError):  # it has ended meanwhile
             continue

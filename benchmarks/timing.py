@@ -58,7 +58,8 @@ def report(name: str, title: str, rows: list[dict[str, Any]], **more: Any) -> No
     print(pd.DataFrame(rows).to_string(index=False, float_format="{:.2f}".format))
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps({"title": title, "machine": where, "rows": rows, **more}, indent=1))
+    measured = {"title": title, "machine": where, "rows": rows, **more}
+    path.write_text(json.dumps(measured, indent=1), encoding="utf-8")
     print(
         f"\nwritten to {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}"
     )

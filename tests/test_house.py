@@ -142,6 +142,22 @@ def test_only_pages_and_what_they_share_import_streamlit(path: Path) -> None:
     assert shows or "streamlit" not in packages(path)
 
 
+@pytest.mark.parametrize("path", SHARED + APP + TRAINER + BENCHMARKS, ids=name)
+def test_text_files_are_opened_as_utf_8_by_name(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        called = ast.unparse(node.func).rpartition(".")[2]
+        opens = called == "open" and ast.unparse(node.func) not in ("Image.open", "os.open")
+        binary = any(
+            isinstance(word, ast.Constant) and isinstance(word.value, str) and "b" in word.value
+            for word in [*node.args, *(keyword.value for keyword in node.keywords)]
+        )
+        if called in ("read_text", "write_text") or (opens and not binary):
+            named = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+            assert "utf-8" in named.get("encoding", ""), ast.unparse(node)
+
+
 @pytest.mark.parametrize("path", APP + TRAINER, ids=name)
 def test_no_pickle_is_loaded(path: Path) -> None:
     assert not packages(path) & {"pickle", "dill", "joblib", "cloudpickle", "shelve"}

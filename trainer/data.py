@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import sys
 from collections.abc import Iterable, Mapping
@@ -129,7 +130,7 @@ class PhotoFolder:
             if lacking := sorted(set(self.species) - found):
                 raise PhotoSetError(
                     f"{self.root / split} has no photo of {', '.join(lacking)}: add photos "
-                    "(JPEG, PNG, WebP, HEIC) or remove the species from every split."
+                    "or remove the species from every split."
                 )
             if unknown := sorted(found - set(self.species)):
                 raise PhotoSetError(
@@ -166,7 +167,7 @@ class PhotoFolder:
                 f"The decoded photos could not be kept in {home} ({error.strerror}): make room "
                 "there, or name another folder with --output."
             ) from error
-        kept = json.loads(index.read_text())
+        kept = json.loads(index.read_text(encoding="utf-8"))
         number = {name: index for index, name in enumerate(self.species)}
         good = [file for file in files if str(file) not in kept["skipped"]]
         labels = np.array([number[file.parts[1]] for file in good], dtype=np.int64)
@@ -191,8 +192,9 @@ class PhotoFolder:
         skipped: dict[str, str] = {}
         digests, kept = [], 0
         with replacing(array) as temporary:
-            pixels = _allocate(temporary, (len(files), size, size, 3))
-            with ThreadPoolExecutor(os.cpu_count()) as pool:
+            start = _allocate(temporary, (len(files), size, size, 3))
+            with ThreadPoolExecutor(os.cpu_count()) as pool, temporary.open("r+b") as pixels:
+                pixels.seek(start)
                 results = pool.map(squeeze, files)
                 label = f"decoding {split} photos to {size} px"
                 for file, (square, digest) in tqdm(
@@ -202,12 +204,10 @@ class PhotoFolder:
                     if isinstance(square, str):
                         skipped[str(file)] = square
                     else:
-                        pixels[kept] = square
+                        pixels.write(square.tobytes())
                         kept += 1
             if not kept:
                 raise PhotoSetError(f"None of the photos in {self.root / split} can be read.")
-            pixels.flush()
-            del pixels  # Windows moves no file that is mapped
             names = "\n".join(digests).encode(errors="surrogateescape")
             summary = {"skipped": skipped, "fingerprint": hashlib.sha256(names).hexdigest()}
             with replacing(index) as temporary_index:
@@ -293,19 +293,21 @@ def _size_and_time(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _allocate(path: Path, shape: tuple[int, ...]) -> np.memmap:
-    """A new .npy file mapped for writing, its blocks reserved: a full disk is an error here and
-    now, not a crash at some later page."""
-    pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-    with path.open("r+b") as file:
-        size = path.stat().st_size
+def _allocate(path: Path, shape: tuple[int, ...]) -> int:
+    """Make a .npy file of uint8 with its blocks reserved: a full disk is an error at once.
+
+    Returns: where its pixels start. It is not mapped: Windows moves and removes no mapped file.
+    """
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        start, size = file.tell(), math.prod(shape)
         if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, size)
+            os.posix_fallocate(file.fileno(), 0, start + size)
         else:  # macOS and Windows
-            file.seek(size - pixels.nbytes)
-            for start in range(0, pixels.nbytes, BLOCK):
-                file.write(bytes(min(BLOCK, pixels.nbytes - start)))
-    return pixels
+            for done in range(0, size, BLOCK):
+                file.write(bytes(min(BLOCK, size - done)))
+    return start
 
 
 def spread(labels: NDArray[np.int64], count: int) -> list[int]:

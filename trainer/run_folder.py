@@ -33,7 +33,7 @@ def is_finished(recipe: Recipe, folder: Path, resume: bool) -> bool:
     report = folder / REPORT
     if not report.exists() or has_state(folder):
         return False
-    check_same(recipe, json.loads(report.read_text())["recipe"], folder)
+    check_same(recipe, json.loads(report.read_text(encoding="utf-8"))["recipe"], folder)
     return True
 
 

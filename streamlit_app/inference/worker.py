@@ -48,7 +48,7 @@ def limited() -> Iterator[None]:
 def limited_memory() -> Iterator[None]:
     """Let the block take MAX_MEMORY at most, besides the memory that this process holds."""
     with contextlib.suppress(OSError):  # only Linux says how much that is
-        pages = int(Path("/proc/self/statm").read_text().split()[5])
+        pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[5])
         _limit_data(pages * os.sysconf("SC_PAGE_SIZE") + MAX_MEMORY)
     try:
         yield

@@ -69,7 +69,7 @@ def test_an_unreadable_photo_is_named_and_skipped(photo_folder, tmp_path):
     photos = load(photo_folder, tmp_path / "cache")
     (name, why), *others = photos.skipped.items()
     assert name == str(Path("train") / "Blue-Disc" / "000.png")
-    assert "not a JPEG" in why
+    assert "not a photo" in why
     assert not others
     assert len(photos.pixels) == len(photos.labels) == 17
     whole = PhotoFolder(photo_folder)
@@ -170,7 +170,10 @@ def test_a_half_built_cache_is_built_again(photo_folder, tmp_path):
     allocate = module._allocate
 
     def killed(path, shape):
-        allocate(path, shape)[:3] = 7
+        start = allocate(path, shape)
+        with path.open("r+b") as file:
+            file.seek(start)
+            file.write(bytes([7]) * 16)
         os._exit(9)
 
     child = os.fork()

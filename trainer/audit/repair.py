@@ -171,6 +171,8 @@ def repair(findings: Findings, target: Path) -> list[Row]:
                     table.writerow([path, row.new or "", group, "; ".join(row.done)])
                 for kind, paths in source.listing.left_out.items():
                     table.writerows([path, "", "", f"left out: {kind}"] for path in paths)
+            if target.exists():
+                target.rmdir()  # Windows moves no folder onto another one
             copy.replace(target)
     except OSError as error:
         raise PhotoSetError(

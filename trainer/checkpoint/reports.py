@@ -30,7 +30,7 @@ class OnCheckpoints:
 def read_reports(checkpoints: Path) -> dict[str, dict[str, Any]]:
     """Every checkpoint's report.json, by the name of its folder."""
     paths = sorted(checkpoints.glob(f"*/{REPORT}"))
-    return {path.parent.name: json.loads(path.read_text()) for path in paths}
+    return {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in paths}
 
 
 def checkpoints_for(

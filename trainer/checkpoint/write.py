@@ -116,7 +116,7 @@ def export_again(folder: Path, source: PhotoFolder, cache: Path) -> None:
         PhotoSetError: the photos cannot be read.
         ExportError: the exported graph does not compute what the network does.
     """
-    report = json.loads((folder / REPORT).read_text())
+    report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
     recipe = Recipe.from_report(report["recipe"])
     photos = {split: source.load(split, recipe.image_size, cache) for split in SPLITS}
     network = open_network(folder, recipe, len(source.species))

@@ -98,7 +98,8 @@ def write_gallery(
                         "probability": round(float(answers.probabilities[index, best]), 4),
                     }
                 )
-    (home / "gallery.json").write_text(json.dumps(entries, indent=1) + "\n")
+    text = json.dumps(entries, indent=1) + "\n"
+    (home / "gallery.json").write_text(text, encoding="utf-8")
 
 
 def painted(photo: Image.Image, heatmap: NDArray[np.float32]) -> Image.Image:

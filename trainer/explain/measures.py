@@ -62,7 +62,7 @@ def explain(
         measured = measure(folder, recipe, session, test, answers, count)
         measured["confusion"] = confusion(test, answers.species, wanted)
         # Read again each time: a command for another variant may have written meanwhile.
-        kept = json.loads(path.read_text())["variants"] if path.exists() else {}
+        kept = json.loads(path.read_text(encoding="utf-8"))["variants"] if path.exists() else {}
         there = read_reports(checkpoints)
         variants = {key: value for key, value in kept.items() if key in there}
         result = conclude({"even_outer_share": faith.EVEN, "variants": variants | {name: measured}})

@@ -282,7 +282,7 @@ def _key(compiler: list[str]) -> str:
     What the compiler predefines tells its version and each instruction set of -march=native.
     """
     predefined = _run(*compiler, *FLAGS, "-dM", "-E", "-x", "c++", os.devnull)
-    words = [SOURCE.read_text(), *compiler, *FLAGS, predefined, processor()]
+    words = [SOURCE.read_text(encoding="utf-8"), *compiler, *FLAGS, predefined, processor()]
     return hashlib.sha256("\0".join(words).encode()).hexdigest()[:16]
 
 

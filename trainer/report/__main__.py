@@ -40,18 +40,18 @@ def conclude(folder: Path) -> None:
     for name, verdict in VERDICTS.items():
         path = folder / f"{name}.json"
         if path.exists():
-            text = path.read_text()
+            text = path.read_text(encoding="utf-8")
             indent = 2 if text.startswith("{\n") else None  # as the command wrote it
             new = json.dumps(verdict(json.loads(text)), indent=indent) + "\n"
             if new != text:
                 with replacing(path) as temporary:
-                    temporary.write_text(new)
+                    temporary.write_text(new, encoding="utf-8")
 
 
 def context(checkpoints: Path) -> dict[str, Any]:
     """The values and functions that templates use; a file that is not there is None."""
     results = {
-        name: json.loads(path.read_text()) if path.exists() else None
+        name: json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
         for name in VERDICTS
         for path in [checkpoints / RESULTS / f"{name}.json"]
     }
@@ -110,7 +110,7 @@ def up_to_date(document: Path) -> str:
     """The text that a document of the project should have."""
     if document in TEMPLATES:
         return render(TEMPLATES[document], CHECKPOINTS)
-    return filled(document.read_text(), CHECKPOINTS, BENCHMARKS)
+    return filled(document.read_text(encoding="utf-8"), CHECKPOINTS, BENCHMARKS)
 
 
 def main() -> None:
@@ -119,7 +119,7 @@ def main() -> None:
     for document in (*TEMPLATES, *MARKED):
         text = up_to_date(document)
         with replacing(document) as temporary:
-            temporary.write_text(text)
+            temporary.write_text(text, encoding="utf-8")
     if found := context(CHECKPOINTS)["border"]:
         border.draw(found, DETAILS)
 

@@ -11,7 +11,7 @@ def performance(folder: Path) -> str:
     """A table for each benchmark in a folder of results, under its title and its machine."""
     parts = []
     for path in sorted(folder.glob("*.json")):
-        measured: dict[str, Any] = json.loads(path.read_text())
+        measured: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         table = pd.DataFrame(measured["rows"]).replace({True: "yes", False: "no"})
         table = table.astype(object).where(table.notna(), None)
         machine = ", ".join(f"{key} {value}" for key, value in measured["machine"].items())
@@ -25,7 +25,9 @@ def performance(folder: Path) -> str:
 
 def speeds(folder: Path) -> str:
     """The benchmarks of the norms as one row a norm, then a whole epoch."""
-    measured = {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
+    measured = {
+        path.stem: json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")
+    }
     rows = {name: pd.DataFrame(result["rows"]) for name, result in measured.items()}
     layers = rows["layers"].query("kernels == 'compiled'").pivot(index="layer", columns="dtype")
     answers = rows["onnx_norms"].query("pixels == 128").set_index("norm")

@@ -11,7 +11,7 @@ from trainer.report.scores import Rows
 def read(checkpoints: Path) -> dict[str, Any] | None:
     """What the audit counted in the published set; None where it was not run."""
     path = checkpoints / RESULTS / "published_set.json"
-    return json.loads(path.read_text()) if path.exists() else None
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def faults(found: dict[str, Any]) -> Rows:

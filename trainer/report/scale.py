@@ -23,7 +23,7 @@ def visitors(benchmarks: Path) -> str:
     path = benchmarks / "load.json"
     if not path.exists():
         return missing("load")
-    (row,) = json.loads(path.read_text())["rows"]
+    (row,) = json.loads(path.read_text(encoding="utf-8"))["rows"]
     pause = row["looking, s"] + row["median, s"]
     rate, core = VISITORS / pause, row["an answer, ms of a core"] / 1e3
     replicas = math.ceil(VISITORS / row["visitors"])
@@ -49,7 +49,7 @@ def ten_million(benchmarks: Path) -> str:
     if not path.exists():
         return missing("scale")
     facts = values(path)
-    folder = json.loads((benchmarks / "batch.json").read_text())
+    folder = json.loads((benchmarks / "batch.json").read_text(encoding="utf-8"))
     cores = folder["machine"]["cores"]
     rates = {row["photos"]: row["photos/s"] / cores for row in folder["rows"]}
     kept = facts["photos answered by Ray Data, 1/s"] / facts["photos answered by one command, 1/s"]
@@ -85,7 +85,7 @@ def gpus(benchmarks: Path, checkpoints: Path) -> str:
     if not path.exists():
         return missing("scale")
     facts = values(path)
-    epoch = json.loads((benchmarks / "epoch.json").read_text())
+    epoch = json.loads((benchmarks / "epoch.json").read_text(encoding="utf-8"))
     (row, *_), cores = epoch["rows"], epoch["machine"]["cores"]
     hours = PHOTOS / row["photos/s"] / 3600
     flop = 1e9 * facts["training on a photo, GFLOP"]
@@ -111,7 +111,7 @@ def gpus(benchmarks: Path, checkpoints: Path) -> str:
 def measured_on_gpus(checkpoints: Path, flop: float) -> list[str]:
     """The speed of the shipped runs that a GPU alone trained; flop: of a photo, both ways."""
     paths = sorted(checkpoints.glob("*/report.json"))
-    reports = {path.parent.name: json.loads(path.read_text()) for path in paths}
+    reports = {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in paths}
     # Runs of the time when photos were cropped one by one on the processor had this setting.
     earlier = {True: "cropped on the processor one by one", False: "cropped on the GPU in batches"}
     lines = []
@@ -129,7 +129,9 @@ def measured_on_gpus(checkpoints: Path, flop: float) -> list[str]:
 
 def values(path: Path) -> dict[str, float]:
     """The figures of `benchmarks.scale` by what they are."""
-    return {row["what"]: row["value"] for row in json.loads(path.read_text())["rows"]}
+    return {
+        row["what"]: row["value"] for row in json.loads(path.read_text(encoding="utf-8"))["rows"]
+    }
 
 
 def listed(*sentences: str) -> str:

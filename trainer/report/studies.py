@@ -215,7 +215,7 @@ def size(facts: Facts) -> str:
 def facts_of(study: str, checkpoints: Path) -> Facts | None:
     """What is known about a study beside its table; None where it was not made."""
     path = checkpoints / "results" / "studies" / f"{study}.json"
-    return json.loads(path.read_text()) if path.exists() else None
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def sections(checkpoints: Path) -> str:

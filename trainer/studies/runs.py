@@ -128,7 +128,7 @@ def check_made_of(folder: Path, recipe: Recipe, source: PhotoFolder) -> None:
     path = folder / MADE_OF
     if not path.exists():
         return
-    kept = json.loads(path.read_text())
+    kept = json.loads(path.read_text(encoding="utf-8"))
     check_same(recipe, kept["recipe"], folder)
     if kept["photos"] != made_of(recipe, source)["photos"]:
         raise TrainingError(
@@ -143,7 +143,7 @@ def copied(study: Study, folder: Path, recipe: Recipe, source: PhotoFolder) -> b
         return False
     own = made_of(recipe, source)
     for path in sorted(folder.parent.parent.glob(f"*/*/{MADE_OF}")):
-        kept = json.loads(path.read_text())
+        kept = json.loads(path.read_text(encoding="utf-8"))
         same = kept["photos"] == own["photos"] and not recipe.differences(kept["recipe"])
         if same and path.parent != folder and finished(path.parent):
             history = pd.read_csv(path.parent / HISTORY)

@@ -95,7 +95,7 @@ def take_over(name: str, study: Study, home: Path, photos: Mapping[str, str]) ->
         return
     home.mkdir(parents=True, exist_ok=True)
     with FileLock(home / ".table.lock"):
-        kept, written = json.loads(facts.read_text()), table.read_bytes()
+        kept, written = json.loads(facts.read_text(encoding="utf-8")), table.read_bytes()
         same_recipe = not study.budget.differences(kept["recipe"])
         whole = kept.get("table") == hashlib.sha256(written).hexdigest()
         if not (whole and same_recipe and kept.get("photos") == photos):
@@ -170,7 +170,7 @@ def machines(folders: Iterable[Path]) -> list[dict[str, Any]]:
     """What the finished runs in these folders were trained on, each machine once."""
     found: list[dict[str, Any]] = []
     for folder in filter(finished, folders):
-        for machine in json.loads((folder / MADE_OF).read_text())["machines"]:
+        for machine in json.loads((folder / MADE_OF).read_text(encoding="utf-8"))["machines"]:
             found += [] if machine in found else [machine]
     return found
 

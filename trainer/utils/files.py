@@ -38,7 +38,7 @@ def write_json(path: Path, value: Any, indent: int | None = 2) -> None:
     """
     text = json.dumps(_finite(value), indent=indent, allow_nan=False)
     with replacing(path) as temporary:
-        temporary.write_text(text + "\n")
+        temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def _finite(value: Any) -> Any:

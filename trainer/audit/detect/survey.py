@@ -161,13 +161,13 @@ def headers_of(files: list[Path], photos: PhotoSet) -> list[Header]:
     """What files say about themselves; it is kept beside their photos, if there is room."""
     kept = photos.array.with_suffix(".headers.json")
     with suppress(OSError, ValueError):  # not there, or cut short
-        rows = json.loads(kept.read_text())
+        rows = json.loads(kept.read_text(encoding="utf-8"))
         found = [Header(digest, (w, h), tuple(t), why) for digest, (w, h), t, why in rows]
         if len(found) == len(files):
             return found
     headers = in_threads(header_of, files)
     with suppress(OSError), replacing(kept) as temporary:
-        temporary.write_text(json.dumps([*map(astuple, headers)]))
+        temporary.write_text(json.dumps([*map(astuple, headers)]), encoding="utf-8")
     return headers
 
 
