@@ -35,7 +35,7 @@ def downloaded(page: Page, button: str) -> Path:
 
 def rows(page: Page) -> dict[str, dict[str, str]]:
     """The table, by file."""
-    with downloaded(page, "Download the table").open(newline="") as file:
+    with downloaded(page, "Download the table").open(encoding="utf-8-sig", newline="") as file:
         return {row["file"]: row for row in csv.DictReader(file)}
 
 
