@@ -256,7 +256,7 @@ def _primaries(file: Image.Image | pillow_heif.HeifImage, data: bytes) -> int:
     """The primaries (ITU-T H.273) of a photo without a profile; 0 where it names none."""
     if isinstance(file, Image.Image):
         return coded_primaries(data) if file.format in ("PNG", "AVIF") else 0
-    coded = file.info.get("nclx_profile") or {}
+    coded: dict[str, int] = file.info.get("nclx_profile") or {}  # type: ignore[assignment]
     hdr = coded.get("transfer_characteristics") in HDR_CURVES
     return 0 if hdr else coded.get("color_primaries", 0)
 
