@@ -51,7 +51,7 @@ def export_random(folder: Path, photos: np.ndarray, norm: str) -> None:
     size, path = photos.shape[1], folder / f"{norm}.onnx"
     network = random_network(norm)
     noise = np.random.default_rng(0).integers(0, 256, (8, size, size, 3), dtype=np.uint8)
-    novelty = fit_novelty(network, noise, np.arange(8) % 2)
+    novelty, _ = fit_novelty(network, noise, np.arange(8) % 2)
     export(network, novelty, path, norm=norm, image_size=size, species=SPECIES, photos=photos)
 
 

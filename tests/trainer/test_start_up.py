@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LIGHT = ["trainer", "trainer.studies", "trainer.audit", "trainer.explain"]
-LIGHT += ["trainer.checkpoint", "trainer.checkpoint.saliency"]
+LIGHT += ["trainer.checkpoint", "trainer.checkpoint.saliency", "trainer.evaluate"]
 HEAVY = {"torch", "onnx", "onnxruntime", "scipy", "sklearn", "cv2", "ray"}
 # Runs a command as `python -m` does, then says which heavy modules it has imported.
 AS_MAIN = f"""

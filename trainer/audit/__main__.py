@@ -10,7 +10,6 @@ table of every finding (audit.csv). --fix writes a clean copy; the photos themse
 import signal
 import sys
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import tyro
@@ -19,7 +18,7 @@ from plumage.contract import MODEL
 from trainer.checkpoint.reports import CheckpointError
 from trainer.data import PhotoSetError
 from trainer.recipe import CHECKPOINTS, Recipe
-from trainer.utils.cli import exit_status, importing
+from trainer.utils.cli import command_line, importing
 
 
 @dataclass(frozen=True)
@@ -38,12 +37,6 @@ class Command:
     """The checkpoint that is asked about labels."""
 
 
-def main(arguments: list[str]) -> int:
-    """Run the command; returns the exit status: 0, 2 for a user error, 130 if stopped."""
-    command = tyro.cli(Command, prog="python -m trainer.audit", args=arguments)
-    return exit_status(partial(run, command), "the photos are as they were.")
-
-
 def run(command: Command) -> None:
     """Audit the photos.
 
@@ -60,6 +53,8 @@ def run(command: Command) -> None:
         from trainer.audit.report import audit
     audit(command.data, command.fix, command.output, command.checkpoints, command.variant)
 
+
+main = command_line(Command, run, "trainer.audit", "the photos are as they were.")
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that --fix clears up after it

@@ -11,9 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.audit.detect.borders import Border, find_border
-from trainer.audit.detect.duplicates import Description, Relatives, describe, find_relatives, groups
+from trainer.audit.detect.duplicates import (
+    Description,
+    NearDuplicates,
+    describe,
+    find_near_duplicates,
+    groups,
+)
 from trainer.audit.detect.inference import Network, networks
-from trainer.audit.detect.mislabelled import doubtful_labels, species_probabilities
+from trainer.audit.detect.mislabelled import species_probabilities, suspected_label_errors
 from trainer.audit.detect.orientation import Flips, find_flips
 from trainer.audit.detect.quality import Measures, blurred, empty, measure, tiny
 from trainer.audit.detect.shortcuts import Cue, cues, folds_of, judge
@@ -27,8 +33,8 @@ class Findings:
     Attributes:
         photos: the set.
         borders, measures: of each photo.
-        relatives: pairs of photos.
-        groups: (photos,) numbers; relatives have the same one.
+        near_duplicates: pairs of photos.
+        groups: (photos,) numbers; near-duplicates have the same one.
         cues: how well each cue alone tells the species.
         flips: how often each species stands upside down.
         turned: (photos,) which stand upside down, in the species that are flipped more than others.
@@ -39,7 +45,7 @@ class Findings:
     photos: Survey
     borders: list[Border | None]
     measures: list[Measures]
-    relatives: list[Relatives]
+    near_duplicates: list[NearDuplicates]
     groups: NDArray[np.int64]
     cues: list[Cue]
     flips: list[Flips]
@@ -75,8 +81,8 @@ class Findings:
         """Whether photos are of several splits."""
         return len(np.unique(self.photos.splits[group])) > 1
 
-    def share_with_relative(self, split: str, other: str) -> float:
-        """Share of a split's photos that have a relative in another split."""
+    def share_with_near_duplicate(self, split: str, other: str) -> float:
+        """Share of a split's photos that have a near-duplicate in another split."""
         splits = self.photos.splits
         known = np.isin(self.groups[splits == split], self.groups[splits == other])
         return float(known.mean())
@@ -90,7 +96,7 @@ class Findings:
             if border:
                 told = f"{border.colour}, {border.area:.0%} of it, turned {border.degrees:.0f}°"
                 yield photos.files[index], "border", told
-        for pair in self.relatives:
+        for pair in self.near_duplicates:
             yield photos.files[pair.first], pair.kind, str(photos.files[pair.second])
         for index in np.flatnonzero(self.turned).tolist():
             yield photos.files[index], "upside down", ""
@@ -107,9 +113,9 @@ class Findings:
         return self.photos.species[int(self.probabilities[index].argmax())]
 
 
-def relatives_of(photos: Survey, described: Sequence[Description]) -> list[Relatives]:
-    """Every pair of relatives in the set."""
-    return find_relatives(described, [header.digest for header in photos.headers])
+def near_duplicates_of(photos: Survey, described: Sequence[Description]) -> list[NearDuplicates]:
+    """Every pair of near-duplicates in the set."""
+    return find_near_duplicates(described, [header.digest for header in photos.headers])
 
 
 class Glance(NamedTuple):
@@ -143,8 +149,8 @@ def examine(photos: Survey, checkpoints: Path, variant: str) -> Findings:
     careful, quick = networks(checkpoints, variant, photos.pixels)
     seen, logits = glances(photos, quick)
     borders, measures = [glance.border for glance in seen], [glance.measures for glance in seen]
-    relatives = relatives_of(photos, [glance.description for glance in seen])
-    grouped = groups(relatives, len(photos))
+    near_duplicates = near_duplicates_of(photos, [glance.description for glance in seen])
+    grouped = groups(near_duplicates, len(photos))
     folds = folds_of(photos.labels, grouped)
     judged = in_threads(
         lambda cue: judge(*cue, photos.labels, folds, photos.species),
@@ -153,12 +159,14 @@ def examine(photos: Survey, checkpoints: Path, variant: str) -> Findings:
     flipped, turned = find_flips(quick, photos, logits)
     probabilities = species_probabilities(careful, quick, photos, logits)
     none = np.array([], dtype=np.int64)
-    doubted = none if probabilities is None else doubtful_labels(photos.labels, probabilities)
+    doubted = (
+        none if probabilities is None else suspected_label_errors(photos.labels, probabilities)
+    )
     return Findings(
         photos,
         borders,
         measures,
-        relatives,
+        near_duplicates,
         grouped,
         judged,
         flipped,

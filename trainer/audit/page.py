@@ -57,8 +57,10 @@ def _examples(findings: Findings) -> Iterator[tuple[str, list[list[dict[str, str
 
 
 def _groups(findings: Findings) -> list[list[int]]:
-    """Groups of relatives to be shown, six photos of each at most: across species come first, then
-    across splits, else others; in a group, the first of each split and species."""
+    """Groups of near-duplicates to show, at most six photos of each.
+
+    Groups across species come first, then those across splits, then others; in a group, the first
+    photo of each split and species."""
     mixed = [group for group in findings.members if findings.mixed(group)]
     others = [group for group in findings.members if not findings.mixed(group)]
     across = [group for group in others if findings.across(group)]

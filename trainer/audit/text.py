@@ -35,7 +35,7 @@ def _duplicates(findings: Findings) -> Iterator[str]:
     if not members:
         yield "None found."
         return
-    kinds = Counter(pair.kind for pair in findings.relatives)
+    kinds = Counter(pair.kind for pair in findings.near_duplicates)
     yield (
         f"{sum(map(len, members)):,} photos in {len(members):,} groups of the same shot or scene. "
         f"Pairs: {kinds['same file']:,} of the same file, {kinds['copy']:,} copies (flipped, "
@@ -46,14 +46,14 @@ def _duplicates(findings: Findings) -> Iterator[str]:
     splits = list(dict.fromkeys(photos.splits.tolist()))
     for split in splits:
         if split != "train" and "train" in splits and across:
-            share = findings.share_with_relative(split, "train")
-            yield f"{share:.1%} of {split} photos have a relative in train."
+            share = findings.share_with_near_duplicate(split, "train")
+            yield f"{share:.1%} of {split} photos have a near-duplicate in train."
     if across:
-        yield "A score on such photos says too much. Keep each group in one split: --fix does."
+        yield "Their scores are inflated. Keep each group in one split: --fix does."
     if mixed:
         yield (
-            "A group across species is a wrong label, two species on one photo or, before a bare "
-            "sky, a mistake of this audit: look at them."
+            "A group across species is a label error, two species on one photo or, before a bare "
+            "sky, a false match: look at them."
         )
 
 
@@ -63,7 +63,7 @@ def _borders(findings: Findings) -> Iterator[str]:
         yield "None found."
         return
     yield f"{int(findings.bordered.sum()):,} photos have one: {_named(shares)}."
-    yield "They come from turning photos after they were taken: --fix turns them back and cuts."
+    yield "They come from rotating photos after they were taken: --fix rotates back and crops."
 
 
 def _shortcuts(findings: Findings) -> Iterator[str]:
@@ -82,7 +82,7 @@ def _shortcuts(findings: Findings) -> Iterator[str]:
     if any(cue.shortcut for cue in findings.cues):
         yield "A network learns these instead of the bird. Treat all species' photos alike."
     else:
-        yield "None says more than it may. Colours and corners tell something by rights."
+        yield "None is a shortcut. Colours and corners are informative by nature."
 
 
 def _orientation(findings: Findings) -> Iterator[str]:
@@ -95,7 +95,7 @@ def _orientation(findings: Findings) -> Iterator[str]:
     others = [row for row in findings.flips if not row.named]
     if others:
         wrong = sum(row.flipped for row in others) / sum(row.photos for row in others)
-        yield f"In the other species {wrong:.0%} seem so too: so often it is judged wrongly."
+        yield f"False alarms: {wrong:.0%} of the other species seem upside down too."
     yield "A network judges single photos: look before you trust one. --fix turns them."
 
 
@@ -104,11 +104,11 @@ def _labels(findings: Findings) -> Iterator[str]:
         yield "Not looked for: there are too few photos of a species."
         return
     share = low_self_confidence(findings.photos.labels, findings.probabilities).mean()
-    yield f"The network thinks {share:.1%} of the labels unlikely."
+    yield f"The network finds {share:.1%} of the labels unlikely."
     if not len(findings.doubted):
-        yield "It is sure of no other species there, or knows too little to say."
+        yield "It is confident of no other species there, or is too inaccurate to tell."
         return
-    yield f"{len(findings.doubted):,} labels are in doubt: look at these first."
+    yield f"{len(findings.doubted):,} probable label errors: look at these first."
     for index in findings.doubted[:SHOWN].tolist():
         yield f"  {findings.photos.files[index]}: rather {findings.suggested(index)}"
 

@@ -8,28 +8,19 @@ and history stay; report.json gets what is measured on the new file, on val and 
 
 import sys
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-import tyro
-
-from trainer.checkpoint.reports import OnCheckpoints, checkpoints_for
+from trainer.checkpoint.reports import CheckpointArgs, checkpoints_for
 from trainer.data import PhotoFolder
-from trainer.utils.cli import exit_status, importing
+from trainer.utils.cli import command_line, importing
 
 
 @dataclass(frozen=True)
-class Command(OnCheckpoints):
+class Command(CheckpointArgs):
     """Export model.onnx again from the weights, and measure it."""
 
     variant: str = "all"
     """Which checkpoint, or all."""
-
-
-def main(arguments: list[str]) -> int:
-    """Run the command; returns the exit status: 0, 2 for a user error, 130 if stopped."""
-    command = tyro.cli(Command, prog="python -m trainer.checkpoint", args=arguments)
-    return exit_status(partial(export_all, command))
 
 
 def export_all(command: Command) -> None:
@@ -41,6 +32,8 @@ def export_all(command: Command) -> None:
     for name in reports:
         export_again(command.checkpoints / name, source, Path(command.output) / "cache")
 
+
+main = command_line(Command, export_all, "trainer.checkpoint")
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

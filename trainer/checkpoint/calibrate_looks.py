@@ -22,8 +22,8 @@ from plumage.contract import (
 from plumage.looks import LOOKS as NAMES
 from plumage.looks import answer, energy
 from plumage.photos import read_photo
-from trainer.checkpoint import calibration as conformal
-from trainer.checkpoint.classifier_onnx import add_metadata, without_traces
+from trainer.checkpoint import calibration
+from trainer.checkpoint.classifier_onnx import add_metadata, strip_debug_info
 from trainer.checkpoint.novelty import ACCEPTED
 from trainer.data import PhotoFolder, PhotoSet
 from trainer.metrics import fit_temperature, scores_with_intervals, session_options
@@ -62,7 +62,7 @@ def calibrate_looks(
     threshold = float(np.quantile(novelty["val"], ACCEPTED, method="higher"))
     temperature = fit_temperature(val.logits, labels["val"])
     accepted = {split: novelty[split] <= threshold for split in seen}
-    sets = conformal.set_thresholds(val.logits, labels["val"])
+    sets = calibration.set_thresholds(val.logits, labels["val"])
     fitted = {
         "names": list(NAMES),
         "energy_weight": weight,
@@ -78,8 +78,8 @@ def calibrate_looks(
             for split, part in seen.items()
         },
         "accepted": {split: float(part.mean()) for split, part in accepted.items()},
-        "prediction_sets": conformal.measured(*test, sets),
-        "shown_sets": conformal.measured_where_shown(*test, sets, temperature, accepted["test"]),
+        "prediction_sets": calibration.coverage(*test, sets),
+        "shown_sets": calibration.measured_where_shown(*test, sets, temperature, accepted["test"]),
     }
 
 
@@ -87,7 +87,7 @@ def looked_at(
     model: Path, source: PhotoFolder, photos: dict[str, PhotoSet], split: str
 ) -> LookedAt:
     """What an exported model says about a split by all looks, kept beside the decoded photos."""
-    graph = without_traces(onnx.load(model)).SerializeToString(deterministic=True)
+    graph = strip_debug_info(onnx.load(model)).SerializeToString(deterministic=True)
     digest = hashlib.sha256(graph + "-".join(NAMES).encode()).hexdigest()[:16]
     array = photos[split].array
     kept = array.with_name(f"{array.stem}-{digest}-looks.safetensors")

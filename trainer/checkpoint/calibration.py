@@ -39,7 +39,7 @@ def set_thresholds(logits: Logits, labels: Labels) -> dict[str, float]:
     return {str(level): float(own[k - 1]) if k else 0.0 for level, k in places.items()}
 
 
-def sets(logits: Logits, threshold: float) -> NDArray[np.bool_]:
+def prediction_sets(logits: Logits, threshold: float) -> NDArray[np.bool_]:
     """(N, species): whether a photo's set holds a species."""
     probabilities = special.softmax(logits, axis=1)
     return (probabilities >= threshold) | (
@@ -47,7 +47,7 @@ def sets(logits: Logits, threshold: float) -> NDArray[np.bool_]:
     )
 
 
-def measured(logits: Logits, labels: Labels, thresholds: dict[str, float]) -> dict[str, Any]:
+def coverage(logits: Logits, labels: Labels, thresholds: dict[str, float]) -> dict[str, Any]:
     """How often the sets of test photos hold the species, and how large they are.
 
     Returns:
@@ -56,7 +56,7 @@ def measured(logits: Logits, labels: Labels, thresholds: dict[str, float]) -> di
     """
     result = {}
     for level, threshold in thresholds.items():
-        found = sets(logits, threshold)
+        found = prediction_sets(logits, threshold)
         holds, size = found[np.arange(len(labels)), labels], found.sum(axis=1)
         species = [labels == s for s in range(logits.shape[1])]
         result[level] = {
@@ -90,7 +90,7 @@ def measured_where_shown(
         photos: how many show a set. coverage: how many of the sets hold the species, None of none.
         size: mean of these sets.
     """
-    found = sets(logits, thresholds[str(COVERAGE)])
+    found = prediction_sets(logits, thresholds[str(COVERAGE)])
     doubtful = special.softmax(logits / temperature, axis=1).max(axis=1) < VERY_LIKELY
     size = found.sum(axis=1)
     shown = accepted & doubtful & (size > 1)

@@ -25,7 +25,7 @@ from plumage.contract import (
     SPECIES,
     TEMPERATURE,
 )
-from trainer.checkpoint.novelty import FARTHEST, Novelty, statistics
+from trainer.checkpoint.novelty import CLIP, Novelty, statistics
 from trainer.checkpoint.onnx_layers import Map, Nodes, feature_maps, model_of
 from trainer.model.resnet import ResNet, to_input
 from trainer.utils.cli import UserError
@@ -107,8 +107,8 @@ def add_novelty(nodes: Nodes, maps: Sequence[Map], novelty: Novelty) -> None:
         found += [average, nodes("Sqrt", nodes("Max", variance, nodes.number(1e-8)))]
     count, species = len(novelty.directions), len(novelty.mean) - len(novelty.directions)
     ordered = nodes("TopK", LOGITS, nodes.shape(species), outputs=2)
-    evidence = nodes("Concat", *found, ordered, axis=1)
-    x = nodes("Sub", evidence, nodes.constant(novelty.mean))
+    ood_features = nodes("Concat", *found, ordered, axis=1)
+    x = nodes("Sub", ood_features, nodes.constant(novelty.mean))
     x = nodes("Div", x, nodes.constant(novelty.spread))
     directions = nodes("Cast", nodes.constant(novelty.directions), to=onnx.TensorProto.FLOAT)
     z = nodes("MatMul", part(x, 0, count, 1), directions)
@@ -120,7 +120,7 @@ def add_novelty(nodes: Nodes, maps: Sequence[Map], novelty: Novelty) -> None:
     nearest = nodes("ReduceMin", nodes("Add", products, lengths), rows, keepdims=0)
     background = nodes.constant(1 - novelty.background)
     distance = nodes("Add", nearest, nodes("MatMul", nodes("Mul", z, z), background))
-    limits = nodes.number(-FARTHEST), nodes.number(FARTHEST)
+    limits = nodes.number(-CLIP), nodes.number(CLIP)
     odds = nodes("MatMul", nodes("Clip", x, *limits), nodes.constant(novelty.weights))
     first, second, third = map(over, (doubt, distance, odds), novelty.spreads)
     nodes("Add", nodes("Add", first, second), third, name=NOVELTY)
@@ -205,12 +205,12 @@ def add_metadata(path: Path, values: Mapping[str, Any]) -> None:
 
 def _with_metadata(model: onnx.ModelProto, metadata: dict[str, str]) -> onnx.ModelProto:
     """The model with exactly this metadata."""
-    model = without_traces(model)
+    model = strip_debug_info(model)
     onnx.helper.set_model_props(model, metadata)
     return model
 
 
-def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
+def strip_debug_info(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model without metadata, without the names of source files in its nodes, and without the
     shapes between them, which runtimes find by themselves."""
     del model.metadata_props[:]

@@ -17,14 +17,14 @@ import tyro
 
 from plumage.contract import MODEL, REPORT
 from plumage.folders import SPLITS
-from trainer.checkpoint.reports import OnCheckpoints, checkpoints_for
+from trainer.checkpoint.reports import CheckpointArgs, checkpoints_for
 from trainer.data import PhotoFolder
 from trainer.utils.cli import exit_status, importing
 from trainer.utils.files import write_json
 
 
 @dataclass(frozen=True)
-class Command(OnCheckpoints):
+class Command(CheckpointArgs):
     """Calibrate the looks of checkpoints on val photos, and measure them on test photos."""
 
     variant: str = "all"

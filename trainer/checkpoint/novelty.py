@@ -1,17 +1,15 @@
-"""How strange a photo is to a network: the score `novelty` of model.onnx.
+"""The OOD score of a photo: the output `novelty` of model.onnx.
 
-A network that knows 25 species names one of them whatever it is shown. Three things give a stranger
-away: no species gets a large share (Hendrycks and Gimpel 2017, arXiv:1610.02136), and the maps on
-the way there are unlike those of every species, and like those of photos that were spoilt on
-purpose. The second is the relative Mahalanobis distance
-(Ren et al. 2021, arXiv:2106.09022): the squared distance to the nearest species, less that to all
-training photos taken together. It is taken of the mean, deviation and roughness of the channels of
-every block, not of the last features alone, which have lost what does not tell the species apart.
-For the third, logistic regression tells training photos from such that are of wrong colours or
-none, turned, swirled, blurred or put together from several, by these numbers and the sorted logits;
-no stranger is shown to it (outlier exposure, Hendrycks et al. 2019, arXiv:1812.04606, with outliers
-of its own making). The score is the sum of the parts, each over its spread on training photos, by
-weights.
+The score adds three parts, each divided by its deviation on training photos and weighted:
+
+- one minus the largest softmax probability (Hendrycks and Gimpel 2017, arXiv:1610.02136);
+- the relative Mahalanobis distance (Ren et al. 2021, arXiv:2106.09022): the squared distance to the
+  nearest species minus that to all training photos. It uses mean, deviation and roughness of the
+  channels of every block, since the last features have lost what does not separate the species;
+- the log odds of a logistic regression that separates training photos from pseudo-outliers by these
+  statistics and the sorted logits. Pseudo-outliers are training photos with wrong or no colours,
+  rotated, swirled, blurred or patched together; no real out-of-distribution photo is used (outlier
+  exposure, Hendrycks et al. 2019, arXiv:1812.04606).
 """
 
 import itertools
@@ -30,32 +28,32 @@ from torch import Tensor, nn
 from trainer.metrics import Labels, Logits
 from trainer.model.resnet import ResNet, to_input
 
-SAMPLE = 3000  # training photos, evenly spread, on which the score is fitted
-ACCEPTED = 0.95  # share of val photos that the threshold lets pass
+SAMPLE = 3000  # training photos that the score is fitted on
+ACCEPTED = 0.95  # share of val photos below the threshold
 # Number of generalised eigenvectors kept; with them a checkpoint is below 2 MB.
-DIRECTIONS = 280
-# Of doubt, distance and regression: the first says least that the last does not.
-WEIGHTS = 1, 2, 4
+N_COMPONENTS = 280
+# Weights of softmax, distance and log odds; softmax adds least to the log odds.
+PART_WEIGHTS = 1, 2, 4
 
 REGULARISATION = 0.001  # C of the logistic regression
-FARTHEST = 8.0  # in spreads, what one number may say there
+CLIP = 8.0  # deviations, limit of a single feature in the regression
 
 Statistics = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 
 
-class Observed(NamedTuple):
-    """What a network makes of N photos: statistics (N, S) and logits (N, species)."""
+class Activations(NamedTuple):
+    """A network's statistics (N, S) and logits (N, species) of N photos."""
 
     statistics: Statistics
     logits: Logits
 
 
 def statistics(maps: Sequence[Tensor]) -> Tensor:
-    """What is taken of feature maps (N, C, H, W): a row a photo.
+    """Statistics of feature maps (N, C, H, W): (N, S).
 
-    Of each map the mean and deviation of every channel, and before these the roughness of those of
-    maps that are smaller than the first: in the larger ones it tells little more and costs most.
+    Each map gives every channel's mean and deviation. Maps smaller than the first give roughness
+    before these; in larger ones it adds little and costs most.
     """
     parts = []
     for x in maps:
@@ -69,13 +67,13 @@ def statistics(maps: Sequence[Tensor]) -> Tensor:
 
 
 def roughness(x: Tensor) -> Tensor:
-    """By how much neighbours in a map (N, C, H, W) differ, on average: (N, C)."""
+    """Mean absolute difference of neighbours in a map (N, C, H, W): (N, C)."""
     down, across = x[:, :, 1:] - x[:, :, :-1], x[..., 1:] - x[..., :-1]
     return down.abs().mean(dim=(2, 3)) + across.abs().mean(dim=(2, 3))
 
 
-def evidence(statistics: Tensor, logits: Tensor) -> Tensor:
-    """What the regression goes by: the statistics and the logits, largest first, (N, both)."""
+def ood_features(statistics: Tensor, logits: Tensor) -> Tensor:
+    """Features of the regression: statistics and sorted logits, largest first, (N, F)."""
     return torch.cat([statistics, logits.sort(dim=1, descending=True).values], dim=1)
 
 
@@ -83,8 +81,8 @@ class Novelty(nn.Module):
     """The score, from a photo's statistics and logits; `fit` finds its constants.
 
     Args:
-        constants: mean, spread, weights: (statistics + species,), of the regression's evidence.
-            directions: (statistics, D), in which the spread within a species is 1.
+        constants: mean, spread, weights: (F,), of the features and of the regression.
+            directions: (S, D), along which the variance within a species is 1.
             centres: (species, D), the species' means.
             background: (D,), one over the variance of all training photos.
         spreads: of the three parts on training photos, each over its weight.
@@ -110,44 +108,44 @@ class Novelty(nn.Module):
         self.spreads = spreads
 
     def parts(self, statistics: Tensor, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """One less the largest probability, the relative distance, and the log odds of a spoilt
-        photo, up to a constant; (N,) each."""
+        """One minus the largest probability, the relative distance, and the log odds of an
+        outlier, up to a constant; (N,) each."""
         doubt = 1 - logits.softmax(dim=1).amax(dim=1)
-        x = (evidence(statistics, logits) - self.mean) / self.spread
+        x = (ood_features(statistics, logits) - self.mean) / self.spread
         z = x[:, : statistics.shape[1]] @ self.directions.float()
         # |z - c|^2 of all species at once; |z|^2 is common to them.
         nearest = ((self.centres * self.centres).sum(dim=1) - 2 * z @ self.centres.T).amin(dim=1)
         distance = nearest + (z * z * (1 - self.background)).sum(dim=1)
-        return doubt, distance, x.clamp(-FARTHEST, FARTHEST) @ self.weights
+        return doubt, distance, x.clamp(-CLIP, CLIP) @ self.weights
 
     def forward(self, statistics: Tensor, logits: Tensor) -> Tensor:
-        """statistics: (N, S), logits: (N, species) -> (N,), larger for stranger photos."""
+        """statistics: (N, S), logits: (N, species) -> (N,), larger out of distribution."""
         parts = self.parts(statistics, logits)
-        doubt, distance, spoilt = (
+        doubt, distance, odds = (
             part / spread for part, spread in zip(parts, self.spreads, strict=True)
         )
-        return doubt + distance + spoilt
+        return doubt + distance + odds
 
 
-def fit(own: Observed, labels: Labels, spoilt: Observed) -> Novelty:
-    """The score fitted on training photos, their species, and photos that were spoilt."""
-    numbers = [evidence(*map(torch.from_numpy, seen)).numpy() for seen in (own, spoilt)]
-    mean = numbers[0].mean(axis=0, dtype=np.float64)
-    # Over its spread each counts alike where covariances are shrunk towards even ones; a channel
-    # that is dead in training must not drown the others once it fires.
-    spread = numbers[0].std(axis=0, dtype=np.float64).clip(1e-3)
-    all_own, all_spoilt = ((x - mean) / spread for x in numbers)
-    x = all_own[:, : own.statistics.shape[1]]
+def fit(own: Activations, labels: Labels, outliers: Activations) -> Novelty:
+    """Fit the score on training photos, their species, and pseudo-outliers."""
+    features = [ood_features(*map(torch.from_numpy, some)).numpy() for some in (own, outliers)]
+    mean = features[0].mean(axis=0, dtype=np.float64)
+    # Shrinking covariances towards even ones needs features of one scale; a channel that is dead in
+    # training must not drown the others once it fires.
+    spread = features[0].std(axis=0, dtype=np.float64).clip(1e-3)
+    own_features, outlier_features = ((x - mean) / spread for x in features)
+    x = own_features[:, : own.statistics.shape[1]]
     names, indices = np.unique(labels, return_inverse=True)
     centres = np.stack([x[indices == i].mean(axis=0) for i in range(len(names))])
     within = LedoitWolf().fit(x - centres[indices]).covariance_
     ratios, vectors = linalg.eigh(LedoitWolf().fit(x).covariance_, within)
-    kept = np.argsort(-np.abs(ratios - 1))[:DIRECTIONS]
+    kept = np.argsort(-np.abs(ratios - 1))[:N_COMPONENTS]
     novelty = Novelty(
         {
             "mean": mean,
             "spread": spread,
-            "weights": told_apart(all_own, all_spoilt),
+            "weights": fit_outlier_classifier(own_features, outlier_features),
             "directions": vectors[:, kept],
             "centres": centres @ vectors[:, kept],
             "background": 1 / ratios[kept],
@@ -156,21 +154,24 @@ def fit(own: Observed, labels: Labels, spoilt: Observed) -> Novelty:
     with torch.no_grad():
         parts = novelty.parts(*map(torch.from_numpy, own))
     doubt, distance, odds = (
-        max(float(part.std()), 1e-6) / weight for part, weight in zip(parts, WEIGHTS, strict=True)
+        max(float(part.std()), 1e-6) / weight
+        for part, weight in zip(parts, PART_WEIGHTS, strict=True)
     )
     novelty.spreads = doubt, distance, odds
     return novelty
 
 
-def told_apart(own: NDArray[np.float64], spoilt: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(numbers,): how much each number of (photos, numbers) speaks for a spoilt photo."""
-    numbers = np.concatenate([own, spoilt]).clip(-FARTHEST, FARTHEST)
+def fit_outlier_classifier(
+    own: NDArray[np.float64], outliers: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(F,) weights of a regression that separates own photos (N, F) from outliers (N, F)."""
+    features = np.concatenate([own, outliers]).clip(-CLIP, CLIP)
     regression = LogisticRegression(C=REGULARISATION, class_weight="balanced", max_iter=1000)
-    return regression.fit(numbers, np.arange(len(numbers)) >= len(own)).coef_[0]
+    return regression.fit(features, np.arange(len(features)) >= len(own)).coef_[0]
 
 
-def spoil(photos: Pixels) -> Pixels:
-    """Photos (N, S, S, 3) of birds -> as many, each corrupted in one of eight ways."""
+def corrupt(photos: Pixels) -> Pixels:
+    """Photos (N, S, S, 3) -> N pseudo-outliers, each corrupted in one of eight ways."""
     made = photos.copy()
     made[0::8] = 255 - photos[0::8]
     made[1::8] = photos[1::8][..., [1, 2, 0]]
@@ -179,13 +180,13 @@ def spoil(photos: Pixels) -> Pixels:
     made[4::8] = swirled(photos[4::8])
     made[5::8] = patched(photos[5::8], 2)
     made[6::8] = patched(photos[6::8], 3)
-    # Without these, a sharp edge alone would be strange, and what is blurred never.
+    # Else sharp edges alone would count as outliers, and blurred photos never.
     made[7::8] = blurred(photos[7::8])
     return made
 
 
 def swirled(photos: Pixels) -> Pixels:
-    """Photos (N, S, S, 3), their middle turned by half a circle and the rest by ever less."""
+    """Photos (N, S, S, 3), the middle rotated by 180 degrees and the rest by ever less."""
     side = photos.shape[1]
     down, across = np.indices((side, side)) - side / 2
     far = np.hypot(down, across)
@@ -196,7 +197,7 @@ def swirled(photos: Pixels) -> Pixels:
 
 
 def blurred(photos: Pixels) -> Pixels:
-    """Photos (N, S, S, 3), shrunk to a seventh of their side and enlarged again."""
+    """Photos (N, S, S, 3), shrunk to a seventh of their side and enlarged."""
     side = photos.shape[1]
     images = map(Image.fromarray, photos)
     small = (image.resize((max(1, side // 7),) * 2, Image.Resampling.BICUBIC) for image in images)
@@ -205,7 +206,7 @@ def blurred(photos: Pixels) -> Pixels:
 
 
 def patched(photos: Pixels, cells: int) -> Pixels:
-    """As many photos (N, S, S, 3), of cells x cells pieces, each of another photo."""
+    """N photos (N, S, S, 3) of cells x cells pieces, each from another photo."""
     rng, made = np.random.default_rng(0), photos.copy()
     edges = np.linspace(0, photos.shape[1], cells + 1).astype(int)
     for top, bottom in itertools.pairwise(edges):
@@ -215,7 +216,7 @@ def patched(photos: Pixels, cells: int) -> Pixels:
     return made
 
 
-def statistics_of(network: ResNet, photos: NDArray[np.uint8], batch_size: int = 32) -> Observed:
+def statistics_of(network: ResNet, photos: NDArray[np.uint8], batch_size: int = 32) -> Activations:
     """Statistics (N, S) and logits (N, species) of photos (N, side, side, 3) uint8."""
     network.eval()
     found = []
@@ -226,21 +227,27 @@ def statistics_of(network: ResNet, photos: NDArray[np.uint8], batch_size: int = 
             logits = network.linear(maps[-1].mean(dim=(2, 3)))
             found.append((statistics(maps).numpy(), logits.numpy()))
     values, logits = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return Observed(values, logits)
+    return Activations(values, logits)
 
 
-def fit_novelty(network: ResNet, photos: NDArray[np.uint8], labels: Labels) -> Novelty:
-    """The score for a network, fitted on evenly spread ones of its training photos.
+def fit_novelty(
+    network: ResNet, photos: NDArray[np.uint8], labels: Labels
+) -> tuple[Novelty, Logits]:
+    """Fit the score of a network on `subsample` of its training photos.
 
     Args:
         network: changed to eval mode, float32, on the CPU.
-        photos: (N, S, S, 3) uint8. labels: (N,), their species.
+        photos: (N, S, S, 3) uint8.
+        labels: (N,), their species.
+
+    Returns:
+        The score, and the logits (M, species) of the M photos that it was fitted on.
     """
-    network, own = network.float().cpu(), np.ascontiguousarray(evenly(photos))
-    spoilt = statistics_of(network, spoil(own))
-    return fit(statistics_of(network, own), evenly(labels), spoilt)
+    network, pixels = network.float().cpu(), np.ascontiguousarray(subsample(photos))
+    own = statistics_of(network, pixels)
+    return fit(own, subsample(labels), statistics_of(network, corrupt(pixels))), own.logits
 
 
-def evenly(rows: NDArray[Any]) -> NDArray[Any]:
-    """About SAMPLE of the rows, evenly spread."""
+def subsample(rows: NDArray[Any]) -> NDArray[Any]:
+    """Evenly spaced rows, SAMPLE or up to twice as many; all of fewer."""
     return rows[:: max(1, len(rows) // SAMPLE)]

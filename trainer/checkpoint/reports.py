@@ -16,7 +16,7 @@ class CheckpointError(UserError):
 
 
 @dataclass(frozen=True)
-class OnCheckpoints:
+class CheckpointArgs:
     """What commands take that work on every checkpoint."""
 
     data: str = Recipe.data

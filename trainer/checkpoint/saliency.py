@@ -8,26 +8,17 @@ here (trainer/checkpoint/saliency_onnx.py).
 
 import sys
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-import tyro
-
-from trainer.checkpoint.reports import OnCheckpoints, checkpoints_for
+from trainer.checkpoint.reports import CheckpointArgs, checkpoints_for
 from trainer.data import PhotoFolder
 from trainer.recipe import Recipe
-from trainer.utils.cli import exit_status, importing
+from trainer.utils.cli import command_line, importing
 
 
 @dataclass(frozen=True)
-class Command(OnCheckpoints):
+class Command(CheckpointArgs):
     """Write saliency.onnx where it is missing or of other weights, checked on val photos."""
-
-
-def main(arguments: list[str]) -> int:
-    """Run the command; returns the exit status: 0, 2 for a user error, 130 if stopped."""
-    command = tyro.cli(Command, prog="python -m trainer.checkpoint.saliency", args=arguments)
-    return exit_status(partial(export_all, command))
 
 
 def export_all(command: Command) -> None:
@@ -47,6 +38,8 @@ def export_all(command: Command) -> None:
         difference = export_saliency(network, folder, val.pixels[:: max(1, len(val.labels) // 8)])
         print(f"{name:10} differs from torch by {difference:.1g}")
 
+
+main = command_line(Command, export_all, "trainer.checkpoint.saliency")
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -113,7 +113,7 @@ def export_saliency(network: ResNet, folder: Path, photos: NDArray[np.uint8]) ->
         ExportError: the graph does not compute torch's gradient.
     """
     function = gradients(network.requires_grad_(False))
-    model = point_into(graph(network, photos.shape[1]), folder / WEIGHTS)
+    model = share_weights(graph(network, photos.shape[1]), folder / WEIGHTS)
     onnx.helper.set_model_props(model, {WEIGHTS_DIGEST: digest(folder)})
     path = folder / SALIENCY
     with replacing(path) as temporary:
@@ -127,7 +127,7 @@ def export_saliency(network: ResNet, folder: Path, photos: NDArray[np.uint8]) ->
     return difference
 
 
-def point_into(model: onnx.ModelProto, weights: Path) -> onnx.ModelProto:
+def share_weights(model: onnx.ModelProto, weights: Path) -> onnx.ModelProto:
     """The model with every tensor that the weights' file names read from there and not stored."""
     with weights.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")

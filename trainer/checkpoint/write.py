@@ -12,15 +12,15 @@ import safetensors.numpy
 import safetensors.torch
 from numpy.typing import NDArray
 
-from plumage.contract import LOGITS, MODEL, REPORT, SALIENCY, WEIGHTS
+from plumage.contract import MODEL, REPORT, SALIENCY, WEIGHTS
 from plumage.folders import SPLITS
-from trainer.checkpoint import calibration as conformal
+from trainer.checkpoint import calibration
 from trainer.checkpoint.calibrate_looks import calibrate_looks
-from trainer.checkpoint.classifier_onnx import calibrate, export, without_traces
-from trainer.checkpoint.novelty import ACCEPTED, evenly, fit_novelty
+from trainer.checkpoint.classifier_onnx import calibrate, export, strip_debug_info
+from trainer.checkpoint.novelty import ACCEPTED, fit_novelty, subsample
 from trainer.checkpoint.saliency_onnx import export_saliency
 from trainer.data import OUTLIERS, PhotoFolder, PhotoSet
-from trainer.metrics import fit_temperature, onnx_outputs, scores_with_intervals
+from trainer.metrics import Labels, Logits, fit_temperature, onnx_outputs, scores_with_intervals
 from trainer.model.norms import NORMS
 from trainer.model.resnet import ResNet, layer_count
 from trainer.recipe import Recipe
@@ -30,8 +30,8 @@ from trainer.training import epoch_photos
 from trainer.utils.files import replacing, write_json
 
 
-class Answers(NamedTuple):
-    """What a model says about N photos: logits (N, species) and novelty (N,), both float32."""
+class Predictions(NamedTuple):
+    """A model's logits (N, species) and novelty (N,) of N photos, both float32."""
 
     logits: NDArray[np.float32]
     novelty: NDArray[np.float32]
@@ -45,7 +45,7 @@ def open_network(folder: Path, recipe: Recipe, species: int) -> ResNet:
 
 
 def write_checkpoint(run: Run, recipe: Recipe, photos: dict[str, PhotoSet], folder: Path) -> None:
-    """Export a run, measure the exported file on every split, and write the five files.
+    """Export a run, measure the exported file on val and test, and write the five files.
 
     Args:
         run: of `train_run`, finished.
@@ -57,14 +57,11 @@ def write_checkpoint(run: Run, recipe: Recipe, photos: dict[str, PhotoSet], fold
         ExportError: the exported graph does not compute what the network does.
     """
     network, model = run.network, folder / MODEL
-    differences = write_model(network, recipe, photos, model)
-    # The file that is shipped is the one that is measured.
-    answers = {}
-    for split in ("val", "test"):
-        print(f"answering the {len(photos[split].labels):,} {split} photos", flush=True)
-        answers[split] = answers_of(model, photos[split])
-    metrics = {"train": scored_in_training(model, photos["train"])}
-    metrics |= {split: scored(photos[split], answers[split]) for split in answers}
+    differences, train_logits = write_model(network, recipe, photos, model)
+    train_labels = subsample(photos["train"].labels)
+    metrics = {"train": metrics_of(train_labels, train_logits)}
+    answers = predict_held_out(model, photos)
+    metrics |= {split: metrics_of(photos[split].labels, answers[split].logits) for split in answers}
     print("calibrating", flush=True)
     temperature = fit_temperature(answers["val"].logits, photos["val"].labels)
     calibrated = calibrate_model(model, temperature, photos, answers)
@@ -73,7 +70,7 @@ def write_checkpoint(run: Run, recipe: Recipe, photos: dict[str, PhotoSet], fold
         weights = {name: value.contiguous() for name, value in network.state_dict().items()}
         temporary.write_bytes(safetensors.torch.save(weights))
     print(f"exporting {SALIENCY}", flush=True)
-    differences["saliency"] = export_saliency(network, folder, to_check_with(photos))
+    differences["saliency"] = export_saliency(network, folder, check_photos(photos))
     trained = [row for row in run.history if row["split"] == "train"]
     seconds, each = sum(row["seconds"] for row in trained), epoch_photos(photos["train"], recipe)
     report = {
@@ -86,7 +83,7 @@ def write_checkpoint(run: Run, recipe: Recipe, photos: dict[str, PhotoSet], fold
         "seconds": round(seconds, 1),
         "photos_per_second": round(each * len(trained) / seconds, 1),
         "metrics": metrics,
-        "train_photos_scored": len(evenly(photos["train"].labels)),
+        "train_photos_scored": len(train_labels),
         **calibrated,
         "export_differences": differences,
         "photos": {split: counted(photos[split]) for split in SPLITS},
@@ -122,11 +119,13 @@ def export_again(folder: Path, source: PhotoFolder, cache: Path) -> None:
     network = open_network(folder, recipe, len(source.species))
     # The app may be serving the folder: the new file takes the old one's place with its thresholds.
     with replacing(folder / MODEL) as model:
-        report["export_differences"] |= write_model(network, recipe, photos, model)
-        answers = {split: answers_of(model, photos[split]) for split in ("val", "test")}
+        differences, _ = write_model(network, recipe, photos, model)
+        report["export_differences"] |= differences
+        answers = predict_held_out(model, photos)
         report |= calibrate_model(model, report["temperature"], photos, answers)
         report["looks"] = calibrate_looks(model, source, photos)
-    report["metrics"] |= {split: scored(photos[split], answers[split]) for split in answers}
+    for split in answers:
+        report["metrics"][split] = metrics_of(photos[split].labels, answers[split].logits)
     write_json(folder / REPORT, report)
     accepted = report["novelty"]["accepted"]["test"]
     print(f"{folder.name:10} written; takes {accepted:.1%} of test photos for its birds")
@@ -134,57 +133,64 @@ def export_again(folder: Path, source: PhotoFolder, cache: Path) -> None:
 
 def write_model(
     network: ResNet, recipe: Recipe, photos: dict[str, PhotoSet], path: Path
-) -> dict[str, float]:
-    """Export the network with its novelty, fitted on training photos; returns the differences."""
+) -> tuple[dict[str, float], Logits]:
+    """Export the network with its novelty, fitted on training photos.
+
+    Returns:
+        The differences from torch, and the network's logits of `subsample` of the training photos.
+    """
     train = photos["train"]
-    print(f"fitting the novelty score on {len(evenly(train.labels)):,} train photos", flush=True)
-    novelty = fit_novelty(network, train.pixels, train.labels)
+    count = len(subsample(train.labels))
+    print(f"fitting the novelty score on {count:,} train photos", flush=True)
+    novelty, logits = fit_novelty(network, train.pixels, train.labels)
     print(f"exporting {MODEL}", flush=True)
-    return export(
+    differences = export(
         network,
         novelty,
         path,
         norm=recipe.norm,
         image_size=recipe.image_size,
         species=photos["val"].species,
-        photos=to_check_with(photos),
+        photos=check_photos(photos),
     )
+    return differences, logits
 
 
-def to_check_with(photos: dict[str, PhotoSet]) -> NDArray[np.uint8]:
-    """Some val photos, (N, S, S, 3), on which an export is held against torch."""
+def predict_held_out(model: Path, photos: dict[str, PhotoSet]) -> dict[str, Predictions]:
+    """The exported file's predictions on val and test: what is shipped is what is measured."""
+    found = {}
+    for split in ("val", "test"):
+        print(f"predicting {len(photos[split].labels):,} {split} photos", flush=True)
+        found[split] = cached_predictions(model, photos[split])
+    return found
+
+
+def check_photos(photos: dict[str, PhotoSet]) -> NDArray[np.uint8]:
+    """Val photos (N, S, S, 3) on which an export is compared with torch."""
     return photos["val"].pixels[:: max(1, len(photos["val"].labels) // 16)]
 
 
-def answers_of(model: Path, photos: PhotoSet) -> Answers:
-    """What an exported model says about photos, kept beside them for the next command."""
-    # Without its metadata, to which `calibrate_model` adds what follows from these answers.
-    graph = without_traces(onnx.load(model)).SerializeToString(deterministic=True)
+def cached_predictions(model: Path, photos: PhotoSet) -> Predictions:
+    """An exported model's predictions on photos, cached beside them for the next command."""
+    # Without metadata, to which `calibrate_model` adds thresholds fitted on these predictions.
+    graph = strip_debug_info(onnx.load(model)).SerializeToString(deterministic=True)
     digest = hashlib.sha256(graph).hexdigest()[:16]
     kept = photos.array.with_name(f"{photos.array.stem}-{digest}.safetensors")
     if not kept.exists():
-        outputs = onnx_outputs(model, photos.pixels, *Answers._fields)
+        outputs = onnx_outputs(model, photos.pixels, *Predictions._fields)
         with replacing(kept) as temporary:
-            found = dict(zip(Answers._fields, outputs, strict=True))
+            found = dict(zip(Predictions._fields, outputs, strict=True))
             safetensors.numpy.save_file(found, temporary)
-    return Answers(**safetensors.numpy.load_file(kept))
+    return Predictions(**safetensors.numpy.load_file(kept))
 
 
-def scored(photos: PhotoSet, answers: Answers) -> dict[str, Any]:
-    """The scores of answers to photos, with intervals."""
-    return scores_with_intervals(photos.labels, answers.logits.argmax(axis=1))
-
-
-def scored_in_training(model: Path, train: PhotoSet) -> dict[str, Any]:
-    """The scores of an exported model on evenly spread training photos, as many as novelty sees."""
-    pixels, labels = evenly(train.pixels), evenly(train.labels)
-    print(f"answering {len(labels):,} of {len(train.labels):,} train photos", flush=True)
-    (logits,) = onnx_outputs(model, pixels, LOGITS)
+def metrics_of(labels: Labels, logits: Logits) -> dict[str, Any]:
+    """Scores with intervals of logits (N, species) against labels (N,)."""
     return scores_with_intervals(labels, logits.argmax(axis=1))
 
 
 def calibrate_model(
-    model: Path, temperature: float, photos: dict[str, PhotoSet], answers: dict[str, Answers]
+    model: Path, temperature: float, photos: dict[str, PhotoSet], answers: dict[str, Predictions]
 ) -> dict[str, Any]:
     """Give a model.onnx the thresholds that its answers to val photos call for.
 
@@ -193,7 +199,7 @@ def calibrate_model(
     """
     val, test = answers["val"], answers["test"]
     novelty_threshold = float(np.quantile(val.novelty, ACCEPTED, method="higher"))
-    thresholds = conformal.set_thresholds(val.logits, photos["val"].labels)
+    thresholds = calibration.set_thresholds(val.logits, photos["val"].labels)
     calibrate(
         model,
         temperature=temperature,
@@ -208,5 +214,5 @@ def calibrate_model(
                 for split in ("val", "test")
             },
         },
-        "prediction_sets": conformal.measured(test.logits, photos["test"].labels, thresholds),
+        "prediction_sets": calibration.coverage(test.logits, photos["test"].labels, thresholds),
     }

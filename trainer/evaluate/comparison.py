@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-import tyro
 from numpy.typing import NDArray
 from scipy import special
 from sklearn import metrics
@@ -27,14 +26,14 @@ from statsmodels.stats.multitest import multipletests
 
 from plumage.contract import CONSENSUS, MODEL
 from trainer.batches import Batches
-from trainer.checkpoint.reports import OnCheckpoints, checkpoints_for
-from trainer.checkpoint.write import answers_of
+from trainer.checkpoint.reports import CheckpointArgs, checkpoints_for
+from trainer.checkpoint.write import cached_predictions
 from trainer.data import PhotoFolder, PhotoSet
 from trainer.metrics import Labels, scores_with_intervals, session_options
 from trainer.recipe import Recipe
 from trainer.state import new_run
 from trainer.training import train_step, training_size
-from trainer.utils.cli import exit_status
+from trainer.utils.cli import command_line
 from trainer.utils.files import write_json
 from trainer.utils.timing import interleaved
 from trainer.verdicts.comparison import conclude
@@ -46,14 +45,8 @@ Probabilities = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Command(OnCheckpoints):
+class Command(CheckpointArgs):
     """Compare the checkpoints on the test split and write checkpoints/results/comparison.json."""
-
-
-def main(arguments: list[str]) -> int:
-    """Run the command; returns the exit status: 0, 2 for a user error, 130 if stopped."""
-    command = tyro.cli(Command, prog="python -m trainer.evaluate.comparison", args=arguments)
-    return exit_status(partial(write_comparison, command))
 
 
 def write_comparison(command: Command) -> None:
@@ -76,7 +69,7 @@ def compare(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
     probabilities, labels = {}, np.empty(0, np.int64)
     for name, report in reports.items():
         test = source.load("test", report["recipe"]["image_size"], cache)
-        logits = answers_of(checkpoints / name / MODEL, test).logits
+        logits = cached_predictions(checkpoints / name / MODEL, test).logits
         labels = test.labels
         probabilities[name] = np.stack(
             [special.softmax(logits / t, axis=1) for t in (1.0, report["temperature"])]
@@ -206,6 +199,8 @@ def sanity_losses(recipe: Recipe, photos: PhotoSet) -> list[float]:
     batches = itertools.islice(Batches(photos, recipe, training_size(recipe, 0), 0), SANITY_STEPS)
     return [train_step(run, recipe, *batch)[0].item() for batch in batches]
 
+
+main = command_line(Command, write_comparison, "trainer.evaluate.comparison")
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

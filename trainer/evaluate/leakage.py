@@ -9,37 +9,29 @@ with and without a near-duplicate in train, and writes checkpoints/results/leaka
 import sys
 from collections import Counter
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
 from numpy.typing import NDArray
 
 from plumage.contract import MODEL
 from trainer.audit.detect.borders import find_border
-from trainer.audit.detect.duplicates import Description, Relatives, describe, groups
+from trainer.audit.detect.duplicates import Description, NearDuplicates, describe, groups
 from trainer.audit.detect.survey import Survey, in_threads, survey
-from trainer.audit.findings import relatives_of
-from trainer.checkpoint.reports import OnCheckpoints, checkpoints_for
-from trainer.checkpoint.write import answers_of
+from trainer.audit.findings import near_duplicates_of
+from trainer.checkpoint.reports import CheckpointArgs, checkpoints_for
+from trainer.checkpoint.write import cached_predictions
 from trainer.data import PhotoFolder
 from trainer.metrics import scores_with_intervals
-from trainer.utils.cli import exit_status
+from trainer.utils.cli import command_line
 from trainer.utils.files import write_json
 from trainer.verdicts.leakage import conclude
 
 
 @dataclass(frozen=True)
-class Command(OnCheckpoints):
+class Command(CheckpointArgs):
     """Score test photos with and without a near-duplicate in train; write results/leakage.json."""
-
-
-def main(arguments: list[str]) -> int:
-    """Run the command; returns the exit status: 0, 2 for a user error, 130 if stopped."""
-    command = tyro.cli(Command, prog="python -m trainer.evaluate.leakage", args=arguments)
-    return exit_status(partial(write_leakage, command))
 
 
 def write_leakage(command: Command) -> None:
@@ -70,7 +62,7 @@ def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
     rows = []
     for name, report in reports.items():
         test = source.load("test", report["recipe"]["image_size"], cache)
-        answers = answers_of(checkpoints / name / MODEL, test).logits.argmax(axis=1)
+        answers = cached_predictions(checkpoints / name / MODEL, test).logits.argmax(axis=1)
         for near_duplicate, which in ((True, known["test"]), (False, ~known["test"])):
             if which.any():
                 score = scores_with_intervals(test.labels[which], answers[which])["accuracy"]
@@ -99,7 +91,7 @@ def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
     )
 
 
-def near_duplicates(root: Path, cache: Path) -> tuple[Survey, list[Relatives]]:
+def near_duplicates(root: Path, cache: Path) -> tuple[Survey, list[NearDuplicates]]:
     """The photos of a set, and the pairs of near-duplicates that the audit finds among them."""
     photos = survey(root, cache)
 
@@ -107,14 +99,16 @@ def near_duplicates(root: Path, cache: Path) -> tuple[Survey, list[Relatives]]:
         photo = photos.pixels[index]
         return describe(photo, photos.sizes[index], find_border(photo))
 
-    return photos, relatives_of(photos, in_threads(described, range(len(photos))))
+    return photos, near_duplicates_of(photos, in_threads(described, range(len(photos))))
 
 
-def in_train(photos: Survey, pairs: list[Relatives], split: str) -> NDArray[np.bool_]:
+def in_train(photos: Survey, pairs: list[NearDuplicates], split: str) -> NDArray[np.bool_]:
     """(photos of the split,) whether each is of one group with a training photo."""
     grouped, splits = groups(pairs, len(photos)), photos.splits
     return np.isin(grouped[splits == split], grouped[splits == "train"])
 
+
+main = command_line(Command, write_leakage, "trainer.evaluate.leakage")
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

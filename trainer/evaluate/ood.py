@@ -11,7 +11,6 @@ The results go to checkpoints/results/ood.json.
 
 import sys
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,15 +21,15 @@ from sklearn.metrics import roc_auc_score
 
 from plumage.contract import MODEL
 from plumage.folders import SPLITS, list_photos
-from trainer.checkpoint.novelty import evenly, statistics_of
-from trainer.checkpoint.reports import OnCheckpoints, checkpoints_for
-from trainer.checkpoint.write import answers_of, open_network
+from trainer.checkpoint.novelty import statistics_of, subsample
+from trainer.checkpoint.reports import CheckpointArgs, checkpoints_for
+from trainer.checkpoint.write import cached_predictions, open_network
 from trainer.data import PhotoFolder, PhotoSet, PhotoSetError, read_squeezed
-from trainer.evaluate.ood_baselines import SCORES, Scores, Seen
+from trainer.evaluate.ood_baselines import SCORES, Features, Scores
 from trainer.metrics import onnx_outputs
 from trainer.model.resnet import ResNet
 from trainer.recipe import Recipe
-from trainer.utils.cli import exit_status
+from trainer.utils.cli import command_line
 from trainer.utils.files import write_json
 from trainer.verdicts.ood import conclude
 
@@ -41,17 +40,11 @@ Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Command(OnCheckpoints):
+class Command(CheckpointArgs):
     """Measure out-of-distribution detection; write checkpoints/results/ood.json."""
 
     ood: Annotated[Path, tyro.conf.arg(aliases=("--strangers",))] = Path("ood")
     """Folder with a folder for each kind of photo of none of the species."""
-
-
-def main(arguments: list[str]) -> int:
-    """Run the command; returns the exit status: 0, 2 for a user error, 130 if stopped."""
-    command = tyro.cli(Command, prog="python -m trainer.evaluate.ood", args=arguments)
-    return exit_status(partial(write_ood, command))
 
 
 def write_ood(command: Command) -> None:
@@ -67,7 +60,7 @@ def measure(checkpoints: Path, source: PhotoFolder, ood: Path, cache: Path) -> d
     Returns:
         photos: held-out photos of each kind. rows: one a variant and kind: `auroc` with its 95%
         bootstrap interval (`low`, `high`) and `false_acceptance_rate`, the share of photos below
-        the model's threshold. tuned_with: photos of each kind that choices were made with. scores:
+        the model's threshold. tuned_with: tuning photos of each kind. scores:
         one row a score, variant and kind: its `auroc` on them. verdicts: as
         `trainer.verdicts.ood.conclude` adds them.
 
@@ -76,7 +69,7 @@ def measure(checkpoints: Path, source: PhotoFolder, ood: Path, cache: Path) -> d
         CheckpointError: there is no checkpoint.
     """
     reports = checkpoints_for(source, checkpoints)
-    files = kinds(ood)
+    files = ood_files(ood)
     result: dict[str, Any] = {
         "photos": {kind: len(paths[HELD_OUT]) for kind, paths in files.items()},
         "rows": [],
@@ -86,14 +79,14 @@ def measure(checkpoints: Path, source: PhotoFolder, ood: Path, cache: Path) -> d
     for name, report in reports.items():
         size, folder = report["recipe"]["image_size"], checkpoints / name
         photos = {split: source.load(split, size, cache) for split in SPLITS}
-        strange = {
+        outliers = {
             kind: np.stack([read_squeezed(path, size) for path in paths])
             for kind, paths in files.items()
         }
-        held_out = evaluate_held_out(folder / MODEL, report, photos["test"], strange)
+        held_out = evaluate_held_out(folder / MODEL, report, photos["test"], outliers)
         result["rows"] += [{"variant": name, **row} for row in held_out]
         network = open_network(folder, Recipe.from_report(report["recipe"]), len(source.species))
-        scores = compare_baselines(network, folder / MODEL, photos, strange)
+        scores = compare_baselines(network, folder / MODEL, photos, outliers)
         result["scores"] += [{"variant": name, **row} for row in scores]
         for row in held_out:
             print(f"{name:10} {row['kind']:12} {row['auroc']:.3f}", flush=True)
@@ -101,53 +94,56 @@ def measure(checkpoints: Path, source: PhotoFolder, ood: Path, cache: Path) -> d
 
 
 def evaluate_held_out(
-    model: Path, report: dict[str, Any], test: PhotoSet, strange: dict[str, Pixels]
+    model: Path, report: dict[str, Any], test: PhotoSet, outliers: dict[str, Pixels]
 ) -> list[dict[str, Any]]:
-    """A row a kind: how a model's novelty tells its held-out photos from test photos."""
-    own, rows = answers_of(model, test).novelty, []
-    for kind, pixels in strange.items():
-        (theirs,) = onnx_outputs(model, pixels[HELD_OUT], "novelty")
-        area = auroc_with_interval(own, theirs)
+    """A row a kind: how well a model's novelty separates its held-out photos from test photos."""
+    own, rows = cached_predictions(model, test).novelty, []
+    for kind, pixels in outliers.items():
+        (ood,) = onnx_outputs(model, pixels[HELD_OUT], "novelty")
+        area = auroc_with_interval(own, ood)
         rows.append(
             {
                 "kind": kind,
                 "auroc": area["value"],
                 "low": area["low"],
                 "high": area["high"],
-                "false_acceptance_rate": float((theirs <= report["novelty"]["threshold"]).mean()),
+                "false_acceptance_rate": float((ood <= report["novelty"]["threshold"]).mean()),
             }
         )
     return rows
 
 
 def compare_baselines(
-    network: ResNet, model: Path, photos: dict[str, PhotoSet], strange: dict[str, Pixels]
+    network: ResNet, model: Path, photos: dict[str, PhotoSet], outliers: dict[str, Pixels]
 ) -> list[dict[str, Any]]:
-    """A row a score and kind: its AUROC on the photos to tune with; `novelty` is the last score."""
-    train = seen_by(network, evenly(photos["train"].pixels))
-    labels = evenly(photos["train"].labels)
+    """A row a score and kind: its AUROC on the tuning photos; `novelty` is the last score."""
+    train = extract_features(network, subsample(photos["train"].pixels))
+    labels = subsample(photos["train"].labels)
     fitted = {name: fit(train, labels) for name, fit in SCORES.items()}
-    own, novelty = seen_by(network, photos["val"].pixels), answers_of(model, photos["val"]).novelty
+    own, novelty = (
+        extract_features(network, photos["val"].pixels),
+        cached_predictions(model, photos["val"]).novelty,
+    )
     rows = []
-    for kind, pixels in strange.items():
-        theirs = seen_by(network, pixels[TUNING])
-        areas = {name: auroc(of(own), of(theirs)) for name, of in fitted.items()}
+    for kind, pixels in outliers.items():
+        ood = extract_features(network, pixels[TUNING])
+        areas = {name: auroc(of(own), of(ood)) for name, of in fitted.items()}
         (kept,) = onnx_outputs(model, pixels[TUNING], "novelty")
         areas["novelty"] = auroc(novelty, kept)
         rows += [{"kind": kind, "score": name, "auroc": area} for name, area in areas.items()]
     return rows
 
 
-def seen_by(network: ResNet, pixels: Pixels) -> Seen:
+def extract_features(network: ResNet, pixels: Pixels) -> Features:
     """Features and logits of photos (N, S, S, 3)."""
     values, logits = statistics_of(network, pixels)
     channels = network.linear.in_features
     # The last map's means stand before its deviations.
-    return Seen(values[:, -2 * channels : -channels], logits)
+    return Features(values[:, -2 * channels : -channels], logits)
 
 
-def kinds(folder: Path) -> dict[str, list[Path]]:
-    """The photos, sorted, by the name of their folder in words; two at least of each."""
+def ood_files(folder: Path) -> dict[str, list[Path]]:
+    """Photos by their folder's name in words, sorted; kinds with one photo are left out."""
     found = {}
     for home in sorted(folder.glob("*/")):
         photos = [home / photo for photo in list_photos(home).photos]
@@ -161,20 +157,20 @@ def kinds(folder: Path) -> dict[str, list[Path]]:
     return found
 
 
-def auroc(own: Scores, theirs: Scores) -> float:
-    """Area under the ROC curve: how often a score of `theirs` is above one of `own`."""
-    return float(roc_auc_score([0] * len(own) + [1] * len(theirs), np.concatenate([own, theirs])))
+def auroc(own: Scores, ood: Scores) -> float:
+    """Area under the ROC curve: how often a score of `ood` exceeds one of `own`."""
+    return float(roc_auc_score([0] * len(own) + [1] * len(ood), np.concatenate([own, ood])))
 
 
-def auroc_with_interval(own: Scores, theirs: Scores) -> dict[str, float]:
+def auroc_with_interval(own: Scores, ood: Scores) -> dict[str, float]:
     """The same with its 95% bootstrap interval."""
     rng = np.random.default_rng(0)
-    drawn = [
-        auroc(rng.choice(own, len(own)), rng.choice(theirs, len(theirs))) for _ in range(RESAMPLES)
-    ]
+    drawn = [auroc(rng.choice(own, len(own)), rng.choice(ood, len(ood))) for _ in range(RESAMPLES)]
     low, high = np.quantile(drawn, (0.025, 0.975))
-    return {"value": auroc(own, theirs), "low": float(low), "high": float(high)}
+    return {"value": auroc(own, ood), "low": float(low), "high": float(high)}
 
+
+main = command_line(Command, write_ood, "trainer.evaluate.ood")
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -1,7 +1,6 @@
-"""Scores of how strange a photo is, from what a network makes of it: what novelty is chosen from.
+"""OOD scores of the literature, which `novelty` is compared with.
 
-Each is fitted on training photos and larger for stranger ones. Features are the channels' means of
-the last map, from which the linear layer makes the logits.
+Each is fitted on training photos and larger out of distribution.
 """
 
 from collections.abc import Callable
@@ -18,75 +17,79 @@ from trainer.metrics import Labels, Logits
 
 NEIGHBOURS = 10
 
-Features = NDArray[np.float32]
 Scores = NDArray[np.floating]
 
 
-class Seen(NamedTuple):
-    """What a network makes of N photos: features (N, C) and logits (N, species)."""
+class Features(NamedTuple):
+    """A network's features of N photos.
 
-    features: Features
+    Attributes:
+        pooled: (N, C), means of the last map's channels, which enter the linear layer.
+        logits: (N, species).
+    """
+
+    pooled: NDArray[np.float32]
     logits: Logits
 
 
-Score = Callable[[Seen], Scores]
+Score = Callable[[Features], Scores]
 
 
-def maximum_softmax(train: Seen, labels: Labels) -> Score:
+def maximum_softmax(train: Features, labels: Labels) -> Score:
     """One less the largest probability (Hendrycks and Gimpel 2017, arXiv:1610.02136)."""
-    return lambda seen: 1 - special.softmax(seen.logits, axis=1).max(axis=1)
+    return lambda photos: 1 - special.softmax(photos.logits, axis=1).max(axis=1)
 
 
-def maximum_logit(train: Seen, labels: Labels) -> Score:
+def maximum_logit(train: Features, labels: Labels) -> Score:
     """The largest logit, negative (Hendrycks et al. 2022, arXiv:1911.11132)."""
-    return lambda seen: -seen.logits.max(axis=1)
+    return lambda photos: -photos.logits.max(axis=1)
 
 
-def energy(train: Seen, labels: Labels) -> Score:
+def energy(train: Features, labels: Labels) -> Score:
     """-log sum exp of the logits (Liu et al. 2020, arXiv:2010.03759)."""
-    return lambda seen: -special.logsumexp(seen.logits, axis=1)
+    return lambda photos: -special.logsumexp(photos.logits, axis=1)
 
 
-def mahalanobis(train: Seen, labels: Labels) -> Score:
+def mahalanobis(train: Features, labels: Labels) -> Score:
     """The squared distance to the nearest species' mean under the covariance that all species
     share (Lee et al. 2018, arXiv:1807.03888)."""
     species, own = np.unique(labels, return_inverse=True)
-    centres = np.stack([train.features[own == i].mean(axis=0) for i in range(len(species))])
-    within = LedoitWolf().fit(train.features - centres[own])
-    return lambda seen: np.min([within.mahalanobis(seen.features - c) for c in centres], axis=0)
+    centres = np.stack([train.pooled[own == i].mean(axis=0) for i in range(len(species))])
+    within = LedoitWolf().fit(train.pooled - centres[own])
+    return lambda photos: np.min([within.mahalanobis(photos.pooled - c) for c in centres], axis=0)
 
 
-def relative_mahalanobis(train: Seen, labels: Labels) -> Score:
+def relative_mahalanobis(train: Features, labels: Labels) -> Score:
     """The same, less the distance to all photos together (Ren et al. 2021, arXiv:2106.09022)."""
-    nearest, overall = mahalanobis(train, labels), LedoitWolf().fit(train.features)
-    return lambda seen: nearest(seen) - overall.mahalanobis(seen.features)
+    nearest, overall = mahalanobis(train, labels), LedoitWolf().fit(train.pooled)
+    return lambda photos: nearest(photos) - overall.mahalanobis(photos.pooled)
 
 
-def nearest_features(train: Seen, labels: Labels) -> Score:
+def nearest_features(train: Features, labels: Labels) -> Score:
     """The distance of normalised features to their tenth nearest in training (Sun et al. 2022,
     arXiv:2204.06507)."""
-    neighbours = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(normalize(train.features))
-    return lambda seen: neighbours.kneighbors(normalize(seen.features))[0][:, -1]
+    neighbours = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(normalize(train.pooled))
+    return lambda photos: neighbours.kneighbors(normalize(photos.pooled))[0][:, -1]
 
 
-def virtual_logit(train: Seen, labels: Labels) -> Score:
-    """ViM: what of the features lies outside their principal half, scaled to be one more logit,
-    against the energy of the others (Wang et al. 2022, arXiv:2203.10807)."""
-    # Where all logits are alike: the features that the linear layer knows nothing from.
-    known = np.column_stack([train.features, np.ones(len(labels))])
+def virtual_logit(train: Features, labels: Labels) -> Score:
+    """ViM: the part of the features outside their principal half, scaled to one more logit, against
+    the energy of the others (Wang et al. 2022, arXiv:2203.10807)."""
+    # The point where all logits are equal.
+    known = np.column_stack([train.pooled, np.ones(len(labels))])
     weights = np.linalg.lstsq(known, train.logits, rcond=None)[0]
     origin = -np.linalg.pinv(weights[:-1].T) @ weights[-1]
-    moved = train.features - origin
+    moved = train.pooled - origin
     outside = np.linalg.eigh(moved.T @ moved)[1][:, : moved.shape[1] // 2]  # least first
 
-    def residual(seen: Seen) -> Scores:
-        return np.linalg.norm((seen.features - origin) @ outside, axis=1)
+    def residual(photos: Features) -> Scores:
+        return np.linalg.norm((photos.pooled - origin) @ outside, axis=1)
 
     scale = train.logits.max(axis=1).mean() / residual(train).mean()
-    return lambda seen: scale * residual(seen) - special.logsumexp(seen.logits, axis=1)
+    return lambda photos: scale * residual(photos) - special.logsumexp(photos.logits, axis=1)
 
 
-SCORES: dict[str, Callable[[Seen, Labels], Score]] = {
+SCORES: dict[str, Callable[[Features, Labels], Score]] = {
     "maximum softmax": maximum_softmax,
     "maximum logit": maximum_logit,
     "energy": energy,

@@ -12,23 +12,21 @@ checkpoints/results/robustness.json for each variant.
 import io
 import sys
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
 from numpy.typing import NDArray
 from PIL import Image
 
 from plumage.contract import MODEL
 from plumage.photos import read_photo
-from trainer.checkpoint.reports import OnCheckpoints, checkpoints_for
-from trainer.checkpoint.write import Answers
+from trainer.checkpoint.reports import CheckpointArgs, checkpoints_for
+from trainer.checkpoint.write import Predictions
 from trainer.data import PhotoFolder
 from trainer.evaluate.small_birds import measure_small_birds
 from trainer.metrics import onnx_outputs
-from trainer.utils.cli import exit_status
+from trainer.utils.cli import command_line
 from trainer.utils.files import write_json
 from trainer.verdicts.robustness import conclude
 
@@ -40,17 +38,11 @@ Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Command(OnCheckpoints):
+class Command(CheckpointArgs):
     """Answer compressed, shrunk and distant birds; write checkpoints/results/robustness.json."""
 
     outliers: Path | None = None
     """Folder of photos of none of the species, on which val photos are pasted small; None: none."""
-
-
-def main(arguments: list[str]) -> int:
-    """Run the command; returns the exit status: 0, 2 for a user error, 130 if stopped."""
-    command = tyro.cli(Command, prog="python -m trainer.evaluate.robustness", args=arguments)
-    return exit_status(partial(write_robustness, command))
 
 
 def write_robustness(command: Command) -> None:
@@ -89,7 +81,9 @@ def measure(
             changed = np.stack(
                 [poorer(photo, change, degree, recipe["image_size"]) for photo in photos]
             )
-            answers = Answers(*onnx_outputs(checkpoints / name / MODEL, changed, *Answers._fields))
+            answers = Predictions(
+                *onnx_outputs(checkpoints / name / MODEL, changed, *Predictions._fields)
+            )
             row = {
                 "variant": name,
                 "change": change,
@@ -120,6 +114,8 @@ def poorer(photo: Pixels, change: str, degree: int, size: int) -> Pixels:
         image = image.resize((degree, degree), Image.Resampling.BICUBIC)
     return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
 
+
+main = command_line(Command, write_robustness, "trainer.evaluate.robustness")
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

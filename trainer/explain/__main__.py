@@ -8,14 +8,11 @@ the app's Explain page shows and git ignores; and checkpoints/results/explain.js
 
 import sys
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-import tyro
-
-from trainer.checkpoint.reports import OnCheckpoints, checkpoints_for
+from trainer.checkpoint.reports import CheckpointArgs, checkpoints_for
 from trainer.data import PhotoFolder, PhotoSetError
-from trainer.utils.cli import exit_status, importing
+from trainer.utils.cli import command_line, importing
 
 SPECIES = (
     "Cattle-Egret",
@@ -29,7 +26,7 @@ SPECIES = (
 
 
 @dataclass(frozen=True)
-class Command(OnCheckpoints):
+class Command(CheckpointArgs):
     """Measure the heatmaps of checkpoints on test photos, and gather a gallery."""
 
     variant: str = "all"
@@ -38,12 +35,6 @@ class Command(OnCheckpoints):
     """Species of the gallery."""
     photos: int = 200
     """Test photos that are measured, spread evenly over the species."""
-
-
-def main(arguments: list[str]) -> int:
-    """Run the command; returns the exit status: 0, 2 for a user error, 130 if stopped."""
-    command = tyro.cli(Command, prog="python -m trainer.explain", args=arguments)
-    return exit_status(partial(run, command))
 
 
 def run(command: Command) -> None:
@@ -64,6 +55,8 @@ def run(command: Command) -> None:
     cache = Path(command.output) / "cache"
     explain(source, command.checkpoints, reports, wanted, command.photos, cache)
 
+
+main = command_line(Command, run, "trainer.explain")
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

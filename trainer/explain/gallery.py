@@ -26,7 +26,7 @@ KINDS = ("right", "wrong", "doubtful")
 
 
 @dataclass(frozen=True)
-class Answers:
+class Predictions:
     """What a variant's model.onnx says about every test photo.
 
     Attributes:
@@ -68,7 +68,7 @@ def write_gallery(
     variant: str,
     source: PhotoFolder,
     test: PhotoSet,
-    answers: Answers,
+    answers: Predictions,
     wanted: Sequence[str],
 ) -> None:
     """Replace one variant's part."""

@@ -17,9 +17,10 @@ from plumage.contract import MODEL
 from trainer.checkpoint.reports import read_reports
 from trainer.checkpoint.write import open_network
 from trainer.data import PhotoFolder, PhotoSet
-from trainer.explain import faithfulness as faith
+from trainer.explain import faithfulness
 from trainer.explain.attribution import heatmaps
-from trainer.explain.gallery import Answers, write_gallery
+from trainer.explain.faithfulness import Values
+from trainer.explain.gallery import Predictions, write_gallery
 from trainer.metrics import session_options
 from trainer.recipe import Recipe
 from trainer.utils.files import write_json
@@ -65,7 +66,9 @@ def explain(
         kept = json.loads(path.read_text(encoding="utf-8"))["variants"] if path.exists() else {}
         there = read_reports(checkpoints)
         variants = {key: value for key, value in kept.items() if key in there}
-        result = conclude({"even_outer_share": faith.EVEN, "variants": variants | {name: measured}})
+        result = conclude(
+            {"even_outer_share": faithfulness.EVEN, "variants": variants | {name: measured}}
+        )
         write_json(path, result, indent=None)
         print(f"{name:10} {measured['verdict']}")
 
@@ -75,7 +78,7 @@ def answer(
     photos: NDArray[np.uint8],
     labels: NDArray[np.int64],
     temperature: float,
-) -> Answers:
+) -> Predictions:
     """A variant's answers to every photo (N, S, S, 3), in batches."""
     parts = []
     for start in range(0, len(labels), 50):
@@ -91,7 +94,7 @@ def answer(
             )
         )
     probabilities, answered, of_true = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Answers(probabilities, answered, of_true)
+    return Predictions(probabilities, answered, of_true)
 
 
 def confusion(
@@ -112,7 +115,7 @@ def measure(
     recipe: Recipe,
     session: onnxruntime.InferenceSession,
     test: PhotoSet,
-    answers: Answers,
+    answers: Predictions,
     count: int,
 ) -> dict[str, Any]:
     """All measures of one variant, each of the species that it answers."""
@@ -120,12 +123,12 @@ def measure(
     chosen = np.linspace(0, len(right) - 1, min(count, len(right))).astype(int)
     photos, species = test.pixels[chosen], answers.species[chosen]
     network = open_network(folder, recipe, len(test.species)).requires_grad_(False)
-    blind = heatmaps(faith.randomised(network), photos, species)
+    blind = heatmaps(faithfulness.randomised(network), photos, species)
     maps = heatmaps(network, photos, species)
     side = photos.shape[1]
     noise = np.random.default_rng(0).random((len(photos), side // 4, side // 4))
     chance = scale_cam_image(noise, (side, side))
-    erasing = faith.Erasing(session, photos, species)
+    erasing = faithfulness.Erasing(session, photos, species)
     reference = erasing.deletion(chance), erasing.insertion(chance)
     rows = [row(RANDOM, 3, *reference)]
     for (method, stage, found), (_, _, others) in tqdm(
@@ -133,34 +136,38 @@ def measure(
     ):
         erased, restored = erasing.deletion(found), erasing.insertion(found)
         gain = (restored - erased) - (reference[1] - reference[0])
-        more = {"gain": gain, "rank_correlation": faith.rank_correlation(found, others)}
+        more = {"gain": gain, "rank_correlation": faithfulness.rank_correlation(found, others)}
         rows.append(row(method, stage, erased, restored, **more))
     shown = next(found for method, stage, found in maps if (method, stage) == SHOWN)
     return {
         "photos": len(photos),
         "methods": rows,
-        "road": faith.mean(faith.road(network, photos, shown, species)),
+        "road": faithfulness.mean(faithfulness.road(network, photos, shown, species)),
         "outer": outer(answers.maps, right),
     }
 
 
 def row(
-    method: str, stage: int, erased: faith.Values, restored: faith.Values, **more: faith.Values
+    method: str,
+    stage: int,
+    erased: Values,
+    restored: Values,
+    **more: Values,
 ) -> dict[str, Any]:
     """What explain.json holds of a method at a stage: means with intervals."""
     values = {"deletion": erased, "insertion": restored} | more
-    return {"method": method, "stage": stage} | {k: faith.mean(v) for k, v in values.items()}
+    return {"method": method, "stage": stage} | {k: faithfulness.mean(v) for k, v in values.items()}
 
 
 def outer(maps: NDArray[np.float32], right: NDArray[np.bool_]) -> dict[str, Any]:
     """The share of the shown maps in the photo's outer tenth, of right and wrong answers."""
-    shares = faith.outer_share(maps)
+    shares = faithfulness.outer_share(maps)
     kinds = {"right": shares[right], "wrong": shares[~right]}
     result: dict[str, Any] = {
-        kind: faith.mean(of_it) | {"photos": len(of_it)}
+        kind: faithfulness.mean(of_it) | {"photos": len(of_it)}
         for kind, of_it in kinds.items()
         if len(of_it) > 1  # one photo has no interval
     }
     if len(result) == 2:
-        result["wrong_less_right"] = faith.mean_difference(kinds["wrong"], kinds["right"])
+        result["wrong_less_right"] = faithfulness.mean_difference(kinds["wrong"], kinds["right"])
     return result

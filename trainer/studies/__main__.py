@@ -13,7 +13,6 @@ beside it NAME.json says what all runs have in common, and what they show.
 
 import sys
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +21,7 @@ import tyro
 from trainer.data import PhotoFolder
 from trainer.recipe import Recipe
 from trainer.studies.definitions import STUDIES
-from trainer.utils.cli import RESUME_HINT, exit_status, importing
+from trainer.utils.cli import RESUME_HINT, command_line, importing
 
 
 @dataclass(frozen=True)
@@ -45,28 +44,24 @@ class Command:
     """Say which studies there are."""
 
 
-def main(arguments: list[str]) -> int:
-    """Run the command; returns the exit status: 0, 2 for a user error, 130 if stopped."""
-    command = tyro.cli(
-        Command,
-        prog="python -m trainer.studies",
-        args=arguments,
-        config=(tyro.conf.FlagCreatePairsOff,),
-    )
+def run(command: Command) -> None:
+    """Run the study, or list all.
+
+    Raises:
+        PhotoSetError: the photos cannot be read.
+        TrainingError: as `run_study` does.
+    """
     if command.list or command.name is None:
         for name, study in STUDIES.items():
             print(f"{name:18} {study.planned():3} runs or more  {study.question}")
-        return 0
-    return exit_status(partial(run, command, command.name), RESUME_HINT)
-
-
-def run(command: Command, name: str) -> None:
-    """Run the study; raises as `run_study` does, and PhotoSetError before torch is imported."""
+        return
     PhotoFolder(Path(command.data)).check()
     with importing():
         from trainer.studies.runs import run_study
-    run_study(name, Path(command.data), Path(command.output), command.cluster)
+    run_study(command.name, Path(command.data), Path(command.output), command.cluster)
 
+
+main = command_line(Command, run, "trainer.studies", RESUME_HINT)
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

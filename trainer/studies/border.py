@@ -15,7 +15,6 @@ import json
 import shutil
 import sys
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import chain, product
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,6 @@ import cv2
 import numpy as np
 import onnxruntime
 import torch
-import tyro
 from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
@@ -33,7 +31,7 @@ from plumage.contract import MODEL
 from plumage.folders import SPLITS
 from plumage.photos import read_photo
 from trainer.data import PhotoFolder, PhotoSetError
-from trainer.explain import faithfulness as faith
+from trainer.explain import faithfulness
 from trainer.explain.measures import answer
 from trainer.metrics import session_options
 from trainer.recipe import CHECKPOINTS, Recipe
@@ -41,7 +39,7 @@ from trainer.run_folder import TrainingError
 from trainer.studies.definitions import Study
 from trainer.studies.runs import run_if_free
 from trainer.studies.tables import finished
-from trainer.utils.cli import RESUME_HINT, exit_status
+from trainer.utils.cli import RESUME_HINT, command_line
 from trainer.utils.files import write_json
 from trainer.utils.system import prepare
 from trainer.verdicts.border import conclude
@@ -85,12 +83,6 @@ class Command:
     """Folder that gets border.json."""
     species: tuple[str, ...] = SPECIES
     """Species that get a border."""
-
-
-def main(arguments: list[str]) -> int:
-    """Run the command; returns the exit status: 0, 2 for a user error, 130 if stopped."""
-    command = tyro.cli(Command, prog="python -m trainer.studies.border", args=arguments)
-    return exit_status(partial(shortcut, command), RESUME_HINT)
 
 
 def shortcut(command: Command) -> None:
@@ -226,7 +218,7 @@ def compare(versions: Versions, clean: Path, bordered: Path) -> dict[str, list[R
     return tables | {"changes": each_group(versions, lost)}
 
 
-def each_group(versions: Versions, values: dict[str, faith.Values]) -> list[Row]:
+def each_group(versions: Versions, values: dict[str, faithfulness.Values]) -> list[Row]:
     """A row a version and group, all species, those with a border and the others: its mean."""
     groups = {
         "all": np.ones_like(versions.bordered),
@@ -234,7 +226,7 @@ def each_group(versions: Versions, values: dict[str, faith.Values]) -> list[Row]
         "others": ~versions.bordered,
     }
     return [
-        {"asked": version, "group": group, **faith.mean(of_it[members])}
+        {"asked": version, "group": group, **faithfulness.mean(of_it[members])}
         for version, of_it in values.items()
         for group, members in groups.items()
     ]
@@ -249,7 +241,7 @@ def in_corners(versions: Versions, maps: NDArray[np.float32]) -> Row:
     whole = own.sum((1, 2), keepdims=True)
     parts = np.divide(own, whole, out=np.full_like(own, 1 / own[0].size), where=whole > 0)
     return {
-        **faith.mean((parts * corners).sum((1, 2))),
+        **faithfulness.mean((parts * corners).sum((1, 2))),
         "map": np.round(parts.mean(0) * own[0].size, 3).tolist(),
     }
 
@@ -305,6 +297,8 @@ def write_bordered(source: PhotoFolder, species: tuple[str, ...], copy: Path) ->
         write_json(part / made_of.name, list(species))
         part.rename(copy)
 
+
+main = command_line(Command, shortcut, "trainer.studies.border", RESUME_HINT)
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -1,24 +1,53 @@
-"""How the trainer's commands end: with a sentence for a person and a status for the shell."""
+"""The trainer's command lines: flags in, a sentence for a person and an exit status out."""
 
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
+from typing import TypeVar
+
+import tyro
+
+Flags = TypeVar("Flags")
 
 RESUME_HINT = "the same command continues from here."
 
 
 class UserError(Exception):
-    """What the user can mend; the message says how."""
+    """An error that the user can mend; the message says how."""
+
+
+def command_line(
+    flags: type[Flags], work: Callable[[Flags], None], module: str, stopped: str = ""
+) -> Callable[[list[str]], int]:
+    """The `main` of a command.
+
+    Args:
+        flags: dataclass with a field and its docstring for each flag.
+        work: called with the flags.
+        module: name after `python -m`.
+        stopped: as of `exit_status`.
+
+    Returns:
+        A function from the arguments to the exit status; see `exit_status`.
+    """
+
+    def main(arguments: list[str]) -> int:
+        program, config = f"python -m {module}", (tyro.conf.FlagCreatePairsOff,)
+        given = tyro.cli(flags, prog=program, args=arguments, config=config)
+        return exit_status(partial(work, given), stopped)
+
+    return main
 
 
 def exit_status(work: Callable[[], None], stopped: str = "") -> int:
     """Do a command's work.
 
     Args:
-        work: what the command does.
-        stopped: what to know after Ctrl-C, the rest of a sentence that begins with "Stopped:".
+        work: the work.
+        stopped: advice after Ctrl-C, the rest of a sentence that begins with "Stopped:".
 
     Returns:
         0; 2 for a user error, which is printed on stderr; 130 after Ctrl-C.

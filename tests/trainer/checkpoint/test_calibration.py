@@ -3,7 +3,7 @@ import pytest
 from scipy import special
 
 from plumage.contract import SET_LEVELS
-from trainer.checkpoint.calibration import measured, set_thresholds, sets
+from trainer.checkpoint.calibration import coverage, prediction_sets, set_thresholds
 
 
 def drawn(count: int, seed: int, species: int = 8) -> tuple[np.ndarray, np.ndarray]:
@@ -18,7 +18,7 @@ def test_over_many_draws_the_sets_hold_the_species_as_often_as_promised_and_litt
     held: dict[str, list[float]] = {str(level): [] for level in SET_LEVELS}
     for seed in range(200):
         thresholds = set_thresholds(*drawn(100, seed))
-        found = measured(*drawn(200, seed + 1000), thresholds)
+        found = coverage(*drawn(200, seed + 1000), thresholds)
         for level, result in found.items():
             held[level].append(result["coverage"])
     for level in SET_LEVELS:
@@ -29,8 +29,8 @@ def test_over_many_draws_the_sets_hold_the_species_as_often_as_promised_and_litt
 def test_a_set_is_the_likeliest_species_down_to_the_threshold_and_never_empty():
     probabilities = np.array([[0.5, 0.3, 0.2], [0.36, 0.34, 0.3]])
     logits = np.log(probabilities).astype(np.float32)
-    assert sets(logits, 0.25).tolist() == [[True, True, False], [True, True, True]]
-    assert sets(logits, 0.9).tolist() == [[True, False, False], [True, False, False]]
+    assert prediction_sets(logits, 0.25).tolist() == [[True, True, False], [True, True, True]]
+    assert prediction_sets(logits, 0.9).tolist() == [[True, False, False], [True, False, False]]
 
 
 def test_the_threshold_is_the_order_statistic_of_the_definition():
@@ -45,13 +45,13 @@ def test_too_few_photos_to_promise_so_much_give_the_set_of_all_species():
     thresholds = set_thresholds(logits, labels)
     assert thresholds["0.95"] == 0
     assert thresholds["0.9"] > 0
-    assert measured(logits, labels, thresholds)["0.95"]["size"] == 8
+    assert coverage(logits, labels, thresholds)["0.95"]["size"] == 8
 
 
 def test_coverage_and_size_of_each_species_average_to_the_whole():
     logits, labels = drawn(800, 5)
     labels[:] = np.tile(range(8), 100)
-    result = measured(logits, labels, set_thresholds(*drawn(400, 6)))["0.9"]
+    result = coverage(logits, labels, set_thresholds(*drawn(400, 6)))["0.9"]
     assert np.mean(result["species_coverage"]) == pytest.approx(result["coverage"])
     assert np.mean(result["species_size"]) == pytest.approx(result["size"])
     assert 0 <= result["single"] <= 1

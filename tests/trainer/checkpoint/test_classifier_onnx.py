@@ -50,7 +50,7 @@ def network(norm: str) -> ResNet:
 def write(path: Path, norm: str = "bn") -> dict[str, float]:
     species = ("Dodo", "Moa", "Roc")
     made = network(norm)
-    novelty = fit_novelty(made, photos(12), np.arange(12) % 3)
+    novelty, _ = fit_novelty(made, photos(12), np.arange(12) % 3)
     return export(made, novelty, path, norm=norm, image_size=32, species=species, photos=photos())
 
 

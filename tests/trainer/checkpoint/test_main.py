@@ -32,7 +32,7 @@ def test_the_model_that_is_served_stays_whole_until_the_new_one_is(
         assert (folder / "model.onnx").read_bytes() == before["model.onnx"]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(checkpoint, "answers_of", stopped)
+    monkeypatch.setattr(checkpoint, "cached_predictions", stopped)
     with pytest.raises(KeyboardInterrupt):
         checkpoint.export_again(folder, PhotoFolder(drawn_photos), tmp_path / "cache")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

@@ -5,13 +5,13 @@ from sklearn.covariance import LedoitWolf
 
 from trainer.checkpoint import novelty as module
 from trainer.checkpoint.novelty import (
-    WEIGHTS,
-    Observed,
+    PART_WEIGHTS,
+    Activations,
     blurred,
-    evenly,
+    corrupt,
     patched,
-    spoil,
     statistics,
+    subsample,
     swirled,
 )
 
@@ -30,8 +30,8 @@ def scores(novelty: module.Novelty, values: np.ndarray, logits: np.ndarray) -> n
 
 
 def fit(values: np.ndarray, logits: np.ndarray, labels: np.ndarray) -> module.Novelty:
-    spoilt = Observed(values[::2, ::-1].copy(), logits[::2] / 4)
-    return module.fit(Observed(values, logits), labels, spoilt)
+    outliers = Activations(values[::2, ::-1].copy(), logits[::2] / 4)
+    return module.fit(Activations(values, logits), labels, outliers)
 
 
 def test_statistics_are_each_channels_mean_and_deviation_and_a_smaller_maps_roughness():
@@ -46,10 +46,10 @@ def test_statistics_are_each_channels_mean_and_deviation_and_a_smaller_maps_roug
 
 
 def test_a_score_is_fitted_on_photos_from_all_of_the_training_set():
-    taken = evenly(np.arange(25_000))
+    taken = subsample(np.arange(25_000))
     assert module.SAMPLE <= len(taken) < 1.1 * module.SAMPLE
     assert len(np.unique(taken // 1000)) == 25
-    assert evenly(np.arange(50)).tolist() == list(range(50))
+    assert subsample(np.arange(50)).tolist() == list(range(50))
 
 
 def test_the_distance_is_the_relative_mahalanobis_distance_of_its_definition():
@@ -68,8 +68,8 @@ def test_the_unit_of_a_statistic_does_not_matter():
     values, logits, labels = drawn(300)
     units = np.float32(10) ** np.linspace(-2, 2, 10, dtype=np.float32)
     found = scores(fit(values, logits, labels), values, logits)
-    spoilt = Observed(values[::2, ::-1] * units, logits[::2] / 4)
-    other = module.fit(Observed(values * units, logits), labels, spoilt)
+    outliers = Activations(values[::2, ::-1] * units, logits[::2] / 4)
+    other = module.fit(Activations(values * units, logits), labels, outliers)
     np.testing.assert_allclose(scores(other, values * units, logits), found, atol=1e-2)
 
 
@@ -85,7 +85,7 @@ def test_each_part_counts_by_its_weight():
     novelty = fit(values, logits, labels)
     parts = novelty.parts(torch.from_numpy(values), torch.from_numpy(logits))
     spreads = [float(p.std()) / s for p, s in zip(parts, novelty.spreads, strict=True)]
-    assert spreads == pytest.approx(WEIGHTS)
+    assert spreads == pytest.approx(PART_WEIGHTS)
 
 
 def test_a_photo_scores_alike_alone_and_in_a_batch():
@@ -100,10 +100,10 @@ def test_photos_like_the_spoilt_ones_are_told_from_ones_own():
     values, logits, labels = drawn(300)
     novelty = fit(values, logits, labels)
     values, logits, _ = drawn(200)
-    spoilt = values[:, ::-1].copy(), logits / 4
+    outliers = values[:, ::-1].copy(), logits / 4
     odds = [
         novelty.parts(*map(torch.from_numpy, observed))[2].numpy()
-        for observed in ((values, logits), spoilt)
+        for observed in ((values, logits), outliers)
     ]
     assert (odds[1] > np.quantile(odds[0], 0.95)).mean() > 0.8
 
@@ -111,7 +111,7 @@ def test_photos_like_the_spoilt_ones_are_told_from_ones_own():
 def test_each_photo_is_spoilt_and_keeps_its_pixels_where_it_is_turned():
     photos = np.random.default_rng(0).integers(0, 256, (48, 12, 12, 3), dtype=np.uint8)
     before = photos.copy()
-    made = spoil(photos)
+    made = corrupt(photos)
     assert (photos == before).all()
     assert all((a != b).mean() > 0.5 for a, b in zip(made, photos, strict=True))
     assert (made[2] == made[2][..., :1]).all()  # grey

@@ -11,9 +11,7 @@ from trainer.checkpoint import saliency
 from trainer.checkpoint import write as checkpoint
 from trainer.checkpoint.saliency_onnx import is_current
 from trainer.data import PhotoFolder
-from trainer.evaluate import comparison, robustness
-from trainer.evaluate import leakage as relatives
-from trainer.evaluate import ood as strangers
+from trainer.evaluate import comparison, leakage, ood, robustness
 from trainer.explain import __main__ as explain
 from trainer.metrics import onnx_outputs, scores
 from trainer.recipe import Recipe
@@ -84,12 +82,14 @@ def test_what_a_run_asked_its_model_is_not_asked_again(recipe, finished, monkeyp
 
     monkeypatch.setattr(checkpoint, "onnx_outputs", refuse)
     test = PhotoFolder(Path(recipe.data)).load("test", 32, Path(recipe.output) / "cache")
-    assert len(checkpoint.answers_of(finished / "model.onnx", test).logits) == len(test.labels)
+    assert len(checkpoint.cached_predictions(finished / "model.onnx", test).logits) == len(
+        test.labels
+    )
 
 
 @pytest.mark.parametrize(
     "command",
-    [comparison, explain, export_again, relatives, robustness, saliency, strangers],
+    [comparison, explain, export_again, leakage, ood, robustness, saliency],
     ids=lambda command: command.__name__,
 )
 def test_a_command_on_checkpoints_refuses_none_and_those_of_other_species(

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from tests.trainer.conftest import copied
-from trainer.evaluate.ood import HELD_OUT, TUNING, auroc, auroc_with_interval, kinds, main
+from trainer.evaluate.ood import HELD_OUT, TUNING, auroc, auroc_with_interval, main, ood_files
 from trainer.evaluate.ood_baselines import SCORES
 
 
@@ -15,7 +15,7 @@ def test_every_second_photo_of_each_kind_is_held_out_and_the_others_are_for_tuni
         (tmp_path / kind).mkdir()
         for i in range(count):
             Image.new("RGB", (8, 8)).save(tmp_path / kind / f"{i}.png")
-    found = kinds(tmp_path)
+    found = ood_files(tmp_path)
     assert [p.name for p in found["no bird"][TUNING]] == ["0.png", "2.png", "4.png"]
     assert [p.name for p in found["no bird"][HELD_OUT]] == ["1.png", "3.png"]
     assert list(found) == ["no bird", "other birds"]

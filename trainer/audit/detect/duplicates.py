@@ -1,8 +1,9 @@
-"""Relatives among photos: copies (flipped, turned, cropped, recompressed) and shots of one scene.
+"""Find near-duplicates: copies (flipped, turned, cropped, recompressed) and shots of one scene.
 
 Colours, and how light and dark are spread, say which photos are worth comparing: no flip, quarter
-turn or recompression changes them, and a crop changes the colours little. Two photos are relatives
-if one laid over the other, mirrored or not, agrees with it: by its corners, or as a whole.
+turn or recompression changes them, and a crop changes the colours little. Two photos are
+near-duplicates if one agrees with the other after registration, mirrored or not: by its corners, or
+as a whole.
 """
 
 from collections.abc import Sequence
@@ -19,13 +20,13 @@ from sklearn.decomposition import TruncatedSVD
 from torch import Tensor
 
 from trainer.audit.detect.borders import Border, inside
-from trainer.audit.detect.keypoints import Corners, find_corners, lay_over, matches
+from trainer.audit.detect.keypoints import Corners, find_corners, matches, register
 from trainer.audit.detect.survey import in_threads
 
 LONG_SIDE = 128  # pixels in which corners are looked for
 COLOUR_SIDE = 80  # pixels in which colours are counted
 WHOLE = 32  # pixels in which whole photos are compared
-# Neighbours to compare with, and their least likeness: relatives have more than strangers.
+# Neighbours to compare with, and their smallest likeness: unrelated photos are less alike.
 COLOURS, LAYOUTS = (8, 0.85), (3, 0.92)
 DIMENSIONS = 128  # to which colours are shortened for the search
 AT_ONCE = 500  # pairs whose whole photos are compared in one go
@@ -40,7 +41,7 @@ Kind = Literal["same file", "copy", "same scene"]
 
 
 @dataclass(frozen=True)
-class Relatives:
+class NearDuplicates:
     """Two photos of one shot or one scene.
 
     Attributes:
@@ -72,8 +73,10 @@ class Description:
     mask: NDArray[np.uint8] | None
 
 
-def find_relatives(described: Sequence[Description], digests: Sequence[str]) -> list[Relatives]:
-    """Every pair of relatives that is found.
+def find_near_duplicates(
+    described: Sequence[Description], digests: Sequence[str]
+) -> list[NearDuplicates]:
+    """Every pair of near-duplicates that is found.
 
     Args:
         described: the photos.
@@ -83,22 +86,24 @@ def find_relatives(described: Sequence[Description], digests: Sequence[str]) -> 
     for index, digest in enumerate(digests):
         of_digest.setdefault(digest, []).append(index)
     same = [
-        Relatives(*pair, "same file") for found in of_digest.values() for pair in pairwise(found)
+        NearDuplicates(*pair, "same file")
+        for found in of_digest.values()
+        for pair in pairwise(found)
     ]
     firsts = [found[0] for found in of_digest.values()]
     photos = [described[index] for index in firsts]
     pairs = candidates(photos)
     near = [
-        Relatives(firsts[a], firsts[b], kind)
+        NearDuplicates(firsts[a], firsts[b], kind)
         for (a, b), kind in zip(pairs.tolist(), compare(photos, pairs), strict=True)
         if kind
     ]
     return same + near
 
 
-def groups(relatives: Sequence[Relatives], count: int) -> NDArray[np.int64]:
-    """(count,) the number of each photo's group: all that are linked by relatives."""
-    ends = np.array([(pair.first, pair.second) for pair in relatives], int).reshape(-1, 2)
+def groups(near_duplicates: Sequence[NearDuplicates], count: int) -> NDArray[np.int64]:
+    """(count,) the number of each photo's group: all that are linked by near-duplicates."""
+    ends = np.array([(pair.first, pair.second) for pair in near_duplicates], int).reshape(-1, 2)
     graph = sparse.coo_array((np.ones(len(ends)), ends.T), shape=(count, count))
     return sparse.csgraph.connected_components(graph, directed=False)[1].astype(np.int64)
 
@@ -140,7 +145,7 @@ def _layout(grey: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def candidates(described: Sequence[Description]) -> NDArray[np.int64]:
-    """(pairs, 2) photos that may be relatives: nearest in colours or in layout."""
+    """(pairs, 2) photos that may be near-duplicates: nearest in colours or in layout."""
     near = [
         _nearest(np.stack([photo.colours for photo in described]), *COLOURS),
         _nearest(np.stack([photo.layout for photo in described]), *LAYOUTS),
@@ -181,7 +186,7 @@ def _nearest(vectors: NDArray[np.float32], neighbours: int, least: float) -> Ten
 
 
 def compare(described: Sequence[Description], pairs: NDArray[np.int64]) -> list[Kind | None]:
-    """What the photos of each pair (pairs, 2) are to each other; None: strangers."""
+    """What the photos of each pair (pairs, 2) are to each other; None: unrelated."""
     whole = whole_likeness(np.stack([photo.whole for photo in described]), pairs) >= WHOLE_LIKENESS
     kinds: list[Kind | None] = ["copy" if copy else None for copy in whole]
     left = np.flatnonzero(~whole)
@@ -199,7 +204,7 @@ def compare(described: Sequence[Description], pairs: NDArray[np.int64]) -> list[
         ) -> None:
             row, matched = found
             a, b = numbers[row]
-            place = lay_over(first.places[a, matched[:, 0]], corners.places[b, matched[:, 1]])
+            place = register(first.places[a, matched[:, 0]], corners.places[b, matched[:, 1]])
             if place is None:
                 return
             alike = likeness_over(greys[a][:, ::way], greys[b], place)

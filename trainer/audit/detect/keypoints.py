@@ -137,7 +137,7 @@ def distances(
     return found
 
 
-def lay_over(start: NDArray[np.float32], end: NDArray[np.float32]) -> NDArray[Any] | None:
+def register(start: NDArray[np.float32], end: NDArray[np.float32]) -> NDArray[Any] | None:
     """(2, 3) where a photo lies in another, if enough of its corners at `start` agree that they
     lie at `end`, (n, 2) each."""
     if len(start) < MIN_MATCHES:

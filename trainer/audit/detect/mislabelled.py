@@ -60,7 +60,7 @@ def own_probabilities(
     return cross_val_predict(model, logits, labels, cv=5, method="predict_proba")
 
 
-def doubtful_labels(
+def suspected_label_errors(
     labels: NDArray[np.int64], probabilities: NDArray[np.float64]
 ) -> NDArray[np.int64]:
     """Photos whose label is probably wrong, the surest first; none if the network knows too little.

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from trainer.audit.detect.borders import find_border
-from trainer.audit.detect.duplicates import Relatives, describe, find_relatives, groups
+from trainer.audit.detect.duplicates import NearDuplicates, describe, find_near_duplicates, groups
 
 SHARED = Path(__file__).parents[5] / "shared"
 RAW = SHARED / "birds25_raw_sample"
@@ -62,7 +62,7 @@ White-Breasted-Waterhen 0a3c0c4858fd 6df46d34e851
 White-Breasted-Waterhen 84bf68ceda58 7d8579e77690
 White-Wagtail 9140fc7a9afa 6f1cdee76adc
 White-Wagtail d6066fb8308c be4e243e2c55
-"""  # species, test photo, its relative in train; each pair was looked at
+"""  # species, test photo, its near-duplicate in train; each pair was looked at
 
 
 def squeezed(photos: list[Image.Image]) -> np.ndarray:
@@ -72,12 +72,12 @@ def squeezed(photos: list[Image.Image]) -> np.ndarray:
     )
 
 
-def related(photos: list[Image.Image]) -> list[Relatives]:
+def related(photos: list[Image.Image]) -> list[NearDuplicates]:
     described = [
         describe(pixels, photo.size, find_border(pixels))
         for pixels, photo in zip(squeezed(photos), photos, strict=True)
     ]
-    return find_relatives(described, [str(hash(photo.tobytes())) for photo in photos])
+    return find_near_duplicates(described, [str(hash(photo.tobytes())) for photo in photos])
 
 
 def landscape(seed: int) -> Image.Image:
@@ -119,8 +119,8 @@ def test_the_same_bytes_are_the_same_file():
     assert len(set(groups(found, 4).tolist())) == 2
 
 
-def test_relatives_of_relatives_are_one_group():
-    pairs = [Relatives(0, 3, "copy"), Relatives(3, 4, "same scene")]
+def test_near_duplicates_of_near_duplicates_are_one_group():
+    pairs = [NearDuplicates(0, 3, "copy"), NearDuplicates(3, 4, "same scene")]
     assert groups(pairs, 5).tolist() == [0, 1, 2, 0, 0]
 
 
@@ -129,7 +129,7 @@ def test_one_photo_has_no_relative():
 
 
 @pytest.mark.skipif(not RAW.exists(), reason="needs ../shared/birds25_raw_sample")
-def test_most_planted_relatives_are_found_and_next_to_nothing_else():
+def test_most_planted_near_duplicates_are_found_and_next_to_nothing_else():
     files = sorted(RAW.glob("*/*/*.jpg"))
     found = {
         frozenset((files[pair.first].stem, files[pair.second].stem))

@@ -8,8 +8,8 @@ from trainer.audit.detect.keypoints import (
     Corners,
     distances,
     find_corners,
-    lay_over,
     matches,
+    register,
 )
 
 
@@ -26,7 +26,7 @@ def places(greys: list[np.ndarray], pairs: list[tuple[int, int]]) -> list[dict[i
         found = {}
         for row, matched in matches(first, both[0], table):
             a, b = table[row]
-            place = lay_over(first.places[a, matched[:, 0]], both[0].places[b, matched[:, 1]])
+            place = register(first.places[a, matched[:, 0]], both[0].places[b, matched[:, 1]])
             if place is not None:
                 found[row] = place
         result.append(found)

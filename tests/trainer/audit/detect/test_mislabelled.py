@@ -3,9 +3,9 @@ from unittest.mock import Mock
 import numpy as np
 
 from trainer.audit.detect.mislabelled import (
-    doubtful_labels,
     own_probabilities,
     species_probabilities,
+    suspected_label_errors,
 )
 
 
@@ -23,15 +23,15 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
 
 def test_wrong_labels_are_found_and_right_ones_left_alone():
     labels, logits = set_of(0.5)
-    assert not len(doubtful_labels(labels, probabilities(logits)))
+    assert not len(suspected_label_errors(labels, probabilities(logits)))
     wrong = [3, 60, 120, 199]
     labels[wrong] = (labels[wrong] + 1) % 4
-    assert sorted(doubtful_labels(labels, probabilities(logits)).tolist()) == wrong
+    assert sorted(suspected_label_errors(labels, probabilities(logits)).tolist()) == wrong
 
 
 def test_a_network_that_knows_little_doubts_nothing():
     labels, logits = set_of(30.0)
-    assert not len(doubtful_labels(labels, probabilities(logits)))
+    assert not len(suspected_label_errors(labels, probabilities(logits)))
 
 
 def test_the_careful_network_is_asked_where_the_quick_one_hardly_believes_the_label():

@@ -29,7 +29,7 @@ def test_a_cue_that_is_always_the_same_says_nothing():
     assert (cue.accuracy, cue.area, cue.shortcut) == (0.2, 0.5, False)
 
 
-def test_relatives_do_not_tell_of_each_other():
+def test_near_duplicates_do_not_vote_for_each_other():
     rng = np.random.default_rng(0)
     values = np.repeat(rng.normal(size=(20, 1)), 10, axis=0)  # ten copies of each photo
     cue = judge("size", values, LABELS, folds_of(LABELS, np.repeat(np.arange(20), 10)), SPECIES)
