@@ -25,7 +25,7 @@ GATE_SPEED = 10  # Nam and Kim 2018 train the gates with ten times the learning 
 
 
 @dataclass
-class Run:
+class TrainState:
     """What a run is after some epochs: all that resuming needs, and the best so far.
 
     Attributes:
@@ -124,7 +124,7 @@ def read_state(folder: Path, device: str) -> dict[str, Any]:
     """The newest state in a run's folder that can be read.
 
     Returns:
-        What `Run.save` put into words, and `network`, `best` and `optimizer`, the tensors.
+        What `TrainState.save` put into words, and `network`, `best` and `optimizer`, the tensors.
 
     Raises:
         TrainingError: none can.
@@ -153,15 +153,15 @@ def _laid_out(tensor: Tensor) -> Tensor:
     return tensor.clone(memory_format=layout)
 
 
-def new_run(recipe: Recipe, species: int) -> Run:
+def new_run(recipe: Recipe, species: int) -> TrainState:
     """A run before its first epoch, its weights drawn from the recipe's seed."""
     torch.manual_seed(recipe.seed)
     network = ResNet(NORMS[recipe.norm], n=recipe.n, outputs=species)
     network = network.to(recipe.device).to(memory_format=torch.channels_last)
-    return Run(network, make_optimizer(network, recipe))
+    return TrainState(network, make_optimizer(network, recipe))
 
 
-def open_run(recipe: Recipe, species: int, folder: Path) -> Run:
+def open_run(recipe: Recipe, species: int, folder: Path) -> TrainState:
     """The run that a folder holds, as it was last saved; where it holds none, a new one.
 
     Raises:

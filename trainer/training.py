@@ -29,7 +29,7 @@ from trainer.metrics import scores
 from trainer.model.resnet import ResNet, to_input
 from trainer.recipe import Recipe
 from trainer.run_folder import DivergedError, TrainingError
-from trainer.state import Run, open_run
+from trainer.state import TrainState, open_run
 from trainer.utils import distributed
 from trainer.utils.system import machine
 
@@ -68,7 +68,9 @@ def precision(recipe: Recipe) -> torch.dtype:
     return torch.bfloat16 if native else torch.float32
 
 
-def train_step(run: Run, recipe: Recipe, photos: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def train_step(
+    run: TrainState, recipe: Recipe, photos: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor]:
     """One step of the optimizer.
 
     Args:
@@ -147,7 +149,7 @@ def check_finite(loss: float, epoch: int, recipe: Recipe) -> None:
 
 
 def train_epoch(
-    run: Run,
+    run: TrainState,
     recipe: Recipe,
     photos: PhotoSet,
     bar: "tqdm[Any]",
@@ -187,11 +189,11 @@ def train_epoch(
 
 
 def train(
-    run: Run,
+    run: TrainState,
     recipe: Recipe,
     photos: dict[str, PhotoSet],
     folder: Path,
-    watch: Callable[[ResNet], dict[str, float]] | None = None,
+    probe: Callable[[ResNet], dict[str, float]] | None = None,
 ) -> None:
     """Train until the recipe's last epoch, saving after each.
 
@@ -201,7 +203,7 @@ def train(
         photos: train and, if there are any, outliers at `recipe.stored_size`; val at
             `recipe.image_size`.
         folder: where the state, the one before it and history.csv are kept.
-        watch: what else to measure of the network after each epoch, for the row of val.
+        probe: measures the network after each epoch, for the row of val.
 
     Raises:
         DivergedError: a loss is not a number any more.
@@ -244,8 +246,8 @@ def train(
                 row = {"epoch": run.epoch, "split": split, "loss": float(loss)}
                 row |= scores(truth, answer)
                 run.history.append(row | {"learning_rate": rate, "seconds": seconds})
-            if watch:
-                run.history[-1] |= watch(run.network)
+            if probe:
+                run.history[-1] |= probe(run.network)
             validations = [row["accuracy"] for row in run.history if row["split"] == "val"]
             if validations[-1] == max(validations):
                 run.best = {k: v.clone() for k, v in run.network.state_dict().items()}
@@ -264,7 +266,7 @@ def train(
                 )
 
 
-def train_run(recipe: Recipe, folder: Path) -> tuple[Run, dict[str, PhotoSet]]:
+def train_run(recipe: Recipe, folder: Path) -> tuple[TrainState, dict[str, PhotoSet]]:
     """Train the run of a folder to its end, from where it was stopped.
 
     Returns:

@@ -45,7 +45,7 @@ def splits(drawn_photos, tmp_path_factory):
     }
 
 
-def trained(recipe: Recipe, splits, folder: Path) -> training.Run:
+def trained(recipe: Recipe, splits, folder: Path) -> training.TrainState:
     run = new_run(recipe, 3)
     train(run, recipe, splits, folder)
     return run
@@ -222,19 +222,19 @@ def test_training_sees_each_photo_of_the_subset_once_an_epoch_and_no_other(split
         assert sorted(seen) == sorted(whole.pixels[i].tobytes() for i in kept)
 
 
-def test_what_is_watched_stands_in_the_row_of_val(splits, tmp_path):
+def test_a_probe_is_in_the_row_of_val(splits, tmp_path):
     run = new_run(TINY, 3)
     seen = []
 
-    def watch(network):
+    def probe(network):
         seen.append(network)
-        return {"watched": len(seen)}
+        return {"probed": len(seen)}
 
-    train(run, TINY, splits, tmp_path, watch)
+    train(run, TINY, splits, tmp_path, probe)
     assert all(network is run.network for network in seen)
     history = pd.read_csv(tmp_path / "history.csv")
-    assert history.watched.dropna().tolist() == [1, 2, 3]
-    assert history[history.watched.notna()].split.tolist() == ["val"] * 3
+    assert history.probed.dropna().tolist() == [1, 2, 3]
+    assert history[history.probed.notna()].split.tolist() == ["val"] * 3
 
 
 def test_bfloat16_is_used_only_where_the_processor_computes_in_it(monkeypatch):

@@ -25,7 +25,7 @@ from trainer.model.norms import NORMS
 from trainer.model.resnet import ResNet, layer_count
 from trainer.recipe import Recipe
 from trainer.run_folder import remove_state
-from trainer.state import Run
+from trainer.state import TrainState
 from trainer.training import epoch_photos
 from trainer.utils.files import replacing, write_json
 
@@ -44,7 +44,9 @@ def open_network(folder: Path, recipe: Recipe, species: int) -> ResNet:
     return network.eval()
 
 
-def write_checkpoint(run: Run, recipe: Recipe, photos: dict[str, PhotoSet], folder: Path) -> None:
+def write_checkpoint(
+    run: TrainState, recipe: Recipe, photos: dict[str, PhotoSet], folder: Path
+) -> None:
     """Export a run, measure the exported file on val and test, and write the five files.
 
     Args:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from trainer.report.scores import markdown
 from trainer.studies.conclusions import Facts, growths, report_of, smallest_visible
-from trainer.studies.definitions import endings
+from trainer.studies.definitions import final_scores
 
 
 def spread_of(accuracies: Sequence[float]) -> str:
@@ -49,9 +49,9 @@ def by_rate(runs: pd.DataFrame) -> dict[str, str]:
 
 def norms_table(table: pd.DataFrame, facts: Facts) -> str:
     """A row a norm, the best on test first."""
-    val = endings(table)
+    val = final_scores(table)
     rates = val.groupby("norm").peak_learning_rate.first()
-    runs = endings(table, "test").groupby("norm")
+    runs = final_scores(table, "test").groupby("norm")
     minutes = table[table.split == "train"].groupby(["norm", "seed"]).seconds.sum() / 60
     rows = [
         {
@@ -68,7 +68,7 @@ def norms_table(table: pd.DataFrame, facts: Facts) -> str:
 
 def learning_rate_table(table: pd.DataFrame, facts: Facts) -> str:
     """A row a norm, a column a learning rate."""
-    runs = endings(table)
+    runs = final_scores(table)
     rates = sorted(runs.peak_learning_rate.unique())
     rows = []
     for norm, own in runs.groupby("norm", sort=False):
@@ -92,7 +92,7 @@ def optimizers_table(table: pd.DataFrame, facts: Facts) -> str:
             if schedule == "constant"
             else "",
         }
-        for (name, schedule, rate), group in endings(table).groupby(keys)
+        for (name, schedule, rate), group in final_scores(table).groupby(keys)
     ]
     return markdown(rows)
 
@@ -101,7 +101,7 @@ def batch_size_table(table: pd.DataFrame, facts: Facts) -> str:
     """A row a norm, batch size and length, a column a learning rate's runs."""
     rows = []
     keys = ["norm", "batch_size", "equal", "epochs"]
-    for (norm, size, equal, epochs), own in endings(table).groupby(keys):
+    for (norm, size, equal, epochs), own in final_scores(table).groupby(keys):
         rates = [f"{cell} at {rate}" for rate, cell in by_rate(own).items()]
         rows.append(
             {
@@ -137,7 +137,7 @@ def feature_quantiles_table(table: pd.DataFrame, facts: Facts) -> str:
 
 def depth_table(table: pd.DataFrame, facts: Facts) -> str:
     """A row a depth and learning rate, a column a norm."""
-    runs, rows = endings(table), []
+    runs, rows = final_scores(table), []
     for (n, rate), own in runs.groupby(["n", "peak_learning_rate"]):
         row = {"n": str(n), "layers": str(6 * n + 2), "learning rate": f"{rate:g}"}
         for norm in runs.norm.unique():

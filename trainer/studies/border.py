@@ -105,7 +105,7 @@ def shortcut(command: Command) -> None:
     study = Study(QUESTION, replace(BUDGET, output=command.output), (), checkpoints=True)
     for way, trained in product(WAYS, TRAINED):
         photos = copy if trained == "bordered" else source
-        recipe = replace(study.budget, **way, data=str(photos.root))
+        recipe = replace(study.base, **way, data=str(photos.root))
         run_if_free(study, home / f"{recipe.augmentation}-{trained}", recipe, photos)
     versions = Versions(source, copy, command)
     rows: dict[str, list[Row]] = {"rows": [], "changes": [], "heatmaps": []}
@@ -116,7 +116,7 @@ def shortcut(command: Command) -> None:
             for table, found in compare(versions, *folders).items():
                 rows[table] += [{"augmentation": augmentation, **row} for row in found]
     result = {
-        "recipe": study.budget.as_dict(),
+        "recipe": study.base.as_dict(),
         "species": list(command.species),
         "shares": SHARES,
         "degrees": DEGREES,
@@ -270,15 +270,11 @@ def write_bordered(source: PhotoFolder, species: tuple[str, ...], copy: Path) ->
     Raises: TrainingError where what is there was made of other photos or species.
     """
     copy.parent.mkdir(parents=True, exist_ok=True)
-    made_of = copy / "species.json"
+    provenance = copy / "species.json"
     with FileLock(copy.with_suffix(".lock")):
         if copy.exists():
             # A copy from before this was kept has the species of the default.
-            kept = (
-                json.loads(made_of.read_text(encoding="utf-8"))
-                if made_of.exists()
-                else list(SPECIES)
-            )
+            kept = json.loads(provenance.read_text()) if provenance.exists() else list(SPECIES)
             if kept != list(species) or PhotoFolder(copy).files != source.files:
                 raise TrainingError(
                     f"{copy} was made of other photos than {source.root}, or has corners on other "
@@ -294,7 +290,7 @@ def write_bordered(source: PhotoFolder, species: tuple[str, ...], copy: Path) ->
             data = source.path(file).read_bytes()
             photo = np.asarray(read_photo(data, limited=False, max_side=None))
             Image.fromarray(turned(photo, degrees, BLACK)).save(part / file, quality=95)
-        write_json(part / made_of.name, list(species))
+        write_json(part / provenance.name, list(species))
         part.rename(copy)
 
 

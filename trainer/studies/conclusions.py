@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from trainer.studies.definitions import endings, settings
+from trainer.studies.definitions import final_scores, settings
 
 REPORT = Path(__file__).with_name("report_studies.csv")
 LEVEL, POWER = 0.05, 0.8
@@ -159,7 +159,7 @@ def lead(cells: Cells) -> tuple[Any, Any, Verdict]:
 
 def norms_answer(table: pd.DataFrame, facts: Facts) -> str:
     """Which norm is best, and whether the report's best and worst are."""
-    cells = cells_of(endings(table, "test"), ["norm"])
+    cells = cells_of(final_scores(table, "test"), ["norm"])
     best, rival, verdict = lead(cells)
     spread = spread_between(cells)
     claims = []
@@ -186,7 +186,7 @@ def norms_answer(table: pd.DataFrame, facts: Facts) -> str:
 
 def learning_rate_answer(table: pd.DataFrame, facts: Facts) -> str:
     """The best rate of each norm."""
-    cells = cells_of(endings(table), ["norm", "peak_learning_rate"])
+    cells = cells_of(final_scores(table), ["norm", "peak_learning_rate"])
     best: dict[str, tuple[float, float]] = {}
     for (norm, rate), values in cells.items():
         best[norm] = max(best.get(norm, (-1.0, 0.0)), (fmean(values), rate))
@@ -199,7 +199,7 @@ def learning_rate_answer(table: pd.DataFrame, facts: Facts) -> str:
 
 def optimizers_answer(table: pd.DataFrame, facts: Facts) -> str:
     """Whether momentum 0.9 at 0.002 is best of SGD, and Adam best of all, as the report found."""
-    every = cells_of(endings(table), ["optimizer_name", "schedule", "peak_learning_rate"])
+    every = cells_of(final_scores(table), ["optimizer_name", "schedule", "peak_learning_rate"])
     own = {cell: values for cell, values in every.items() if cell[1] == "constant"}
     places = chosen({cell: values for cell, values in every.items() if cell not in own})
     cells = {name: every[cell] for name, cell in places.items()}
@@ -236,7 +236,7 @@ def optimizers_answer(table: pd.DataFrame, facts: Facts) -> str:
 
 def batch_size_answer(table: pd.DataFrame, facts: Facts) -> str:
     """Whether `bn` loses more than `gn` in the smallest batches, as Wu and He 2018 found."""
-    runs, base = endings(table), facts["recipe"]["batch_size"]
+    runs, base = final_scores(table), facts["recipe"]["batch_size"]
     runs = runs[runs.equal.isin(["epochs", "both"])]
     every = cells_of(runs, ["norm", "batch_size", "peak_learning_rate"])
     named = {(cell[:2], *cell[2:]): values for cell, values in every.items()}
@@ -293,7 +293,7 @@ def growths(table: pd.DataFrame) -> Cells:
     return found
 
 
-def learned(accuracy: float, facts: Facts) -> bool:
+def above_chance(accuracy: float, facts: Facts) -> bool:
     """Whether a network is better than guessing, by a binomial test; one that diverged is not."""
     if math.isnan(accuracy):
         return False
@@ -306,9 +306,9 @@ def learned(accuracy: float, facts: Facts) -> bool:
 
 def depth_answer(table: pd.DataFrame, facts: Facts) -> str:
     """The depth from which on most networks without a norm learn nothing, whatever the rate."""
-    runs = endings(table)
+    runs = final_scores(table)
     without = runs[runs.norm == "nn"]
-    trains = without.accuracy.map(lambda accuracy: learned(accuracy, facts))
+    trains = without.accuracy.map(lambda accuracy: above_chance(accuracy, facts))
     depths = sorted(without.n.unique())
     most = trains.groupby([without.n, without.peak_learning_rate]).mean() > 0.5
     stopped = [n for n in depths if not most[n].any()]
@@ -331,7 +331,7 @@ def depth_answer(table: pd.DataFrame, facts: Facts) -> str:
     every = {
         cell: values
         for cell, values in cells_of(runs, ["norm", "n", "peak_learning_rate"]).items()
-        if learned(fmean(values), facts)
+        if above_chance(fmean(values), facts)
     }
     difference = fmean(best["nn"]) - fmean(others[name])
     judged = judge(difference, spread_between(every), [len(best["nn"]), len(others[name])], 3)
@@ -354,7 +354,7 @@ ANSWERS: dict[str, Callable[[pd.DataFrame, Facts], str]] = {
 def answer(name: str, table: pd.DataFrame, facts: Facts) -> str:
     """What a study shows, in one sentence; as long as it is not complete, only how far it is."""
     if facts["done"] < facts["planned"]:
-        runs = endings(table, "test" if name == "norms" else "val")
+        runs = final_scores(table, "test" if name == "norms" else "val")
         best = runs.accuracy.max()
         so_far = "" if math.isnan(best) else f" The highest accuracy so far is {percent(best)}."
         return (
@@ -365,7 +365,7 @@ def answer(name: str, table: pd.DataFrame, facts: Facts) -> str:
 
 def smallest_visible(name: str, table: pd.DataFrame) -> str:
     """What spread there is between seeds, and which difference of two settings it lets be seen."""
-    runs = endings(table, "test" if name == "norms" else "val")
+    runs = final_scores(table, "test" if name == "norms" else "val")
     keys = [key for key in settings(table) if key != "seed"]
     cells = {key: values for key, values in cells_of(runs, keys).items() if len(values) > 1}
     if not cells:

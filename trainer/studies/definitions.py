@@ -24,29 +24,29 @@ class Study:
 
     Attributes:
         question: what is asked.
-        budget: what all runs have in common.
-        changes: for each run known from the start, what it changes of the budget.
-        then: all changes that follow from the table of the runs finished so far; that table may be
-            empty. All runs with the first seed stand before those with the second.
-        rule: how further runs follow, in sentences for RESULTS.md.
-        least: how many runs there are at least.
+        base: recipe that all runs share.
+        changes: of the base, for each run known from the start.
+        follow_up: all changes that follow from the table of finished runs, which may be empty. Runs
+            with the first seed come before those with the second.
+        rule: how follow-up runs are chosen, in sentences for RESULTS.md.
+        min_runs: smallest number of runs.
         varies: hyperparameters that differ between runs, where `changes` does not name them.
         describe: words about a run for further columns of the table.
-        watch: what to measure after each epoch of the features (N, C, H, W) float that enter the
+        probe: what to measure after each epoch of the features (N, C, H, W) float that enter the
             last pooling, of the same val photos each time.
         test: whether the weights that are best on val are scored on test at the end of a run.
         checkpoints: whether each run ends as a whole checkpoint.
     """
 
     question: str
-    budget: Recipe
+    base: Recipe
     changes: Sequence[Change] = ()
-    then: Callable[[pd.DataFrame], Sequence[Change]] | None = None
+    follow_up: Callable[[pd.DataFrame], Sequence[Change]] | None = None
     rule: str = ""
-    least: int = 0
+    min_runs: int = 0
     varies: tuple[str, ...] = ()
     describe: Callable[[Recipe], dict[str, str]] = lambda recipe: {}
-    watch: Callable[[NDArray[np.float32]], dict[str, float]] | None = None
+    probe: Callable[[NDArray[np.float32]], dict[str, float]] | None = None
     test: bool = False
     checkpoints: bool = False
 
@@ -54,19 +54,19 @@ class Study:
         """Every run that is known, given the table of the finished ones, by a name that says what
         is special about it."""
         changes = list(self.changes)
-        if self.then is not None:
-            changes += self.then(pd.DataFrame() if table is None else table)
+        if self.follow_up is not None:
+            changes += self.follow_up(pd.DataFrame() if table is None else table)
             changes.sort(key=lambda change: change["seed"])
         return {
             ",".join(f"{key}={value}" for key, value in change.items()) or "as-it-is": replace(
-                self.budget, **change
+                self.base, **change
             )
             for change in changes
         }
 
     def planned(self, table: pd.DataFrame | None = None) -> int:
         """How many runs there are at least, given the table of the finished ones."""
-        return max(self.least, len(self.recipes(table)))
+        return max(self.min_runs, len(self.recipes(table)))
 
     @property
     def varied(self) -> list[str]:
@@ -87,7 +87,7 @@ def settings(table: pd.DataFrame) -> list[str]:
     return list(table)[: list(table).index("epoch")]
 
 
-def endings(table: pd.DataFrame, split: str = "val") -> pd.DataFrame:
+def final_scores(table: pd.DataFrame, split: str = "val") -> pd.DataFrame:
     """One row a run: its settings and its last accuracy on a split, NaN where it diverged."""
     if table.empty:
         return table
@@ -158,14 +158,14 @@ def search(
     return tried, None
 
 
-def first_seed(runs: pd.DataFrame, budget: Recipe, setting: Change) -> dict[float, float]:
+def first_seed(runs: pd.DataFrame, base: Recipe, setting: Change) -> dict[float, float]:
     """Accuracy on val at the end of a setting's runs with the first seed, by learning rate.
 
-    runs: as `endings` makes them. -1 where a run diverged.
+    runs: as `final_scores` makes them. -1 where a run diverged.
     """
     if runs.empty:
         return {}
-    recipe = replace(budget, **setting).as_dict()
+    recipe = replace(base, **setting).as_dict()
     runs = runs[runs.seed == SEEDS[0]]
     for key in recipe.keys() & set(runs) - {"seed"}:
         runs = runs[runs[key] == recipe[key]]
@@ -188,24 +188,24 @@ def at_rates(setting: Change, rates: Sequence[float]) -> list[Change]:
 NORMS_SEARCHED = tuple(norm for norm in get_args(NormKey) if norm != "torch-bn")
 
 
-def learning_rates(budget: Recipe) -> Study:
+def learning_rates(base: Recipe) -> Study:
     """The learning rate of each norm, which other studies take over."""
 
-    def then(table: pd.DataFrame) -> list[Change]:
-        runs, found = endings(table), []
+    def follow_up(table: pd.DataFrame) -> list[Change]:
+        runs, found = final_scores(table), []
         for norm in NORMS_SEARCHED:
-            known = first_seed(runs, budget, {"norm": norm})
-            found += at_rates({"norm": norm}, search(around(budget.learning_rate), known)[0])
+            known = first_seed(runs, base, {"norm": norm})
+            found += at_rates({"norm": norm}, search(around(base.learning_rate), known)[0])
         return found
 
     return Study(
         "Which learning rate suits each norm?",
-        budget,
-        at_rates({"norm": "bn"}, [budget.learning_rate]),
-        then,
+        base,
+        at_rates({"norm": "bn"}, [base.learning_rate]),
+        follow_up,
         "Three rates a factor of 2 apart are tried, and further ones as long as the best is the "
         f"lowest or the highest, up to {MAX_RATES}, with one seed.",
-        least=3 * len(NORMS_SEARCHED),
+        min_runs=3 * len(NORMS_SEARCHED),
     )
 
 
@@ -215,7 +215,7 @@ def own_rates() -> dict[str, float]:
     torch-bn computes the same as bn.
     """
     path = CHECKPOINTS / "results" / "studies" / "learning-rate.csv"
-    runs, found = endings(pd.read_csv(path) if path.exists() else pd.DataFrame()), {}
+    runs, found = final_scores(pd.read_csv(path) if path.exists() else pd.DataFrame()), {}
     for norm in get_args(NormKey):
         known = first_seed(runs, PILOT, {"norm": "bn" if norm == "torch-bn" else norm})
         best = search(around(PILOT.learning_rate), known)[1]
@@ -224,10 +224,10 @@ def own_rates() -> dict[str, float]:
     return found
 
 
-def every_norm(question: str, budget: Recipe, **attributes: Any) -> Study:
+def every_norm(question: str, base: Recipe, **attributes: Any) -> Study:
     """All seven variants with all seeds, each at its own learning rate."""
 
-    def then(table: pd.DataFrame) -> list[Change]:
+    def follow_up(table: pd.DataFrame) -> list[Change]:
         rates = own_rates()
         return [
             {"norm": norm, "learning_rate": rates[norm], "seed": seed}
@@ -237,11 +237,11 @@ def every_norm(question: str, budget: Recipe, **attributes: Any) -> Study:
 
     return Study(
         question,
-        budget,
-        then=then,
+        base,
+        follow_up=follow_up,
         rule="Each norm trains at the rate that the study of learning rates found for it, torch-bn "
         "at that of bn.",
-        least=len(SEEDS) * len(get_args(NormKey)),
+        min_runs=len(SEEDS) * len(get_args(NormKey)),
         varies=("norm", "learning_rate", "seed"),
         **attributes,
     )
@@ -276,26 +276,26 @@ def optimizer_name(recipe: Recipe) -> str:
     return f"{name}, {'Nesterov ' if recipe.nesterov else ''}momentum {recipe.momentum:g}"
 
 
-def optimizers(budget: Recipe) -> Study:
+def optimizers(base: Recipe) -> Study:
     """Each optimizer at its best learning rate and schedule, and the report's own settings."""
 
     def scheduled(optimizer: Change, schedule: str) -> Change:
         return optimizer | {"schedule": schedule}
 
-    def then(table: pd.DataFrame) -> list[Change]:
-        runs, found = endings(table), []
+    def follow_up(table: pd.DataFrame) -> list[Change]:
+        runs, found = final_scores(table), []
         for optimizer, start in OPTIMIZERS:
-            usual = scheduled(optimizer, budget.schedule)
-            known = first_seed(runs, budget, usual)
+            usual = scheduled(optimizer, base.schedule)
+            known = first_seed(runs, base, usual)
             tried, best = search(around(start), known)
             found += at_rates(usual, tried)
             if best is None:
                 continue
-            ends: dict[str, float] = {budget.schedule: known[best]}
+            ends: dict[str, float] = {base.schedule: known[best]}
             for schedule in OTHER_SCHEDULES:
                 other = scheduled(optimizer, schedule)
                 found += at_rates(other, [best])
-                if best in (seen := first_seed(runs, budget, other)):
+                if best in (seen := first_seed(runs, base, other)):
                     ends[schedule] = seen[best]
             if len(ends) > len(OTHER_SCHEDULES):
                 found += repeated(scheduled(optimizer, max(ends, key=ends.__getitem__)), best)
@@ -308,17 +308,17 @@ def optimizers(budget: Recipe) -> Study:
     begin = [
         change
         for optimizer, rate in OPTIMIZERS
-        for change in at_rates(scheduled(optimizer, budget.schedule), [rate])
+        for change in at_rates(scheduled(optimizer, base.schedule), [rate])
     ]
     return Study(
         "Which optimizer trains best, each at its best learning rate and schedule?",
-        budget,
+        base,
         [*begin, *own],
-        then,
-        f"{SEARCH} Before that the schedule is chosen in the same way: {budget.schedule}, under "
+        follow_up,
+        f"{SEARCH} Before that the schedule is chosen in the same way: {base.schedule}, under "
         f"which the rate was found, {' or '.join(OTHER_SCHEDULES)}. The report's own settings run "
         "as long, at a constant rate.",
-        least=len(OPTIMIZERS) * (3 + len(OTHER_SCHEDULES) + len(SEEDS) - 1) + len(own),
+        min_runs=len(OPTIMIZERS) * (3 + len(OTHER_SCHEDULES) + len(SEEDS) - 1) + len(own),
         describe=lambda recipe: {"optimizer_name": optimizer_name(recipe)},
     )
 
@@ -330,45 +330,45 @@ BATCHES = [
 ]
 
 
-def batch_sizes(budget: Recipe) -> Study:
+def batch_sizes(base: Recipe) -> Study:
     """Batches of 2, 8, 32 and 128, as many epochs or as many steps, each at its best rate."""
 
     def setting(equal: str, norm: str, size: int) -> Change:
-        scale = size / budget.batch_size if equal == "steps" else 1
-        return {"norm": norm, "batch_size": size, "epochs": round(budget.epochs * scale)}
+        scale = size / base.batch_size if equal == "steps" else 1
+        return {"norm": norm, "batch_size": size, "epochs": round(base.epochs * scale)}
 
     def start(size: int) -> list[float]:
-        return around(budget.learning_rate * size / budget.batch_size)
+        return around(base.learning_rate * size / base.batch_size)
 
-    def then(table: pd.DataFrame) -> list[Change]:
-        runs, found = endings(table), []
+    def follow_up(table: pd.DataFrame) -> list[Change]:
+        runs, found = final_scores(table), []
         for equal, norm, size in BATCHES:
-            known = first_seed(runs, budget, setting("epochs", norm, size))
+            known = first_seed(runs, base, setting("epochs", norm, size))
             tried, best = search(start(size), known)
             if equal == "steps":
                 if best is None:
                     continue
                 two = sorted(tried, key=lambda rate: -known[rate])[:2]
-                known = first_seed(runs, budget, setting(equal, norm, size))
+                known = first_seed(runs, base, setting(equal, norm, size))
                 tried, best = search(two, known, most=2)
             found += at_rates(setting(equal, norm, size), tried)
             found += repeated(setting(equal, norm, size), best)
         return found
 
     def describe(recipe: Recipe) -> dict[str, str]:
-        if recipe.batch_size == budget.batch_size:
+        if recipe.batch_size == base.batch_size:
             return {"equal": "both"}
-        return {"equal": "epochs" if recipe.epochs == budget.epochs else "steps"}
+        return {"equal": "epochs" if recipe.epochs == base.epochs else "steps"}
 
     equal_steps = sum(equal == "steps" for equal, _, _ in BATCHES)
     return Study(
         "Does batch norm lose more than others in small batches, and group norm not?",
-        budget,
-        at_rates(setting("epochs", "bn", budget.batch_size), [budget.learning_rate]),
-        then,
-        f"{SEARCH} The first three are around {budget.learning_rate:g} in proportion to the batch. "
+        base,
+        at_rates(setting("epochs", "bn", base.batch_size), [base.learning_rate]),
+        follow_up,
+        f"{SEARCH} The first three are around {base.learning_rate:g} in proportion to the batch. "
         "As many steps are run at the two rates that are best for as many epochs.",
-        least=5 * len(BATCHES) - equal_steps,
+        min_runs=5 * len(BATCHES) - equal_steps,
         describe=describe,
     )
 
@@ -376,29 +376,29 @@ def batch_sizes(budget: Recipe) -> Study:
 DEPTHS = (2, 1, 3, 5, 9)
 
 
-def depths(budget: Recipe) -> Study:
+def depths(base: Recipe) -> Study:
     """Networks of 8 to 56 layers, at two learning rates, since the deeper may want a lower one."""
-    rates = (budget.learning_rate, in_table(budget.learning_rate / 4))
+    rates = (base.learning_rate, in_table(base.learning_rate / 4))
     settings = [{"norm": norm, "n": n} for n in DEPTHS for norm in ("bn", "gn", "nn")]
 
-    def then(table: pd.DataFrame) -> list[Change]:
-        runs = endings(table)
+    def follow_up(table: pd.DataFrame) -> list[Change]:
+        runs = final_scores(table)
         return [
             change
             for setting in settings
             for change in repeated(
-                setting, search(rates, first_seed(runs, budget, setting), most=2)[1]
+                setting, search(rates, first_seed(runs, base, setting), most=2)[1]
             )
         ]
 
     return Study(
         "At which depth does a network without a norm stop training?",
-        budget,
+        base,
         [change for setting in settings for change in at_rates(setting, rates)],
-        then,
+        follow_up,
         "Each depth and norm is tried at two rates with the first seed; at the better one on val "
         "the other seeds follow.",
-        least=len(settings) * (len(rates) + len(SEEDS) - 1),
+        min_runs=len(settings) * (len(rates) + len(SEEDS) - 1),
     )
 
 
@@ -422,6 +422,6 @@ STUDIES = {
     "feature-quantiles": every_norm(
         "What do the features that enter the last pooling do while each norm trains?",
         PILOT,
-        watch=feature_percentiles,
+        probe=feature_percentiles,
     ),
 }

@@ -13,11 +13,11 @@ from trainer.model.resnet import ResNet, to_input
 from trainer.recipe import Recipe
 from trainer.studies.definitions import Study
 
-WATCHED = 8  # val photos of each species whose features are watched
+PROBE_PHOTOS = 8  # val photos of each species whose features are watched
 
 
 @lru_cache
-def loaded(source: PhotoFolder, split: str, size: int, cache: Path) -> PhotoSet:
+def load_cached(source: PhotoFolder, split: str, size: int, cache: Path) -> PhotoSet:
     """A split's photos, looked up once for all runs: thousands of files take seconds."""
     return source.load(split, size, cache)
 
@@ -34,11 +34,11 @@ def last_features(network: ResNet, photos: NDArray[np.uint8], device: str) -> ND
     return features.float().cpu().numpy()
 
 
-def watcher(
+def probe_of(
     study: Study, val: PhotoSet, recipe: Recipe
 ) -> Callable[[ResNet], dict[str, float]] | None:
     """What the study measures of a network, on the same photos of val whatever the seed."""
-    if (measure := study.watch) is None:
+    if (measure := study.probe) is None:
         return None
-    pixels = np.asarray(val.pixels[spread(val.labels, WATCHED)])
+    pixels = np.asarray(val.pixels[spread(val.labels, PROBE_PHOTOS)])
     return lambda network: measure(last_features(network, pixels, recipe.device))

@@ -20,15 +20,15 @@ from trainer.recipe import Recipe
 from trainer.run_folder import DivergedError, TrainingError, check_same, has_state, remove_state
 from trainer.state import open_run
 from trainer.studies.definitions import STUDIES, Make, Study
-from trainer.studies.probes import loaded, watcher
+from trainer.studies.probes import load_cached, probe_of
 from trainer.studies.tables import (
-    MADE_OF,
+    PROVENANCE,
     finished,
     finished_runs,
+    import_committed_runs,
     record_divergence,
     report_progress,
     standard_columns,
-    take_over,
     write_history,
     write_table,
 )
@@ -43,10 +43,10 @@ def run_study(name: str, data: Path, output: Path, cluster: str | None = None) -
     study, home = STUDIES[name], output / "studies" / name
     source = PhotoFolder(data)
     source.check()
-    photos = fingerprints(study.budget, source, output / "cache")
+    photos = fingerprints(study.base, source, output / "cache")
     for run, recipe in study.recipes(finished_runs(study, home)).items():
-        check_made_of(home / run, replace(recipe, data=str(data), output=str(output)), source)
-    take_over(name, study, home, photos)
+        check_provenance(home / run, replace(recipe, data=str(data), output=str(output)), source)
+    import_committed_runs(name, study, home, photos)
     with maker(cluster) as make, tqdm(desc=name, unit=" runs", position=1) as bar:
         while True:
             table = finished_runs(study, home)
@@ -88,12 +88,12 @@ def run_if_free(study: Study, folder: Path, recipe: Recipe, source: PhotoFolder)
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ".lock", blocking=False):
-            check_made_of(folder, recipe, source)
+            check_provenance(folder, recipe, source)
             if finished(folder):
                 return False
             if not (folder / HISTORY).exists():
                 trained_on = {"machines": [machine(recipe.device)]}
-                write_json(folder / MADE_OF, made_of(recipe, source) | trained_on)
+                write_json(folder / PROVENANCE, provenance(recipe, source) | trained_on)
             try:
                 if study.checkpoints:
                     trained, photos = train_run(recipe, folder)
@@ -108,7 +108,7 @@ def run_if_free(study: Study, folder: Path, recipe: Recipe, source: PhotoFolder)
         return False
 
 
-def made_of(recipe: Recipe, source: PhotoFolder) -> dict[str, Any]:
+def provenance(recipe: Recipe, source: PhotoFolder) -> dict[str, Any]:
     """What a run follows from: its recipe, and the digests of the photos that it sees."""
     photos = fingerprints(recipe, source, Path(recipe.output) / "cache")
     return {"recipe": recipe.as_dict(), "photos": photos}
@@ -117,20 +117,22 @@ def made_of(recipe: Recipe, source: PhotoFolder) -> dict[str, Any]:
 def fingerprints(recipe: Recipe, source: PhotoFolder, cache: Path) -> dict[str, str]:
     """Digests of the photos of each split."""
     sizes = dict.fromkeys(SPLITS, recipe.image_size) | {"train": recipe.stored_size}
-    return {split: loaded(source, split, size, cache).fingerprint for split, size in sizes.items()}
+    return {
+        split: load_cached(source, split, size, cache).fingerprint for split, size in sizes.items()
+    }
 
 
-def check_made_of(folder: Path, recipe: Recipe, source: PhotoFolder) -> None:
+def check_provenance(folder: Path, recipe: Recipe, source: PhotoFolder) -> None:
     """Raise TrainingError where the run in a folder follows from another recipe or other photos.
 
     A run without that file, from an earlier version, counts as the one asked for.
     """
-    path = folder / MADE_OF
+    path = folder / PROVENANCE
     if not path.exists():
         return
     kept = json.loads(path.read_text(encoding="utf-8"))
     check_same(recipe, kept["recipe"], folder)
-    if kept["photos"] != made_of(recipe, source)["photos"]:
+    if kept["photos"] != provenance(recipe, source)["photos"]:
         raise TrainingError(
             f"The run in {folder} is of other photos than {source.root} holds now: name its own "
             "with --data, or start over with another --output."
@@ -139,11 +141,11 @@ def check_made_of(folder: Path, recipe: Recipe, source: PhotoFolder) -> None:
 
 def copied(study: Study, folder: Path, recipe: Recipe, source: PhotoFolder) -> bool:
     """Whether another study beside this one has made the same run; its history is then copied."""
-    if study.watch or study.test or has_state(folder):
+    if study.probe or study.test or has_state(folder):
         return False
-    own = made_of(recipe, source)
-    for path in sorted(folder.parent.parent.glob(f"*/*/{MADE_OF}")):
-        kept = json.loads(path.read_text(encoding="utf-8"))
+    own = provenance(recipe, source)
+    for path in sorted(folder.parent.parent.glob(f"*/*/{PROVENANCE}")):
+        kept = json.loads(path.read_text())
         same = kept["photos"] == own["photos"] and not recipe.differences(kept["recipe"])
         if same and path.parent != folder and finished(path.parent):
             history = pd.read_csv(path.parent / HISTORY)
@@ -157,14 +159,14 @@ def finish(study: Study, folder: Path, recipe: Recipe, source: PhotoFolder) -> N
     """Train a run to its end, and score it on test where the study asks for that."""
     cache = Path(recipe.output) / "cache"
     photos = {
-        "train": loaded(source, "train", recipe.stored_size, cache),
-        "val": loaded(source, "val", recipe.image_size, cache),
+        "train": load_cached(source, "train", recipe.stored_size, cache),
+        "val": load_cached(source, "val", recipe.image_size, cache),
     }
     run = open_run(recipe, len(source.species), folder)
-    train(run, recipe, photos, folder, watcher(study, photos["val"], recipe))
+    train(run, recipe, photos, folder, probe_of(study, photos["val"], recipe))
     if study.test:
         run.network.load_state_dict(run.best)
-        test = loaded(source, "test", recipe.image_size, cache)
+        test = load_cached(source, "test", recipe.image_size, cache)
         answers = predict(run.network, test.pixels, recipe).argmax(1).numpy()
         row = {"epoch": run.best_epoch, "split": "test"} | scores(test.labels, answers)
         run.history.append(row)

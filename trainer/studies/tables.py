@@ -20,7 +20,7 @@ from trainer.studies.definitions import Study, settings
 from trainer.utils.files import replacing, write_json
 
 TABLES = CHECKPOINTS / "results" / "studies"
-MADE_OF = "made-of.json"  # beside a run's history
+PROVENANCE = "made-of.json"  # beside a run's history
 COLUMNS = ["epoch", "split", "loss", "accuracy", "micro_f1", "macro_f1", "learning_rate", "seconds"]
 
 
@@ -51,35 +51,35 @@ def standard_columns(history: pd.DataFrame) -> list[str]:
 
 def finished_runs(study: Study, home: Path) -> pd.DataFrame:
     """The histories of a study's finished runs, one below the other."""
-    table = gathered(study, home, study.recipes())
-    while study.then is not None:  # runs that follow from these may be finished, too
-        further = gathered(study, home, study.recipes(table))
+    table = collect_histories(study, home, study.recipes())
+    while study.follow_up is not None:  # runs that follow from these may be finished, too
+        further = collect_histories(study, home, study.recipes(table))
         if len(further) <= len(table):
             break
         table = further
     return table
 
 
-def gathered(study: Study, home: Path, recipes: dict[str, Recipe]) -> pd.DataFrame:
+def collect_histories(study: Study, home: Path, recipes: dict[str, Recipe]) -> pd.DataFrame:
     """The histories of those of these runs that are finished."""
     parts = [pd.DataFrame()]
     for name, recipe in recipes.items():
         if finished(home / name):
             history = pd.read_csv(home / name / HISTORY)
-            for place, (column, value) in enumerate(named(study, recipe).items()):
+            for place, (column, value) in enumerate(run_columns(study, recipe).items()):
                 history.insert(place, column, value)
             parts.append(history)
     return pd.concat(parts[1:] or parts, ignore_index=True)
 
 
-def named(study: Study, recipe: Recipe) -> dict[str, Any]:
+def run_columns(study: Study, recipe: Recipe) -> dict[str, Any]:
     """What the table says of a run: its hyperparameters that vary, and words about it."""
     # The history's own learning rate is that of each epoch.
     varied = {key.replace("learning", "peak_learning"): key for key in study.varied}
     return {column: getattr(recipe, key) for column, key in varied.items()} | study.describe(recipe)
 
 
-def take_over(name: str, study: Study, home: Path, photos: Mapping[str, str]) -> None:
+def import_committed_runs(name: str, study: Study, home: Path, photos: Mapping[str, str]) -> None:
     """Lay down the runs that only the table holds, as that of a fresh clone, as finished ones.
 
     They have to be of the same recipe and photos.
@@ -95,41 +95,45 @@ def take_over(name: str, study: Study, home: Path, photos: Mapping[str, str]) ->
         return
     home.mkdir(parents=True, exist_ok=True)
     with FileLock(home / ".table.lock"):
-        kept, written = json.loads(facts.read_text(encoding="utf-8")), table.read_bytes()
-        same_recipe = not study.budget.differences(kept["recipe"])
+        kept, written = json.loads(facts.read_text()), table.read_bytes()
+        same_recipe = not study.base.differences(kept["recipe"])
         whole = kept.get("table") == hashlib.sha256(written).hexdigest()
         if not (whole and same_recipe and kept.get("photos") == photos):
             return
         rows = pd.read_csv(BytesIO(written))
         words = settings(rows)
-        if words != list(named(study, study.budget)):
+        if words != list(run_columns(study, study.base)):
             return
         histories = {
-            as_written(values): run.drop(columns=words)
+            format_key(values): run.drop(columns=words)
             for values, run in rows.groupby(words, sort=False, dropna=False)
         }
         count = 0
         for run, recipe in study.recipes(rows).items():
-            history = histories.get(as_written(named(study, recipe).values()))
-            made_of = {"recipe": recipe.as_dict(), "photos": photos, "machines": kept["machines"]}
-            if history is not None and lay_down(home / run, history, made_of):
+            history = histories.get(format_key(run_columns(study, recipe).values()))
+            provenance = {
+                "recipe": recipe.as_dict(),
+                "photos": photos,
+                "machines": kept["machines"],
+            }
+            if history is not None and materialise_run(home / run, history, provenance):
                 count += 1
     if count:
         print(f"{count} runs are those of {table}; without that file they are trained again.")
 
 
-def lay_down(folder: Path, history: pd.DataFrame, made_of: Mapping[str, Any]) -> bool:
+def materialise_run(folder: Path, history: pd.DataFrame, provenance: Mapping[str, Any]) -> bool:
     """Make a folder that of a finished run; False where one is there or under way."""
     folder.mkdir(parents=True, exist_ok=True)
     with suppress(Timeout), FileLock(folder / ".lock", blocking=False):
         if not has_state(folder) and not finished(folder):
-            write_json(folder / MADE_OF, dict(made_of))
+            write_json(folder / PROVENANCE, dict(provenance))
             write_history(folder, history)
             return True
     return False
 
 
-def as_written(values: Iterable[Any]) -> tuple[str, ...]:
+def format_key(values: Iterable[Any]) -> tuple[str, ...]:
     """Settings as the table has them."""
     return tuple(f"{value:.6g}" if isinstance(value, float) else str(value) for value in values)
 
@@ -144,7 +148,7 @@ def write_table(
         if table.empty:
             return
         written = table.to_csv(index=False, float_format="%.6g").encode()
-        facts = known(study, table, home, source) | {"photos": photos}
+        facts = study_facts(study, table, home, source) | {"photos": photos}
         facts["answer"] = answer(name, table, facts)
         with replacing(TABLES / f"{name}.csv") as temporary:
             temporary.write_bytes(written)
@@ -152,11 +156,13 @@ def write_table(
         write_json(TABLES / f"{name}.json", facts | {"table": hashlib.sha256(written).hexdigest()})
 
 
-def known(study: Study, table: pd.DataFrame, home: Path, source: PhotoFolder) -> dict[str, Any]:
+def study_facts(
+    study: Study, table: pd.DataFrame, home: Path, source: PhotoFolder
+) -> dict[str, Any]:
     """What is to be known about a study beside its table."""
     return {
         "question": study.question,
-        "recipe": study.budget.as_dict(),
+        "recipe": study.base.as_dict(),
         "species": len(source.species),
         "val_photos": len(source.files["val"]),
         "planned": study.planned(table),
@@ -170,7 +176,7 @@ def machines(folders: Iterable[Path]) -> list[dict[str, Any]]:
     """What the finished runs in these folders were trained on, each machine once."""
     found: list[dict[str, Any]] = []
     for folder in filter(finished, folders):
-        for machine in json.loads((folder / MADE_OF).read_text(encoding="utf-8"))["machines"]:
+        for machine in json.loads((folder / PROVENANCE).read_text())["machines"]:
             found += [] if machine in found else [machine]
     return found
 

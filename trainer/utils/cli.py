@@ -8,8 +8,6 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TypeVar
 
-import tyro
-
 Flags = TypeVar("Flags")
 
 RESUME_HINT = "the same command continues from here."
@@ -33,6 +31,8 @@ def command_line(
     Returns:
         A function from the arguments to the exit status; see `exit_status`.
     """
+    # `trainer` imports this module before it handles Ctrl-C, which may come inside this import.
+    import tyro
 
     def main(arguments: list[str]) -> int:
         program, config = f"python -m {module}", (tyro.conf.FlagCreatePairsOff,)

@@ -16,20 +16,20 @@ from trainer.studies.conclusions import (
     ANSWERS,
     LEVEL,
     Spread,
+    above_chance,
     answer,
     chosen,
     judge,
-    learned,
     smallest_visible,
     spread_between,
 )
-from trainer.studies.definitions import endings
+from trainer.studies.definitions import final_scores
 
 CLOSE = [0.80, 0.805, 0.81]
 
 
 def test_a_run_ends_with_its_last_val_and_one_that_diverged_without_a_number():
-    runs = endings(depth_runs({("bn", 1): [0.4], ("nn", 5): [math.nan]}))
+    runs = final_scores(depth_runs({("bn", 1): [0.4], ("nn", 5): [math.nan]}))
     assert runs.norm.tolist() == ["bn", "nn"]
     assert runs.accuracy.iloc[0] == 0.4
     assert math.isnan(runs.accuracy.iloc[1])
@@ -166,10 +166,10 @@ def test_the_features_that_grow_most_are_named_with_their_factor():
 
 
 def test_guessing_and_divergence_are_not_learning():
-    assert not learned(0.04, FACTS)
-    assert not learned(0.05, FACTS)
-    assert not learned(math.nan, FACTS)
-    assert learned(0.08, FACTS)
+    assert not above_chance(0.04, FACTS)
+    assert not above_chance(0.05, FACTS)
+    assert not above_chance(math.nan, FACTS)
+    assert above_chance(0.08, FACTS)
 
 
 def test_training_stops_at_the_first_depth_where_no_run_learns():

@@ -19,7 +19,7 @@ from trainer.studies.definitions import (
     own_rates,
     search,
 )
-from trainer.studies.tables import named
+from trainer.studies.tables import run_columns
 
 STARTS = {optimizer_name(replace(PILOT, **change)): rate for change, rate in OPTIMIZERS}
 
@@ -37,7 +37,7 @@ def runs_of(study: Study, times: float, seeds: int = 3) -> pd.DataFrame:
             accuracy = 0.8 - 0.1 * abs(math.log2(recipe.learning_rate / best))
             end = {"epoch": recipe.epochs, "split": "val", "loss": 1.0, "accuracy": accuracy}
             if recipe.seed < seeds:
-                rows.append(named(study, recipe) | end)
+                rows.append(run_columns(study, recipe) | end)
         if len(rows) == len(table):
             return table
         table = pd.DataFrame(rows)
@@ -65,7 +65,7 @@ def test_runs_are_named_after_what_they_change(tiny_recipe):
 def test_every_run_stands_once_and_those_of_earlier_seeds_first(name, times, rates):
     study = STUDIES[name]
     recipes = study.recipes(runs_of(study, times))
-    told = [tuple(named(study, recipe).values()) for recipe in recipes.values()]
+    told = [tuple(run_columns(study, recipe).values()) for recipe in recipes.values()]
     assert len(set(told)) == len(set(recipes.values())) == len(recipes)
     seeds = [recipe.seed for recipe in recipes.values()]
     assert seeds == sorted(seeds)
@@ -108,13 +108,13 @@ def test_norms_train_at_the_rates_that_were_found_for_them(rates):
 
 
 def test_norms_see_all_photos_and_the_others_the_same_ones_of_each_species():
-    assert STUDIES["norms"].budget.photos_per_species is None
-    assert {s.budget for name, s in STUDIES.items() if name != "norms"} == {PILOT}
+    assert STUDIES["norms"].base.photos_per_species is None
+    assert {s.base for name, s in STUDIES.items() if name != "norms"} == {PILOT}
 
 
 def test_batch_sizes_have_equal_epochs_or_steps():
     study = STUDIES["batch-size"]
-    base, photos = study.budget, 25 * 400
+    base, photos = study.base, 25 * 400
     found = set()
     for recipe in study.recipes(runs_of(study, 1)).values():
         said = study.describe(recipe)["equal"]

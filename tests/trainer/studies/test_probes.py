@@ -11,15 +11,15 @@ from trainer.studies.runs import run_study
 
 
 @pytest.mark.slow
-def test_features_are_watched_where_the_study_asks(quick, drawn_photos, tmp_path):
-    quick([{"norm": "gn", "n": 1, "learning_rate": 0.05, "seed": 0}], watch=feature_percentiles)
+def test_features_are_probed_where_the_study_asks(quick, drawn_photos, tmp_path):
+    quick([{"norm": "gn", "n": 1, "learning_rate": 0.05, "seed": 0}], probe=feature_percentiles)
     run_study("depth", drawn_photos, tmp_path / "runs")
     table = pd.read_csv(tmp_path / "tables" / "depth.csv")
     row = table[table.split == "val"].iloc[0]
     assert 0 <= row.percentile_1 <= row.percentile_20 <= row.percentile_80 <= row.percentile_99
 
 
-def test_what_is_watched_enters_the_last_pooling():
+def test_probed_features_enter_the_last_pooling():
     torch.manual_seed(0)
     network = ResNet(NORMS["torch-bn"], n=1, outputs=3)
     photos = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)

@@ -30,17 +30,19 @@ def study(tiny_recipe, monkeypatch, tmp_path):
     The first that ends an epoch kills its process where there is a file named `kill`.
     """
 
-    def then(table):
+    def follow_up(table):
         return [BASE | {"seed": 1}] if len(table) and table.peak_learning_rate.nunique() > 1 else []
 
-    def watch(features):
+    def probe(features):
         with contextlib.suppress(FileNotFoundError):
             (tmp_path / "kill").unlink()
             os.kill(os.getpid(), signal.SIGKILL)
         return {}
 
     changes = [BASE | {"seed": 0}, BASE | {"norm": "nn", "learning_rate": 1e20, "seed": 0}]
-    study = Study("Deep?", replace(tiny_recipe, epochs=1), changes, then=then, watch=watch)
+    study = Study(
+        "Deep?", replace(tiny_recipe, epochs=1), changes, follow_up=follow_up, probe=probe
+    )
     monkeypatch.setitem(STUDIES, "depth", study)
     monkeypatch.setitem(ANSWERS, "depth", lambda table, facts: "Deep.")
     monkeypatch.setattr(study_tables, "TABLES", tmp_path / "tables")

@@ -11,7 +11,7 @@ from trainer.studies import probes, runs, tables
 from trainer.studies.__main__ import main
 from trainer.studies.conclusions import ANSWERS
 from trainer.studies.definitions import STUDIES, Study
-from trainer.studies.runs import MADE_OF, run_study
+from trainer.studies.runs import PROVENANCE, run_study
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_runs_leave_their_history_only(tiny_recipe, drawn_photos, tmp_path, monk
     assert list(table.seed) == [0, 0, 1, 1]
     assert list(table.split) == ["train", "val"] * 2
     left = {f.name for f in (tmp_path / "runs" / "studies" / "tiny" / "seed=1").iterdir()}
-    assert left <= {"history.csv", ".lock", MADE_OF}
+    assert left <= {"history.csv", ".lock", PROVENANCE}
 
 
 @pytest.mark.slow
@@ -96,7 +96,7 @@ def test_a_run_of_other_photos_or_another_recipe_is_not_taken_for_this_one(
     assert main(command) == 0
     before = (tmp_path / "tables" / "depth.csv").read_bytes()
     (photo_folder / "val" / "Red-Ring" / "000.png").unlink()
-    probes.loaded.cache_clear()  # the next command is another process
+    probes.load_cached.cache_clear()  # the next command is another process
     assert main(command) == 2
     assert "is of other photos than" in capsys.readouterr().err
     assert (tmp_path / "tables" / "depth.csv").read_bytes() == before
@@ -130,10 +130,10 @@ def test_runs_that_follow_from_finished_ones_are_made_in_the_same_command(
 ):
     base = {"norm": "torch-bn", "n": 1, "learning_rate": 0.05}
 
-    def then(table):
+    def follow_up(table):
         return [base | {"seed": 0, "learning_rate": 0.02}] if len(table) >= 4 else []
 
-    quick([base | {"seed": 0}, base | {"seed": 1}], then=then)
+    quick([base | {"seed": 0}, base | {"seed": 1}], follow_up=follow_up)
     # The follower belongs to the first seed and is known only once both runs are done.
     run_study("depth", drawn_photos, tmp_path / "runs")
     table = pd.read_csv(tmp_path / "tables" / "depth.csv")

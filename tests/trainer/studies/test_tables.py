@@ -7,7 +7,7 @@ from trainer.studies import probes as watching
 from trainer.studies import runs
 from trainer.studies.definitions import feature_percentiles
 from trainer.studies.runs import run_study
-from trainer.studies.tables import lay_down
+from trainer.studies.tables import materialise_run
 
 
 def test_a_clone_goes_on_from_the_table_that_it_came_with(
@@ -29,7 +29,7 @@ def test_a_clone_goes_on_from_the_table_that_it_came_with(
     assert list(after[after.seed == 1].split) == ["train", "val"]
 
     (photo_folder / "val" / "Red-Ring" / "000.png").unlink()
-    watching.loaded.cache_clear()  # the next command is another process
+    watching.load_cached.cache_clear()  # the next command is another process
     with pytest.raises(TrainingError, match="is of other photos than"):
         run_study("depth", photo_folder, tmp_path / "elsewhere")
     made.clear()
@@ -38,11 +38,9 @@ def test_a_clone_goes_on_from_the_table_that_it_came_with(
 
 
 @pytest.mark.slow
-def test_scores_on_test_and_what_is_watched_are_gone_on_from_too(
-    quick, drawn_photos, tmp_path, monkeypatch
-):
+def test_scores_on_test_and_probes_are_resumed_too(quick, drawn_photos, tmp_path, monkeypatch):
     change = {"norm": "nn", "n": 1, "learning_rate": 0.01, "seed": 0}
-    quick([change], test=True, watch=feature_percentiles)
+    quick([change], test=True, probe=feature_percentiles)
     run_study("depth", drawn_photos, tmp_path / "runs")
     before = [(tmp_path / "tables" / f"depth.{kind}").read_bytes() for kind in ("csv", "json")]
     monkeypatch.setattr(runs, "finish", lambda *_: pytest.fail("made again"))
@@ -64,9 +62,9 @@ def test_a_table_whose_facts_are_of_another_one_is_not_gone_on_from(
 
 def test_a_run_that_another_command_is_at_is_not_laid_down(tiny_recipe, tmp_path):
     history = pd.DataFrame([{"epoch": 1, "split": "train", "loss": 1.0}])
-    folder, made_of = tmp_path / "run", {"recipe": tiny_recipe.as_dict(), "photos": {}}
+    folder, provenance = tmp_path / "run", {"recipe": tiny_recipe.as_dict(), "photos": {}}
     folder.mkdir()
     with FileLock(folder / ".lock"):
-        assert not lay_down(folder, history, made_of)
-    assert lay_down(folder, history, made_of)
-    assert not lay_down(folder, history, made_of)
+        assert not materialise_run(folder, history, provenance)
+    assert materialise_run(folder, history, provenance)
+    assert not materialise_run(folder, history, provenance)
