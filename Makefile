@@ -55,12 +55,12 @@ audit: .venv/all ## Ask for known faults of what is installed, where a database 
 	else echo "No database of known faults can be reached from here: nothing was audited."; fi
 
 bench: .venv/all ## Time norms, steps, processes, export, an epoch, reading, a folder, Ray, 50 visitors, a browser (DATA=photos)
-	$(BIN)/python -m benchmarks.layers
-	$(BIN)/python -m benchmarks.step
-	$(BIN)/python -m benchmarks.processes
+	$(BIN)/python -m benchmarks.training.layers
+	$(BIN)/python -m benchmarks.training.step
+	$(BIN)/python -m benchmarks.training.processes
 	$(BIN)/python -m benchmarks.onnx_norms
 	$(BIN)/python -m benchmarks.onnx_saliency
-	$(BIN)/python -m benchmarks.epoch $(DATA)
+	$(BIN)/python -m benchmarks.training.epoch $(DATA)
 	$(BIN)/python -m benchmarks.reading $(DATA)
 	$(BIN)/python -m benchmarks.batch $(DATA)
 	$(BIN)/python -m benchmarks.scale $(DATA)

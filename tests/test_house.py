@@ -129,7 +129,9 @@ def test_no_imports_go_in_a_circle() -> None:
     assert not waiting
 
 
-@pytest.mark.parametrize("path", sorted({p.parent for p in SHARED + TRAINER + APP}), ids=name)
+@pytest.mark.parametrize(
+    "path", sorted({p.parent for p in SHARED + TRAINER + APP + BENCHMARKS}), ids=name
+)
 def test_a_folder_holds_at_most_a_dozen_files(path: Path) -> None:
     files = [file for file in path.iterdir() if file.is_file() and file.name != "__init__.py"]
     assert len(files) <= 12

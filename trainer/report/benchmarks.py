@@ -6,6 +6,17 @@ from typing import Any
 
 import pandas as pd
 
+TRAINING = Path(__file__).parents[2] / "benchmarks" / "training"
+
+
+def module_of(name: str) -> str:
+    """The module of the benchmark that writes NAME.json."""
+    return (
+        f"benchmarks.training.{name}"
+        if (TRAINING / f"{name}.py").exists()
+        else f"benchmarks.{name}"
+    )
+
 
 def performance(folder: Path) -> str:
     """A table for each benchmark in a folder of results, under its title and its machine."""
@@ -17,7 +28,7 @@ def performance(folder: Path) -> str:
         machine = ", ".join(f"{key} {value}" for key, value in measured["machine"].items())
         parts += [
             f"## {measured['title']}",
-            f"`python -m benchmarks.{path.stem}`: {machine}",
+            f"`python -m {module_of(path.stem)}`: {machine}",
             table.to_markdown(index=False, floatfmt=".2f", missingval=""),
         ]
     return "\n\n".join(parts)

@@ -92,7 +92,9 @@ def test_each_benchmark_gets_a_table_under_its_title_and_machine(tmp_path):
     measured = {"title": "A step", "machine": machine, "rows": rows}
     (tmp_path / "step.json").write_text(json.dumps(measured))
     text = performance(tmp_path)
-    assert text.startswith("## A step\n\n`python -m benchmarks.step`: processor Abacus, cores 2\n")
+    assert text.startswith(
+        "## A step\n\n`python -m benchmarks.training.step`: processor Abacus, cores 2\n"
+    )
     assert "| bn     |    1.03 | yes     |" in text
     assert "no " in text
 

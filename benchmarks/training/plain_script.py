@@ -1,6 +1,6 @@
-"""What a student would write to train the same network: the yardstick for `benchmarks.epoch`.
+"""A student's script that trains the same network: the baseline of `benchmarks.training.epoch`.
 
-    python -m benchmarks.plain_script PHOTOS 6
+    python -m benchmarks.training.plain_script PHOTOS 6
 
 trains on 6 batches after a first that is not counted, and prints the photos/s.
 """

@@ -1,10 +1,10 @@
 """A whole epoch of the trainer, against its bare training step and against a plain script; and
 its batches alone, against torchvision's transforms of one photo after the other.
 
-    python -m benchmarks.epoch PHOTOS
+    python -m benchmarks.training.epoch PHOTOS
 
-All comparisons alternate in one run; the plain script is `benchmarks.plain_script`, in a process
-of its own with nothing set that a student would not set.
+All comparisons alternate in one run. The plain script is `benchmarks.training.plain_script`, in a
+process of its own, with the settings that a student would use.
 """
 
 import statistics
@@ -81,7 +81,7 @@ def one_by_one_speed(recipe: Recipe, photos: PhotoSet) -> float:
 
 def plain_speed(folder: str) -> float:
     """Photos/s of the plain script, by its own word."""
-    command = [sys.executable, "-m", "benchmarks.plain_script", folder, str(PLAIN_BATCHES)]
+    command = [sys.executable, "-m", "benchmarks.training.plain_script", folder, str(PLAIN_BATCHES)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 

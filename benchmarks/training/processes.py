@@ -1,6 +1,6 @@
 """What do several processes gain over as many threads, and what does their exchange cost?
 
-    python -m benchmarks.processes
+    python -m benchmarks.training.processes
 
 A training step of the 14-layer network at the best recipe's size, as one process with two threads
 takes it and as two processes with one thread each, started by torchrun on this machine. `bn` and
@@ -58,7 +58,7 @@ def take_part() -> None:
 def started(count: int) -> dict[str, float]:
     """Seconds of a step with each norm, shared out over `count` processes."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += [f"--nproc-per-node={count}", "-m", "benchmarks.processes", "part"]
+    command += [f"--nproc-per-node={count}", "-m", "benchmarks.training.processes", "part"]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout)
 

@@ -1,6 +1,6 @@
 """What does a whole training step cost with each norm, in time and memory?
 
-    python -m benchmarks.step
+    python -m benchmarks.training.step
 
 The 14-layer network, 128 px, batches of 32, as the trainer trains it; all norms in turns. The aim
 is a speed, over that of torch's own batch norm, of at least what AIMS says, and no more memory

@@ -1,6 +1,6 @@
 """Are the from-scratch layers as fast as torch's own?
 
-    python -m benchmarks.layers
+    python -m benchmarks.training.layers
 
 Forward plus backward of one layer, maps in channels_last, both sides in turns. The aim: at least
 as fast in the geometric mean over the three shapes, nowhere below 0.85; `bin`, which torch does

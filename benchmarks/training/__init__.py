@@ -1,0 +1,1 @@
+"""Speed of training: layers, steps, processes, an epoch."""
