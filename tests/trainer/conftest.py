@@ -14,7 +14,8 @@ from trainer.__main__ import main, parse
 from trainer.recipe import Recipe
 from trainer.studies import tables as study_tables
 from trainer.studies.conclusions import ANSWERS
-from trainer.studies.definitions import STUDIES, Study
+from trainer.studies.definitions import STUDIES
+from trainer.studies.study import Study
 
 # Networks this small gain nothing from threads, and lose much where other work keeps cores busy.
 torch.set_num_threads(1)

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from trainer.report.scores import markdown
-from trainer.studies.conclusions import Facts, growths, report_of, smallest_visible
-from trainer.studies.definitions import final_scores
+from trainer.studies.conclusions import Facts, factor, growths, report_of, smallest_visible
+from trainer.studies.study import final_scores
 
 
 def spread_of(accuracies: Sequence[float]) -> str:
@@ -129,8 +129,9 @@ def feature_quantiles_table(table: pd.DataFrame, facts: Facts) -> str:
             for column in columns:
                 name = f"{column.rpartition('_')[2]}%, {words} epoch"
                 row[name] = f"{means[column]:.2f}"
-        grown = np.exp(growth.get(norm, []))
-        row["99% grows, times"] = f"{grown.mean():.2f}" if len(grown) else ""
+        row["99%, last over first, geometric mean"] = (
+            f"{factor(growth[norm]):.2f}" if norm in growth else ""
+        )
         rows.append(row)
     return markdown(rows)
 

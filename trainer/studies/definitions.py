@@ -1,102 +1,26 @@
-"""The studies themselves: what each asks, and the runs that answer it."""
+"""The studies: what each asks, and the runs that answer it."""
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
-from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from trainer.data import PhotoFolder
 from trainer.recipe import CHECKPOINTS, NormKey, Recipe
-
-Change = dict[str, Any]
-SEEDS = range(3)
-
-
-@dataclass(frozen=True)
-class Study:
-    """One question and the runs that answer it.
-
-    Attributes:
-        question: what is asked.
-        base: recipe that all runs share.
-        changes: of the base, for each run known from the start.
-        follow_up: all changes that follow from the table of finished runs, which may be empty. Runs
-            with the first seed come before those with the second.
-        rule: how follow-up runs are chosen, in sentences for RESULTS.md.
-        min_runs: smallest number of runs.
-        varies: hyperparameters that differ between runs, where `changes` does not name them.
-        describe: words about a run for further columns of the table.
-        probe: what to measure after each epoch of the features (N, C, H, W) float that enter the
-            last pooling, of the same val photos each time.
-        test: whether the weights that are best on val are scored on test at the end of a run.
-        checkpoints: whether each run ends as a whole checkpoint.
-    """
-
-    question: str
-    base: Recipe
-    changes: Sequence[Change] = ()
-    follow_up: Callable[[pd.DataFrame], Sequence[Change]] | None = None
-    rule: str = ""
-    min_runs: int = 0
-    varies: tuple[str, ...] = ()
-    describe: Callable[[Recipe], dict[str, str]] = lambda recipe: {}
-    probe: Callable[[NDArray[np.float32]], dict[str, float]] | None = None
-    test: bool = False
-    checkpoints: bool = False
-
-    def recipes(self, table: pd.DataFrame | None = None) -> dict[str, Recipe]:
-        """Every run that is known, given the table of the finished ones, by a name that says what
-        is special about it."""
-        changes = list(self.changes)
-        if self.follow_up is not None:
-            changes += self.follow_up(pd.DataFrame() if table is None else table)
-            changes.sort(key=lambda change: change["seed"])
-        return {
-            ",".join(f"{key}={value}" for key, value in change.items()) or "as-it-is": replace(
-                self.base, **change
-            )
-            for change in changes
-        }
-
-    def planned(self, table: pd.DataFrame | None = None) -> int:
-        """How many runs there are at least, given the table of the finished ones."""
-        return max(self.min_runs, len(self.recipes(table)))
-
-    @property
-    def varied(self) -> list[str]:
-        """Names of the hyperparameters that differ between runs."""
-        return list(
-            dict.fromkeys([*(key for change in self.changes for key in change), *self.varies])
-        )
-
-
-# Makes a run in its folder by its recipe; False where another command has made it or is at it.
-MakeRun = Callable[[Study, Path, Recipe, PhotoFolder], bool]
-# Makes one or more of the runs in these folders by their recipes; False where none is left.
-Make = Callable[[Study, Mapping[Path, Recipe], PhotoFolder], bool]
-
-
-def settings(table: pd.DataFrame) -> list[str]:
-    """The columns of a study's table that say which run a row is of."""
-    return list(table)[: list(table).index("epoch")]
-
-
-def final_scores(table: pd.DataFrame, split: str = "val") -> pd.DataFrame:
-    """One row a run: its settings and its last accuracy on a split, NaN where it diverged."""
-    if table.empty:
-        return table
-    keys = settings(table)
-    lost = table[(table.split == "train") & table.loss.isna()].assign(accuracy=math.nan)
-    last = table[table.split == split].drop_duplicates(keys, keep="last")
-    runs = pd.concat([lost, last]).drop_duplicates(keys).sort_index()
-    return runs[[*keys, "accuracy"]].reset_index(drop=True)
-
+from trainer.studies.search import (
+    MAX_RATES,
+    SEARCH,
+    SEEDS,
+    around,
+    at_rates,
+    first_seed,
+    in_table,
+    repeated,
+    search,
+)
+from trainer.studies.study import Change, Study, final_scores
 
 # The size of all studies but `norms`: `bn` learns to 3 in 4 val photos in minutes.
 PILOT = replace(
@@ -118,73 +42,6 @@ ALL_PHOTOS = replace(
     photos_per_species=None,
     epochs=16,
 )
-MAX_RATES = 7
-SEARCH = (
-    "The learning rate of a setting is the best on val with the first seed: three rates a factor "
-    "of 2 apart are tried, and further ones as long as the best is the lowest or the highest, up "
-    f"to {MAX_RATES}. At that rate the other seeds follow."
-)
-
-
-def around(rate: float) -> list[float]:
-    """Half a learning rate, itself and twice it."""
-    return [in_table(rate / 2), in_table(rate), in_table(rate * 2)]
-
-
-def in_table(rate: float) -> float:
-    """A learning rate with as many digits as a study's table has."""
-    return float(f"{rate:.6g}")
-
-
-def search(
-    rates: Sequence[float], known: Mapping[float, float], most: int = MAX_RATES
-) -> tuple[list[float], float | None]:
-    """The learning rates that a setting is tried at with the first seed, and the best of them.
-
-    Args:
-        rates: to begin with.
-        known: accuracy at each rate that was tried, -1 where the run diverged.
-        most: rates to try; with as many as `rates` no further ones are.
-
-    Returns:
-        The rates in order, and the best one, None as long as it is not known.
-    """
-    tried = sorted(rates)
-    while all(rate in known for rate in tried):
-        best = max(tried, key=known.__getitem__)
-        if len(tried) >= most or best not in (tried[0], tried[-1]):
-            return tried, best
-        tried = sorted([*tried, in_table(best / 2 if best == tried[0] else best * 2)])
-    return tried, None
-
-
-def first_seed(runs: pd.DataFrame, base: Recipe, setting: Change) -> dict[float, float]:
-    """Accuracy on val at the end of a setting's runs with the first seed, by learning rate.
-
-    runs: as `final_scores` makes them. -1 where a run diverged.
-    """
-    if runs.empty:
-        return {}
-    recipe = replace(base, **setting).as_dict()
-    runs = runs[runs.seed == SEEDS[0]]
-    for key in recipe.keys() & set(runs) - {"seed"}:
-        runs = runs[runs[key] == recipe[key]]
-    accuracies = runs.accuracy.fillna(-1)
-    return {in_table(k): v for k, v in zip(runs.peak_learning_rate, accuracies, strict=True)}
-
-
-def repeated(setting: Change, rate: float | None) -> list[Change]:
-    """A setting's runs with the seeds after the first one; none as long as its rate is unknown."""
-    if rate is None:
-        return []
-    return [setting | {"learning_rate": rate, "seed": seed} for seed in SEEDS[1:]]
-
-
-def at_rates(setting: Change, rates: Sequence[float]) -> list[Change]:
-    """A setting's runs with the first seed."""
-    return [setting | {"learning_rate": rate, "seed": SEEDS[0]} for rate in rates]
-
-
 NORMS_SEARCHED = tuple(norm for norm in get_args(NormKey) if norm != "torch-bn")
 
 

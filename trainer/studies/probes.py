@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from trainer.data import PhotoFolder, PhotoSet, spread
 from trainer.model.resnet import ResNet, to_input
 from trainer.recipe import Recipe
-from trainer.studies.definitions import Study
+from trainer.studies.study import Study
 
 PROBE_PHOTOS = 8  # val photos of each species whose features are watched
 

@@ -20,7 +20,7 @@ from ray.exceptions import RayError, RayTaskError
 from trainer.data import PhotoFolder
 from trainer.recipe import Recipe
 from trainer.run_folder import TrainingError
-from trainer.studies.definitions import Make, MakeRun, Study
+from trainer.studies.study import Make, MakeRun, Study
 from trainer.utils.system import prepare
 
 CODE = Path(__file__).parents[2]  # where the package lies, on each machine

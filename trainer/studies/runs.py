@@ -19,8 +19,9 @@ from trainer.metrics import scores
 from trainer.recipe import Recipe
 from trainer.run_folder import DivergedError, TrainingError, check_same, has_state, remove_state
 from trainer.state import open_run
-from trainer.studies.definitions import STUDIES, Make, Study
+from trainer.studies.definitions import STUDIES
 from trainer.studies.probes import load_cached, probe_of
+from trainer.studies.study import Make, Study
 from trainer.studies.tables import (
     PROVENANCE,
     finished,

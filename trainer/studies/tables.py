@@ -16,7 +16,7 @@ from trainer.data import PhotoFolder
 from trainer.recipe import CHECKPOINTS, Recipe
 from trainer.run_folder import has_state, remove_state
 from trainer.studies.conclusions import answer
-from trainer.studies.definitions import Study, settings
+from trainer.studies.study import Study, settings
 from trainer.utils.files import replacing, write_json
 
 TABLES = CHECKPOINTS / "results" / "studies"

@@ -12,18 +12,10 @@ from tests.study_tables import (
     quantile_runs,
     rate_runs,
 )
-from trainer.studies.conclusions import (
-    ANSWERS,
-    LEVEL,
-    Spread,
-    above_chance,
-    answer,
-    chosen,
-    judge,
-    smallest_visible,
-    spread_between,
-)
-from trainer.studies.definitions import final_scores
+from trainer.report.studies import feature_quantiles_table
+from trainer.studies.conclusions import ANSWERS, above_chance, answer, smallest_visible
+from trainer.studies.spread import LEVEL, Spread, chosen, judge, spread_between
+from trainer.studies.study import final_scores
 
 CLOSE = [0.80, 0.805, 0.81]
 
@@ -158,10 +150,13 @@ def test_small_batches_are_judged_by_what_each_norm_loses_from_32(bn, gn, verdic
     assert "to 8" not in told
 
 
-def test_the_features_that_grow_most_are_named_with_their_factor():
+def test_the_features_that_change_most_are_named_with_the_factor_of_the_table():
     growth = {"bn": [1.0, 1.1], "nn": [4.0, 4.2], "gn": [2.0, 2.1]}
     told = answer("feature-quantiles", quantile_runs(growth), FACTS)
-    assert "most with `nn`, to 4.10 times, and least with `bn`, to 1.05 times" in told
+    assert "of 4.10 with `nn`, the largest, and of 1.05 with `bn`, the smallest" in told
+    table = feature_quantiles_table(quantile_runs(growth), FACTS)
+    assert "4.10" in table
+    assert "1.05" in table
     assert "more than chance" in told
 
 

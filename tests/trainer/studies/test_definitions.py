@@ -7,18 +7,17 @@ import pandas as pd
 import pytest
 
 from trainer.model.norms import NORMS
-from trainer.studies import definitions as questions
+from trainer.studies import definitions
 from trainer.studies.definitions import (
-    MAX_RATES,
     OPTIMIZERS,
     PILOT,
     STUDIES,
-    Study,
     feature_percentiles,
     optimizer_name,
     own_rates,
-    search,
 )
+from trainer.studies.search import MAX_RATES, search
+from trainer.studies.study import Study
 from trainer.studies.tables import run_columns
 
 STARTS = {optimizer_name(replace(PILOT, **change)): rate for change, rate in OPTIMIZERS}
@@ -46,7 +45,7 @@ def runs_of(study: Study, times: float, seeds: int = 3) -> pd.DataFrame:
 @pytest.fixture
 def rates(monkeypatch, tmp_path):
     """The table of `learning-rate`, in which 0.2 suits every norm."""
-    monkeypatch.setattr(questions, "CHECKPOINTS", tmp_path)
+    monkeypatch.setattr(definitions, "CHECKPOINTS", tmp_path)
     (tmp_path / "results" / "studies").mkdir(parents=True)
     path = tmp_path / "results" / "studies" / "learning-rate.csv"
     runs_of(STUDIES["learning-rate"], 2).to_csv(path, index=False)

@@ -15,8 +15,9 @@ from trainer.run_folder import TrainingError
 from trainer.studies import tables as study_tables
 from trainer.studies.__main__ import main
 from trainer.studies.conclusions import ANSWERS
-from trainer.studies.definitions import STUDIES, Study
+from trainer.studies.definitions import STUDIES
 from trainer.studies.runs import run_study
+from trainer.studies.study import Study
 
 pytestmark = pytest.mark.slow
 

@@ -10,8 +10,9 @@ from trainer.report.studies import SECTIONS
 from trainer.studies import probes, runs, tables
 from trainer.studies.__main__ import main
 from trainer.studies.conclusions import ANSWERS
-from trainer.studies.definitions import STUDIES, Study
+from trainer.studies.definitions import STUDIES
 from trainer.studies.runs import PROVENANCE, run_study
+from trainer.studies.study import Study
 
 
 @pytest.fixture

@@ -13,8 +13,10 @@ from trainer.data import PhotoFolder
 from trainer.report.__main__ import render
 from trainer.report.border import draw
 from trainer.run_folder import TrainingError
-from trainer.studies import border as shortcut
-from trainer.studies.border import BLACK, MIRRORED, in_corners, main, turned, turns, write_bordered
+from trainer.studies.border import __main__ as command
+from trainer.studies.border.__main__ import main
+from trainer.studies.border.measure import in_corners
+from trainer.studies.border.photos import BLACK, MIRRORED, turned, turns, write_bordered
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +26,8 @@ def measured(tiny_recipe, drawn_photos, tmp_path_factory) -> tuple[Path, list[st
     arguments = ["--data", str(drawn_photos), "--output", str(home / "runs")]
     arguments += ["--checkpoints", str(home), "--species", "Red-Ring"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shortcut, "BUDGET", replace(tiny_recipe, norm="nn", epochs=1))
-        patch.setattr(shortcut, "WAYS", ({"augmentation": "none", "stored_size": 32},))
+        patch.setattr(command, "BASE", replace(tiny_recipe, norm="nn", epochs=1))
+        patch.setattr(command, "WAYS", ({"augmentation": "none", "stored_size": 32},))
         assert main(arguments) == 0
         before = (home / "results" / "border.json").read_text()
         assert main(arguments) == 0

@@ -1,0 +1,1 @@
+"""The border experiment: whether a network learns black corners as a shortcut."""
