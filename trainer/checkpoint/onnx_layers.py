@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from plumage.contract import PHOTOS
-from trainer.model.normalize import EPS, Average, Terms
+from trainer.model.normalize import EPS, NormSpec, PoolAxes
 from trainer.model.norms import Norm
 from trainer.model.resnet import PIXEL_DEVIATION, PIXEL_MEAN, Block, ResNet
 
@@ -128,35 +128,35 @@ def relu(nodes: Nodes, x: str) -> Layer:
 
 def normalisation(layer: nn.Module) -> Add:
     """A norm in eval mode, one of `trainer.model.norms` or torch's batch norm."""
-    terms = terms_of(layer)
+    spec = spec_of(layer)
 
     def add(nodes: Nodes, x: str) -> Layer:
-        shift = nodes.channels(terms.shift)
-        scale = None if terms.scale is None else nodes.channels(terms.scale)
-        if not terms.averages:
+        shift = nodes.channels(spec.shift)
+        scale = None if spec.scale is None else nodes.channels(spec.scale)
+        if not spec.averages:
             assert scale is not None  # else it would give the same whatever the photo
             y = nodes("Add", nodes("Mul", x, scale), shift)
             return y, lambda gradient: nodes("Mul", gradient, scale)
-        return deviations(nodes, x, terms, scale, shift)
+        return deviations(nodes, x, spec, scale, shift)
 
     return add
 
 
-def terms_of(layer: nn.Module) -> Terms:
+def spec_of(layer: nn.Module) -> NormSpec:
     """What a norm computes in eval mode."""
     if isinstance(layer, Norm):
-        return layer.terms()
+        return layer.spec()
     assert isinstance(layer, nn.BatchNorm2d)
     assert layer.running_mean is not None
     assert layer.running_var is not None
     scale = layer.weight * (layer.running_var + layer.eps).rsqrt()
-    return Terms(scale, layer.bias - layer.running_mean * scale)
+    return NormSpec(scale, layer.bias - layer.running_mean * scale)
 
 
-def deviations(nodes: Nodes, x: str, terms: Terms, scale: str | None, shift: str) -> Layer:
+def deviations(nodes: Nodes, x: str, spec: NormSpec, scale: str | None, shift: str) -> Layer:
     """scale * x + shift + weight * (x - mean) / sqrt(var + EPS), as `normalize.plain` and
     `normalize.plain_backward`, which explain the formulas."""
-    (average,), (given,) = terms.averages, terms.weights
+    (average,), (given,) = spec.averages, spec.weights
     count, weight = len(given), nodes.channels(given)
     pilot = nodes.mean(nodes("Slice", x, *(nodes.shape(i) for i in (0, 1, 2))))
     centred = nodes("Sub", x, pilot)

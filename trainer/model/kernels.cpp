@@ -39,19 +39,19 @@ inline void store(bfloat16& x, float value) {
 
 // An average over consecutive channels, and over all photos or within each.
 template <class T>
-struct Average {
+struct PoolAxes {
     int64_t all_photos, channels;
     const T* weight;
     T *moments, *dweight;  // moments: a mean for each photo, or one for all, and as many variances
 };
 
-// See trainer.model.normalize.Terms; scale may be null. Where other processes have photos too, exchange turns
+// See trainer.model.normalize.NormSpec; scale may be null. Where other ranks have photos too, exchange turns
 // two averages over the photos of this one, a row of channels each, into those over all.
 template <class T>
-struct Terms {
+struct NormSpec {
     const T *scale, *shift;
     T *dscale, *dshift;
-    const Average<T>* averages;
+    const PoolAxes<T>* averages;
     int64_t count;
     double eps;
     int64_t relu, photos, pixels, channels;
@@ -182,13 +182,13 @@ void write_photo(const T* by_dy, const T* by_x, const T* shift, X* result, int64
 
 // The mean of term(n, c) for each channel, over what average k averages together with photo n.
 template <class T, class Term>
-void pool(const Terms<T>& terms, int64_t k, int64_t n, T* result, Term term) {
-    const int64_t all = terms.averages[k].all_photos, together = terms.averages[k].channels;
-    const int64_t first = all ? 0 : n, last = all ? terms.photos : n + 1;
-    std::fill(result, result + terms.channels, T(0));
+void pool(const NormSpec<T>& spec, int64_t k, int64_t n, T* result, Term term) {
+    const int64_t all = spec.averages[k].all_photos, together = spec.averages[k].channels;
+    const int64_t first = all ? 0 : n, last = all ? spec.photos : n + 1;
+    std::fill(result, result + spec.channels, T(0));
     for (int64_t photo = first; photo < last; photo++)
-        for (int64_t c = 0; c < terms.channels; c++) result[c] += term(photo, c);
-    for (T* group = result; group < result + terms.channels; group += together) {
+        for (int64_t c = 0; c < spec.channels; c++) result[c] += term(photo, c);
+    for (T* group = result; group < result + spec.channels; group += together) {
         const T sum = std::accumulate(group, group + together, T(0));
         std::fill(group, group + together, sum / (together * (last - first)));
     }
@@ -199,21 +199,21 @@ void pool(const Terms<T>& terms, int64_t k, int64_t n, T* result, Term term) {
 // finds the photo in the cache; otherwise all are read first, and each thread then begins with its
 // last, which are still in its cache.
 template <class T, class Read, class Pool, class Write>
-void for_photos(const Terms<T>& terms, Read read, Pool pool_of, Write write) {
+void for_photos(const NormSpec<T>& spec, Read read, Pool pool_of, Write write) {
     const auto pool_all = [&](int64_t all_photos, int64_t n) {
-        for (int64_t k = 0; k < terms.count; k++)
-            if (terms.averages[k].all_photos == all_photos) {
+        for (int64_t k = 0; k < spec.count; k++)
+            if (spec.averages[k].all_photos == all_photos) {
                 T* pooled = pool_of(k, n);
-                if (all_photos && terms.exchange) terms.exchange(pooled);
+                if (all_photos && spec.exchange) spec.exchange(pooled);
             }
     };
-    const bool wait = std::any_of(terms.averages, terms.averages + terms.count,
+    const bool wait = std::any_of(spec.averages, spec.averages + spec.count,
                                   [](auto& average) { return average.all_photos; });
 #pragma omp parallel
     {
         const int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
-        const int64_t first = terms.photos * thread / threads;
-        const int64_t last = terms.photos * (thread + 1) / threads - 1;
+        const int64_t first = spec.photos * thread / threads;
+        const int64_t last = spec.photos * (thread + 1) / threads - 1;
         for (int64_t n = first; n <= last; n++) {
             read(n);
             pool_all(0, n);
@@ -230,35 +230,35 @@ void for_photos(const Terms<T>& terms, Read read, Pool pool_of, Write write) {
 }
 
 template <bool RELU, bool RESIDUAL, class X, class T>
-void forward(const X* x, const X* residual, X* y, const Terms<T>& terms) {
-    const int64_t channels = terms.channels, map = terms.pixels * channels;
-    std::vector<T> means(terms.photos * channels), vars(means.size());
+void forward(const X* x, const X* residual, X* y, const NormSpec<T>& spec) {
+    const int64_t channels = spec.channels, map = spec.pixels * channels;
+    std::vector<T> means(spec.photos * channels), vars(means.size());
     for_photos(
-        terms,
+        spec,
         [&](int64_t n) {
             T *mean = &means[n * channels], *var = &vars[n * channels];
-            if (terms.count) moments(x + n * map, mean, var, terms.pixels, channels);
+            if (spec.count) moments(x + n * map, mean, var, spec.pixels, channels);
         },
         [&](int64_t k, int64_t n) {  // variances pool by the law of total variance
-            T* mean = terms.mean(k, n);
-            pool(terms, k, n, mean, [&](auto n, auto c) { return means[n * channels + c]; });
-            pool(terms, k, n, terms.var(k, n), [&](auto n, auto c) {
+            T* mean = spec.mean(k, n);
+            pool(spec, k, n, mean, [&](auto n, auto c) { return means[n * channels + c]; });
+            pool(spec, k, n, spec.var(k, n), [&](auto n, auto c) {
                 const T offset = means[n * channels + c] - mean[c];
                 return vars[n * channels + c] + offset * offset;
             });
             return mean;
         },
         [&](int64_t n) {
-            std::vector<T> scale(channels), shift(terms.shift, terms.shift + channels);
-            if (terms.scale) scale.assign(terms.scale, terms.scale + channels);
-            for (int64_t k = 0; k < terms.count; k++)
+            std::vector<T> scale(channels), shift(spec.shift, spec.shift + channels);
+            if (spec.scale) scale.assign(spec.scale, spec.scale + channels);
+            for (int64_t k = 0; k < spec.count; k++)
                 for (int64_t c = 0; c < channels; c++) {
-                    const T by_x = terms.averages[k].weight[c] * terms.rstd(k, n, c);
+                    const T by_x = spec.averages[k].weight[c] * spec.rstd(k, n, c);
                     scale[c] += by_x;
-                    shift[c] -= terms.mean(k, n)[c] * by_x;
+                    shift[c] -= spec.mean(k, n)[c] * by_x;
                 }
             const X *own = x + n * map, *added = residual + (RESIDUAL ? n * map : 0);
-            write_photo(&scale[0], &scale[0], &shift[0], y + n * map, terms.pixels, channels,
+            write_photo(&scale[0], &scale[0], &shift[0], y + n * map, spec.pixels, channels,
                         [=](int64_t i, T, T scale, T shift) {
                             T value = scale * load(own[i]) + shift;
                             if constexpr (RESIDUAL) value += load(added[i]);
@@ -270,68 +270,68 @@ void forward(const X* x, const X* residual, X* y, const Terms<T>& terms) {
 
 // With a ReLU, y is its result; where it has a residual, too, residual is that one's gradient.
 template <bool RELU, bool RESIDUAL, class X, class T>
-void backward(const X* dy, const X* x, const X* y, X* dx, X* residual, const Terms<T>& terms) {
-    const int64_t channels = terms.channels, map = terms.pixels * channels;
-    std::vector<T> zero(channels), sums(2 * terms.photos * channels);
-    std::vector<T> pooled(terms.count * sums.size());
-    T *sum_dy = &sums[0], *sum_dy_x = sum_dy + terms.photos * channels;
-    const auto centre = [&](int64_t n) { return terms.count ? terms.mean(0, n) : &zero[0]; };
+void backward(const X* dy, const X* x, const X* y, X* dx, X* residual, const NormSpec<T>& spec) {
+    const int64_t channels = spec.channels, map = spec.pixels * channels;
+    std::vector<T> zero(channels), sums(2 * spec.photos * channels);
+    std::vector<T> pooled(spec.count * sums.size());
+    T *sum_dy = &sums[0], *sum_dy_x = sum_dy + spec.photos * channels;
+    const auto centre = [&](int64_t n) { return spec.count ? spec.mean(0, n) : &zero[0]; };
     const auto around = [&](const T* mean, int64_t n, int64_t c) {  // the sum of dy * (x - mean)
         return sum_dy_x[n * channels + c] + (centre(n)[c] - mean[c]) * sum_dy[n * channels + c];
     };
     const auto gradients = [&](int64_t k, int64_t n) {
-        return &pooled[2 * (k * terms.photos + (terms.averages[k].all_photos ? 0 : n)) * channels];
+        return &pooled[2 * (k * spec.photos + (spec.averages[k].all_photos ? 0 : n)) * channels];
     };
     for_photos(
-        terms,
+        spec,
         [&](int64_t n) {
             gradient_sums<RELU, RESIDUAL>(dy + n * map, x + n * map, y + (RELU ? n * map : 0),
                                           residual + (RESIDUAL ? n * map : 0), centre(n),
                                           sum_dy + n * channels, sum_dy_x + n * channels,
-                                          terms.pixels, channels);
+                                          spec.pixels, channels);
         },
         [&](int64_t k, int64_t n) {
-            const T* weight = terms.averages[k].weight;
+            const T* weight = spec.averages[k].weight;
             T* g = gradients(k, n);
-            pool(terms, k, n, g,
+            pool(spec, k, n, g,
                  [&](auto n, auto c) { return weight[c] * sum_dy[n * channels + c]; });
-            pool(terms, k, n, g + channels,
-                 [&](auto n, auto c) { return weight[c] * around(terms.mean(k, n), n, c); });
+            pool(spec, k, n, g + channels,
+                 [&](auto n, auto c) { return weight[c] * around(spec.mean(k, n), n, c); });
             return g;
         },
         [&](int64_t n) {
             std::vector<T> by_dy(channels), by_x(channels), shift(channels);
-            if (terms.scale) by_dy.assign(terms.scale, terms.scale + channels);
-            for (int64_t k = 0; k < terms.count; k++)
+            if (spec.scale) by_dy.assign(spec.scale, spec.scale + channels);
+            for (int64_t k = 0; k < spec.count; k++)
                 for (int64_t c = 0; c < channels; c++) {
-                    const T rstd = terms.rstd(k, n, c), *g = gradients(k, n);
-                    const T minus_gx = g[channels + c] * rstd * rstd * -rstd / terms.pixels;
-                    by_dy[c] += terms.averages[k].weight[c] * rstd;
+                    const T rstd = spec.rstd(k, n, c), *g = gradients(k, n);
+                    const T minus_gx = g[channels + c] * rstd * rstd * -rstd / spec.pixels;
+                    by_dy[c] += spec.averages[k].weight[c] * rstd;
                     by_x[c] += minus_gx;
-                    shift[c] -= g[c] * rstd / terms.pixels + terms.mean(k, n)[c] * minus_gx;
+                    shift[c] -= g[c] * rstd / spec.pixels + spec.mean(k, n)[c] * minus_gx;
                 }
             constexpr bool MASK = RELU && !RESIDUAL;  // else it was applied in the first pass
             const X *own = x + n * map, *result = y + (MASK ? n * map : 0);
             const X* gradient = (RESIDUAL ? residual : dy) + n * map;
-            if (terms.count)
-                write_photo(&by_dy[0], &by_x[0], &shift[0], dx + n * map, terms.pixels, channels,
+            if (spec.count)
+                write_photo(&by_dy[0], &by_x[0], &shift[0], dx + n * map, spec.pixels, channels,
                             [=](int64_t i, T by_dy, T by_x, T shift) {
                                 const T d = before_relu<MASK>(gradient, result, i);
                                 return by_x * load(own[i]) + shift + by_dy * d;
                             });
             else  // without x, whose infinities do not reach its gradient
-                write_photo(&by_dy[0], &by_x[0], &shift[0], dx + n * map, terms.pixels, channels,
+                write_photo(&by_dy[0], &by_x[0], &shift[0], dx + n * map, spec.pixels, channels,
                             [=](int64_t i, T by_dy, T, T) {
                                 return by_dy * T(before_relu<MASK>(gradient, result, i));
                             });
         });
-    for (int64_t n = 0; n < terms.photos; n++)
+    for (int64_t n = 0; n < spec.photos; n++)
         for (int64_t c = 0; c < channels; c++) {
-            terms.dshift[c] += sum_dy[n * channels + c];
-            terms.dscale[c] += around(&zero[0], n, c);
-            for (int64_t k = 0; k < terms.count; k++)
-                terms.averages[k].dweight[c] +=
-                    terms.rstd(k, n, c) * around(terms.mean(k, n), n, c);
+            spec.dshift[c] += sum_dy[n * channels + c];
+            spec.dscale[c] += around(&zero[0], n, c);
+            for (int64_t k = 0; k < spec.count; k++)
+                spec.averages[k].dweight[c] +=
+                    spec.rstd(k, n, c) * around(spec.mean(k, n), n, c);
         }
 }
 
@@ -349,15 +349,15 @@ void with_constants(bool relu, bool residual, Body body) {
 // backward without a ReLU.
 #define EXPORT(NAME, X, T)                                                                     \
     extern "C" void forward_##NAME(const X* x, const X* residual, X* y,                        \
-                                   const Terms<T>* terms) {                                    \
-        with_constants(terms->relu, residual, [=](auto relu, auto added) {                     \
-            forward<relu.value, added.value>(x, residual, y, *terms);                          \
+                                   const NormSpec<T>* spec) {                                    \
+        with_constants(spec->relu, residual, [=](auto relu, auto added) {                     \
+            forward<relu.value, added.value>(x, residual, y, *spec);                          \
         });                                                                                    \
     }                                                                                          \
     extern "C" void backward_##NAME(const X* dy, const X* x, const X* y, X* dx, X* residual,   \
-                                    const Terms<T>* terms) {                                   \
-        with_constants(terms->relu, residual, [=](auto relu, auto added) {      \
-            backward<relu.value, added.value>(dy, x, y, dx, residual, *terms);                 \
+                                    const NormSpec<T>* spec) {                                   \
+        with_constants(spec->relu, residual, [=](auto relu, auto added) {      \
+            backward<relu.value, added.value>(dy, x, y, dx, residual, *spec);                 \
         });                                                                                    \
     }
 

@@ -52,7 +52,7 @@ def forward(
     residual: Tensor | None = None,
     relu: bool = False,
 ) -> tuple[Tensor, list[Tensor]]:
-    """Apply `trainer.model.normalize.Terms` to a map that is `native`, then add and clip.
+    """Apply `trainer.model.normalize.NormSpec` to a map that is `native`, then add and clip.
 
     Args:
         residual: as x in shape, data type and layout; given only with relu.
@@ -148,7 +148,7 @@ def address(table: Tensor | None) -> int | None:
     return None if table is None else table.data_ptr()
 
 
-class Average(ctypes.Structure):
+class PoolAxes(ctypes.Structure):
     """An average as kernels.cpp takes it."""
 
     _fields_ = (
@@ -161,8 +161,8 @@ class Average(ctypes.Structure):
 EXCHANGE = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
-class Terms(ctypes.Structure):
-    """Terms as kernels.cpp takes them, and the size of the map."""
+class NormSpec(ctypes.Structure):
+    """A NormSpec as kernels.cpp takes it, and the size of the map."""
 
     _fields_ = (
         *[(name, ctypes.c_void_p) for name in ("scale", "shift", "dscale", "dshift", "averages")],
@@ -199,18 +199,18 @@ def call(
     weights = [weight.to(dtype).contiguous() for weight in weights]
     pointers = [address(table) for table in tables]
     sets = [
-        Average(*average, weight.data_ptr(), found.data_ptr(), address(dweight))
+        PoolAxes(*average, weight.data_ptr(), found.data_ptr(), address(dweight))
         for average, weight, found, dweight in zip(
             averages, weights, moments, dweights, strict=True
         )
     ]
-    array = (Average * len(sets))(*sets)
+    array = (PoolAxes * len(sets))(*sets)
     size = (relu, photos, height * width, channels)
     failures: list[BaseException] = []
     callback = in_place(exchange, channels, dtype, failures) if exchange else EXCHANGE()
-    terms = Terms(*pointers, ctypes.addressof(array), len(sets), eps, *size, callback)
+    spec = NormSpec(*pointers, ctypes.addressof(array), len(sets), eps, *size, callback)
     kernel = getattr(library(), f"{name}_{DTYPES[first.dtype]}")
-    kernel(*map(address, maps), ctypes.byref(terms))
+    kernel(*map(address, maps), ctypes.byref(spec))
     if failures:
         raise failures[0]
 
@@ -249,7 +249,7 @@ def library() -> ctypes.CDLL | None:
     for name, maps in (("forward", 3), ("backward", 5)):
         for dtype in DTYPES.values():
             kernel = getattr(loaded, f"{name}_{dtype}")
-            kernel.argtypes = [*[ctypes.c_void_p] * maps, ctypes.POINTER(Terms)]
+            kernel.argtypes = [*[ctypes.c_void_p] * maps, ctypes.POINTER(NormSpec)]
             kernel.restype = None
     return loaded
 

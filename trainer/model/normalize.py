@@ -1,8 +1,7 @@
 """One differentiable function behind all normalisation layers.
 
-A layer is written as `Terms`: a fixed scale and shift, and weighted deviations from means, each
-taken over what an `Average` says. `normalize` applies them to a map (N, C, H, W). Autograd sees one
-operation: two passes over the map forward, two backward, and in between arithmetic on small tables
+A layer is a `NormSpec`: a fixed scale and shift, and weighted deviations from means, each pooled
+over `PoolAxes`. `normalize` applies it to a map (N, C, H, W). Autograd sees one operation: two passes over the map forward, two backward, and in between arithmetic on small tables
 (N, C), one number for each channel of each photo, or (1, C) where all photos share them.
 `trainer.model.kernels` does the same compiled. Where several processes share out the photos of a
 batch (`trainer.utils.distributed`), averages over all photos are over those of all of them.
@@ -22,12 +21,12 @@ from trainer.utils import distributed
 EPS = 1e-5
 
 
-class Average(NamedTuple):
-    """What is normalised together: the pixels of a photo's channel, and how much more.
+class PoolAxes(NamedTuple):
+    """The axes that statistics are pooled over, besides a channel's pixels.
 
     Attributes:
-        all_photos: whether all photos of the batch.
-        channels: how many consecutive channels; divides their count.
+        all_photos: whether over the photos of the batch.
+        channels: number of consecutive channels; divides their count.
     """
 
     all_photos: bool = False
@@ -43,30 +42,30 @@ class Average(NamedTuple):
         return table
 
 
-class Terms(NamedTuple):
+class NormSpec(NamedTuple):
     """y = scale * x + shift + the sum over averages of weight * (x - mean) / sqrt(var + EPS).
 
     Attributes:
         scale: (C,), or None for zero.
         shift: (C,).
-        averages: what each mean and variance is taken over.
+        averages: axes of each mean and variance.
         weights: (C,) for each average.
     """
 
     scale: Tensor | None
     shift: Tensor
-    averages: tuple[Average, ...] = ()
+    averages: tuple[PoolAxes, ...] = ()
     weights: tuple[Tensor, ...] = ()
 
 
 def normalize(
-    x: Tensor, terms: Terms, residual: Tensor | None = None, relu: bool = False
+    x: Tensor, spec: NormSpec, residual: Tensor | None = None, relu: bool = False
 ) -> tuple[Tensor, list[Tensor], int | Tensor]:
-    """Apply terms to a map, then add a residual and clip at zero, all in the same passes.
+    """Apply a spec to a map, then add a residual and clip at zero, all in the same passes.
 
     Args:
         x: (N, C, H, W).
-        terms: what to compute.
+        spec: the layer.
         residual: as x; added before the ReLU, without which there can be none.
         relu: whether to return relu(y + residual).
 
@@ -81,16 +80,16 @@ def normalize(
     if residual is not None and (residual.shape != x.shape or not relu):
         raise ValueError(f"a residual wants the map's shape and a ReLU, got {residual.shape}")
     if kernels.recorded():
-        return *plain(x, terms, None, residual, relu), x.shape[0]
+        return *plain(x, spec, None, residual, relu), x.shape[0]
     y, photos, *moments = Normalize.apply(
-        x, residual, relu, terms.averages, terms.scale, terms.shift, *terms.weights
+        x, residual, relu, spec.averages, spec.scale, spec.shift, *spec.weights
     )
     return y, moments, photos
 
 
 def plain(
     x: Tensor,
-    terms: Terms,
+    spec: NormSpec,
     exchange: kernels.Exchange | None = None,
     residual: Tensor | None = None,
     relu: bool = False,
@@ -100,12 +99,12 @@ def plain(
     Variances pool by the law of total variance, so nothing is lost to cancellation: that of the
     union is the mean of the variances plus the variance of the means.
     """
-    scales = [] if terms.scale is None else [terms.scale[None]]
-    shift = terms.shift[None]
+    scales = [] if spec.scale is None else [spec.scale[None]]
+    shift = spec.shift[None]
     found = []
-    if terms.averages:
+    if spec.averages:
         mean, var = photo_moments(x)
-    for average, weight in zip(terms.averages, terms.weights, strict=True):
+    for average, weight in zip(spec.averages, spec.weights, strict=True):
         pooled_mean = average(mean)
         offset = mean - pooled_mean
         pooled_var = average(torch.addcmul(var, offset, offset))
@@ -154,7 +153,7 @@ class Normalize(torch.autograd.Function):
         x: Tensor,
         residual: Tensor | None,
         relu: bool,
-        averages: tuple[Average, ...],
+        averages: tuple[PoolAxes, ...],
         scale,
         shift: Tensor,
         *weights: Tensor,
@@ -178,7 +177,7 @@ class Normalize(torch.autograd.Function):
             )
         else:
             # Detached: torch compiles again for each size of what it knows to be a parameter.
-            terms = Terms(
+            spec = NormSpec(
                 None if scale is None else scale.detach(),
                 shift.detach(),
                 averages,
@@ -186,7 +185,7 @@ class Normalize(torch.autograd.Function):
             )
             added = None if residual is None else residual.detach()
             formulas = kernels.on_gpu(plain, x, exchange)
-            y, moments = formulas(x.detach(), terms, exchange, added, relu)
+            y, moments = formulas(x.detach(), spec, exchange, added, relu)
         ctx.averages, ctx.has_residual = averages, residual is not None
         ctx.save_for_backward(x, y if relu else None, scale, *weights, *moments)
         ctx.mark_non_differentiable(*moments, *[photos][: isinstance(photos, Tensor)])
@@ -221,7 +220,7 @@ class Normalize(torch.autograd.Function):
 def plain_backward(
     dy: Tensor,
     x: Tensor,
-    averages: tuple[Average, ...],
+    averages: tuple[PoolAxes, ...],
     scale: Tensor | None,
     weights: list[Tensor],
     moments: list[Tensor],

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from trainer.model.normalize import EPS, Average, Terms, normalize
+from trainer.model.normalize import EPS, NormSpec, PoolAxes, normalize
 
 
 class Norm(nn.Module):
@@ -29,7 +29,7 @@ class Norm(nn.Module):
         weight, bias: (C,) learned scale and shift of the result.
     """
 
-    average: Average
+    average: PoolAxes
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -41,9 +41,9 @@ class Norm(nn.Module):
         """What is printed between the parentheses."""
         return str(self.channels)
 
-    def terms(self) -> Terms:
+    def spec(self) -> NormSpec:
         """What the layer computes."""
-        return Terms(None, self.bias, (self.average,), (self.weight,))
+        return NormSpec(None, self.bias, (self.average,), (self.weight,))
 
     def check(self, x: Tensor) -> None:
         """Refuse a map that cannot be normalised."""
@@ -67,7 +67,7 @@ class Norm(nn.Module):
                 of another shape or without `relu`.
         """
         self.check(x)
-        return normalize(x, self.terms(), residual, relu)[0]
+        return normalize(x, self.spec(), residual, relu)[0]
 
 
 class BatchNorm(Norm):
@@ -85,7 +85,7 @@ class BatchNorm(Norm):
         num_batches_tracked: () int64.
     """
 
-    average = Average(all_photos=True)
+    average = PoolAxes(all_photos=True)
     running_mean: Tensor
     running_var: Tensor
     num_batches_tracked: Tensor
@@ -97,16 +97,16 @@ class BatchNorm(Norm):
         self.register_buffer("running_var", torch.ones(channels))
         self.register_buffer("num_batches_tracked", torch.tensor(0))
 
-    def terms(self) -> Terms:
+    def spec(self) -> NormSpec:
         """What the layer computes; in eval mode nothing is read off the map."""
-        return self.batch_terms(self.weight)
+        return self.batch_spec(self.weight)
 
-    def batch_terms(self, weight: Tensor) -> Terms:
+    def batch_spec(self, weight: Tensor) -> NormSpec:
         """Batch norm with this weight."""
         if self.training:
-            return Terms(None, self.bias, (self.average,), (weight,))
+            return NormSpec(None, self.bias, (self.average,), (weight,))
         scale = weight * torch.rsqrt(self.running_var + EPS)
-        return Terms(scale, self.bias - self.running_mean * scale)
+        return NormSpec(scale, self.bias - self.running_mean * scale)
 
     def check(self, x: Tensor) -> None:
         """Refuse a map that cannot be normalised."""
@@ -118,7 +118,7 @@ class BatchNorm(Norm):
     def forward(self, x: Tensor, residual: Tensor | None = None, relu: bool = False) -> Tensor:
         """As in `Norm`; in training the running statistics follow the batch's."""
         self.check(x)
-        y, moments, photos = normalize(x, self.terms(), residual, relu)
+        y, moments, photos = normalize(x, self.spec(), residual, relu)
         if self.training:
             self.follow(moments[0], photos * x.shape[2] * x.shape[3])
         return y
@@ -138,7 +138,7 @@ class InstanceNorm(Norm):
     The same in training and eval mode. (Ulyanov et al. 2016, arXiv:1607.08022)
     """
 
-    average = Average()
+    average = PoolAxes()
 
     def check(self, x: Tensor) -> None:
         """Refuse a map that cannot be normalised."""
@@ -167,11 +167,11 @@ class BatchInstanceNorm(BatchNorm):
         """Bring the gate back into [0, 1] in place."""
         self.gate.clamp_(0, 1)
 
-    def terms(self) -> Terms:
+    def spec(self) -> NormSpec:
         """The weight is shared out by the gate."""
         gated = self.weight * self.gate
-        scale, shift, averages, weights = self.batch_terms(gated)
-        return Terms(scale, shift, (*averages, Average()), (*weights, self.weight - gated))
+        scale, shift, averages, weights = self.batch_spec(gated)
+        return NormSpec(scale, shift, (*averages, PoolAxes()), (*weights, self.weight - gated))
 
 
 class GroupNorm(Norm):
@@ -190,7 +190,7 @@ class GroupNorm(Norm):
             raise ValueError(
                 f"GroupNorm wants groups that divide {channels} channels, got {groups}"
             )
-        self.average = Average(channels=channels // groups)
+        self.average = PoolAxes(channels=channels // groups)
 
 
 class LayerNorm(Norm):
@@ -202,7 +202,7 @@ class LayerNorm(Norm):
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels)
-        self.average = Average(channels=channels)
+        self.average = PoolAxes(channels=channels)
 
 
 class NoNorm(Norm):
@@ -213,9 +213,9 @@ class NoNorm(Norm):
     size (as in Fixup, Zhang et al. 2019, arXiv:1901.09321). Nothing is read off the input.
     """
 
-    def terms(self) -> Terms:
+    def spec(self) -> NormSpec:
         """What the layer computes."""
-        return Terms(self.weight, self.bias)
+        return NormSpec(self.weight, self.bias)
 
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.model import kernels
-from trainer.model.normalize import EPS, Average, Terms, plain, plain_backward
+from trainer.model.normalize import EPS, NormSpec, PoolAxes, plain, plain_backward
 
 needs_compiler = pytest.mark.skipif(
     kernels.library() is None, reason="nothing can be compiled here"
@@ -20,8 +20,8 @@ def photos(*size, dtype=torch.float32):
     return torch.randn(size).to(dtype).to(memory_format=torch.channels_last)
 
 
-def compiled_forward_backward(x, dy, terms, exchange=None, residual=None, relu=False):
-    averages, scale, shift, weights = terms.averages, terms.scale, terms.shift, terms.weights
+def compiled_forward_backward(x, dy, spec, exchange=None, residual=None, relu=False):
+    averages, scale, shift, weights = spec.averages, spec.scale, spec.shift, spec.weights
     y, moments = kernels.forward(x, averages, scale, shift, weights, EPS, exchange, residual, relu)
     clipped, added = y if relu else None, residual is not None
     gradients = kernels.backward(
@@ -34,17 +34,17 @@ def flat(y, dx, dresidual, dscale, dshift, dweights):
     return [t for t in (y, dx, dresidual, dscale, dshift, *dweights) if t is not None]
 
 
-def plain_forward_backward(x, dy, terms, exchange=None, residual=None, relu=False, clipped=None):
+def plain_forward_backward(x, dy, spec, exchange=None, residual=None, relu=False, clipped=None):
     """clipped: which y tells what the ReLU has clipped, the one found here if None."""
-    y, moments = plain(x, terms, exchange, residual, relu)
+    y, moments = plain(x, spec, exchange, residual, relu)
     if relu and clipped is None:
         clipped = y
     gradients = plain_backward(
         dy,
         x,
-        terms.averages,
-        terms.scale,
-        terms.weights,
+        spec.averages,
+        spec.scale,
+        spec.weights,
         moments,
         exchange,
         clipped,
@@ -76,17 +76,17 @@ def test_compiled_kernels_compute_what_plain_torch_does(
     channels = size[1]
     x, dy = (mean + photos(*size)).to(dtype), photos(*size, dtype=dtype)
     scale, shift, *weights = torch.randn(2 + len(averages), channels, dtype=kernels.table_dtype(x))
-    sets = [Average(every, n if channels % n == 0 else channels) for every, n in averages]
-    terms = Terms(scale if scaled or not sets else None, shift, tuple(sets), tuple(weights))
+    sets = [PoolAxes(every, n if channels % n == 0 else channels) for every, n in averages]
+    spec = NormSpec(scale if scaled or not sets else None, shift, tuple(sets), tuple(weights))
     assert kernels.native(x)
     residual, relu = photos(*size, dtype=dtype), followed_by != "nothing"
     then = {"residual": residual if "residual" in followed_by else None, "relu": relu}
-    y, moments, *gradients = compiled_forward_backward(x, dy, terms, **then)
+    y, moments, *gradients = compiled_forward_backward(x, dy, spec, **then)
     plain_y, plain_moments, *plain_gradients = plain_forward_backward(
         # Where y is zero up to rounding, the two may clip another pixel.
         x,
         dy,
-        terms,
+        spec,
         **then,
         clipped=y if relu else None,
     )
@@ -107,17 +107,17 @@ def test_compiled_kernels_compute_what_plain_torch_does(
 def test_infinity_and_not_a_number_pass_through(dtype):
     x = photos(1, 3, 2, 1, dtype=dtype)
     x[0, :, 0, 0] = torch.tensor([float("inf"), float("-inf"), float("nan")])
-    y, _, dx, *_ = compiled_forward_backward(x, x, Terms(torch.ones(3), torch.zeros(3)))
+    y, _, dx, *_ = compiled_forward_backward(x, x, NormSpec(torch.ones(3), torch.zeros(3)))
     torch.testing.assert_close(y, x, equal_nan=True)
     torch.testing.assert_close(dx, x, equal_nan=True)
     y, _, dx, *_ = compiled_forward_backward(
-        x, x, Terms(torch.ones(3), torch.zeros(3)), residual=torch.zeros_like(x), relu=True
+        x, x, NormSpec(torch.ones(3), torch.zeros(3)), residual=torch.zeros_like(x), relu=True
     )
     torch.testing.assert_close(y, x.relu(), equal_nan=True)
     torch.testing.assert_close(dx, x.relu(), equal_nan=True)
-    for average in Average(), Average(all_photos=True), Average(channels=3):
+    for average in PoolAxes(), PoolAxes(all_photos=True), PoolAxes(channels=3):
         ones = torch.ones(3)
-        y, *_ = compiled_forward_backward(x, x, Terms(None, ones, (average,), (ones,)))
+        y, *_ = compiled_forward_backward(x, x, NormSpec(None, ones, (average,), (ones,)))
         assert not y.isfinite().any()
 
 
@@ -128,13 +128,15 @@ def test_results_do_not_depend_on_the_number_of_threads(all_photos, relu):
     x, dy, residual = (photos(5, 16, 40, 40) for _ in range(3))
     then = {"residual": residual, "relu": True} if relu else {}
     scale, shift, *weights = torch.randn(4, 16)
-    averages = (Average(all_photos, channels=4), Average())
+    averages = (PoolAxes(all_photos, channels=4), PoolAxes())
     threads = torch.get_num_threads()
     results = []
     for count in (1, 2):
         torch.set_num_threads(count)
         results.append(
-            compiled_forward_backward(x, dy, Terms(scale, shift, averages, tuple(weights)), **then)
+            compiled_forward_backward(
+                x, dy, NormSpec(scale, shift, averages, tuple(weights)), **then
+            )
         )
     torch.set_num_threads(threads)
     torch.testing.assert_close(*results, rtol=0, atol=0)
@@ -144,16 +146,16 @@ def test_results_do_not_depend_on_the_number_of_threads(all_photos, relu):
 def test_what_is_averaged_over_all_photos_and_nothing_else_is_exchanged():
     x, dy = photos(5, 16, 4, 4), photos(5, 16, 4, 4)
     shift, *weights = torch.randn(4, 16)
-    averages = (Average(), Average(all_photos=True), Average(True, channels=4))
-    terms = Terms(None, shift, averages, tuple(weights))
+    averages = (PoolAxes(), PoolAxes(all_photos=True), PoolAxes(True, channels=4))
+    spec = NormSpec(None, shift, averages, tuple(weights))
     seen = []
 
     def exchange(table):
         seen.append(table.clone())
         return table + torch.arange(32).view(2, 1, 16)
 
-    got = [flat(y, *rest) for y, _, *rest in (compiled_forward_backward(x, dy, terms, exchange),)]
-    expected = [flat(y, *rest) for y, _, *rest in (plain_forward_backward(x, dy, terms, exchange),)]
+    got = [flat(y, *rest) for y, _, *rest in (compiled_forward_backward(x, dy, spec, exchange),)]
+    expected = [flat(y, *rest) for y, _, *rest in (plain_forward_backward(x, dy, spec, exchange),)]
     assert len(seen) == 2 * 4
     torch.testing.assert_close(seen[:4], seen[4:], rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
@@ -166,9 +168,9 @@ def test_an_exchange_that_fails_fails_the_kernel(error):
         raise error
 
     ones = torch.ones(16)
-    terms = Terms(None, ones, (Average(all_photos=True),), (ones,))
+    spec = NormSpec(None, ones, (PoolAxes(all_photos=True),), (ones,))
     with pytest.raises(type(error)) as raised:
-        compiled_forward_backward(photos(5, 16, 4, 4), photos(5, 16, 4, 4), terms, exchange)
+        compiled_forward_backward(photos(5, 16, 4, 4), photos(5, 16, 4, 4), spec, exchange)
     assert raised.value is error
 
 

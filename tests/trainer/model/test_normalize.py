@@ -4,10 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.model import kernels
-from trainer.model.normalize import EPS, Average, Terms, normalize, plain
+from trainer.model.normalize import EPS, NormSpec, PoolAxes, normalize, plain
 
 HALF = [torch.bfloat16, torch.float16]
-OVER_PHOTOS = Average(all_photos=True)
+OVER_PHOTOS = PoolAxes(all_photos=True)
 
 
 @pytest.fixture(params=["compiled", "plain"])
@@ -24,7 +24,7 @@ def photos(*size, dtype=torch.float32):
 def moments(x):
     """Of each channel of each photo."""
     ones = torch.ones(x.shape[1])
-    return normalize(x, Terms(None, ones, (Average(),), (ones,)))[1][0]
+    return normalize(x, NormSpec(None, ones, (PoolAxes(),), (ones,)))[1][0]
 
 
 def exact_moments(x):
@@ -54,7 +54,7 @@ def test_half_precision_maps_are_summed_in_float32(mode, dtype):
     # In bfloat16 a sum of ones stops at 256, in float16 at 2048.
     ones = torch.ones(2, 16, 64, 64, dtype=dtype).to(memory_format=torch.channels_last)
     scale, shift = torch.ones(16, requires_grad=True), torch.zeros(16, requires_grad=True)
-    y, _, _ = normalize(ones, Terms(scale, shift))
+    y, _, _ = normalize(ones, NormSpec(scale, shift))
     dscale, dshift = torch.autograd.grad(y, [scale, shift], ones)
     assert dscale.dtype == dshift.dtype == torch.float32
     assert (dscale == 2 * 64 * 64).all()
@@ -72,8 +72,8 @@ def test_gradients_do_not_depend_on_the_mean_that_their_sums_are_taken_around(mo
     scale, shift = torch.randn(2, 16).requires_grad_()
     zero = torch.zeros(16)
     gradients = []
-    for averages in ((), (Average(),), (OVER_PHOTOS, Average())):
-        y, _, _ = normalize(x, Terms(scale, shift, averages, (zero,) * len(averages)))
+    for averages in ((), (PoolAxes(),), (OVER_PHOTOS, PoolAxes())):
+        y, _, _ = normalize(x, NormSpec(scale, shift, averages, (zero,) * len(averages)))
         gradients.append(torch.autograd.grad(y, [x, scale, shift], dy))
     expected = [dy * scale[:, None, None], (dy * x).sum((0, 2, 3)), dy.sum((0, 2, 3))]
     for got in gradients:
@@ -86,14 +86,14 @@ def test_pooled_moments_are_those_of_all_pixels_together(size, seed):
     x = torch.randn(size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     x = x.to(memory_format=torch.channels_last)
     weight = torch.ones(size[1], dtype=torch.float64)
-    averages = (OVER_PHOTOS, Average(channels=size[1]), Average(True, size[1]))
-    terms = Terms(None, 0 * weight, averages, (weight, weight, 0 * weight))
+    averages = (OVER_PHOTOS, PoolAxes(channels=size[1]), PoolAxes(True, size[1]))
+    spec = NormSpec(None, 0 * weight, averages, (weight, weight, 0 * weight))
     batch_var, batch_mean = torch.var_mean(x, (0, 2, 3), correction=0)
     layer_var, layer_mean = torch.var_mean(x, (1, 2, 3), correction=0)
     scale = (batch_var + EPS).rsqrt() + (layer_var[:, None] + EPS).rsqrt()
     offset = batch_mean * (batch_var + EPS).rsqrt()
     offset = offset + (layer_mean * (layer_var + EPS).rsqrt())[:, None]
-    for y, (batch, layer, everything) in (normalize(x, terms)[:2], plain(x, terms)):
+    for y, (batch, layer, everything) in (normalize(x, spec)[:2], plain(x, spec)):
         torch.testing.assert_close(batch[:, 0], torch.stack((batch_mean, batch_var)))
         torch.testing.assert_close(layer[:, :, 0], torch.stack((layer_mean, layer_var)))
         torch.testing.assert_close(everything[0, 0, 0], x.mean())
@@ -107,15 +107,15 @@ def test_gradients_of_a_scale_and_three_averages_at_once_pass_gradcheck(mode):
     inputs = (x, *torch.randn(5, 4, dtype=torch.float64))
 
     def apply(x, scale, shift, *weights):
-        averages = (OVER_PHOTOS, Average(channels=4), Average(channels=2))
-        return normalize(x, Terms(scale, shift, averages, weights))[0]
+        averages = (OVER_PHOTOS, PoolAxes(channels=4), PoolAxes(channels=2))
+        return normalize(x, NormSpec(scale, shift, averages, weights))[0]
 
     assert torch.autograd.gradcheck(apply, [t.requires_grad_() for t in inputs])
 
 
 def test_terms_without_averages_are_a_scale_and_a_shift(mode):
     x, scale, shift = photos(2, 3, 4, 4), torch.randn(3), torch.randn(3)
-    y, found, _ = normalize(x, Terms(scale, shift))
+    y, found, _ = normalize(x, NormSpec(scale, shift))
     torch.testing.assert_close(y, x * scale[:, None, None] + shift[:, None, None])
     assert found == []
 
@@ -133,8 +133,8 @@ def test_gradients_of_a_norm_with_residual_and_relu_pass_gradcheck(mode, added):
     inputs = (x, residual, *torch.randn(3, 4, dtype=torch.float64))
 
     def apply(x, residual, shift, *weights):
-        terms = Terms(None, shift, (OVER_PHOTOS, Average()), weights)
-        return normalize(x, terms, residual if added else None, relu=True)[0]
+        spec = NormSpec(None, shift, (OVER_PHOTOS, PoolAxes()), weights)
+        return normalize(x, spec, residual if added else None, relu=True)[0]
 
     assert torch.autograd.gradcheck(apply, [t.requires_grad_() for t in inputs])
 
@@ -146,9 +146,9 @@ def test_a_residual_is_added_whatever_its_layout_before_the_result_is_rounded(mo
     x, residual = photos(2, 16, 8, 8, dtype=dtype), torch.randn(2, 16, 8, 8).to(dtype)
     x = x.contiguous(memory_format=layout)
     ones = torch.ones(16)
-    terms = Terms(None, ones, (OVER_PHOTOS,), (ones,))
-    exact = (normalize(x.double(), terms)[0] + residual.double()).relu()
-    y = normalize(x, terms, residual, relu=True)[0]
+    spec = NormSpec(None, ones, (OVER_PHOTOS,), (ones,))
+    exact = (normalize(x.double(), spec)[0] + residual.double()).relu()
+    y = normalize(x, spec, residual, relu=True)[0]
     assert y.dtype == dtype
     assert y.is_contiguous(memory_format=layout)
     torch.testing.assert_close(
@@ -160,4 +160,4 @@ def test_a_residual_of_another_shape_or_without_a_relu_is_refused():
     x, ones = photos(2, 16, 8, 8), torch.ones(16)
     for residual, relu in ((x[:1], True), (x, False)):
         with pytest.raises(ValueError, match="wants the map's shape and a ReLU"):
-            normalize(x, Terms(ones, ones), residual, relu)
+            normalize(x, NormSpec(ones, ones), residual, relu)
