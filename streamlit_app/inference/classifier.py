@@ -19,6 +19,7 @@ from plumage.contract import (
     MIN_SPECIES,
     MODEL,
     NORM,
+    NORM_NAMES,
     NOVELTY_THRESHOLD,
     OUTPUTS,
     PHOTOS,
@@ -30,7 +31,6 @@ from plumage.contract import (
 )
 from plumage.looks import ONE_LOOK, Answer, answer, are_looks
 from streamlit_app.inference.onnx_graph import Graph, GraphError
-from streamlit_app.norms import NORMS
 
 NO_MODEL = (
     "Plumage can name the bird on a photo once it has a model: make one with "
@@ -243,8 +243,8 @@ def variant_folders(folder: Path) -> list[Path]:
         return []
     models = folder.glob(f"*/{MODEL}")
     found = [path.parent for path in models if path.parent.name[0] != "."]
-    rank = {norm: place for place, norm in enumerate(NORMS)}
-    return sorted(found, key=lambda path: (rank.get(path.name, len(NORMS)), path.name))
+    rank = {norm: place for place, norm in enumerate(NORM_NAMES)}
+    return sorted(found, key=lambda path: (rank.get(path.name, len(NORM_NAMES)), path.name))
 
 
 def version_of(folder: Path) -> Version:

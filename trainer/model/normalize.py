@@ -1,10 +1,11 @@
 """One differentiable function behind all normalisation layers.
 
 A layer is a `NormSpec`: a fixed scale and shift, and weighted deviations from means, each pooled
-over `PoolAxes`. `normalize` applies it to a map (N, C, H, W). Autograd sees one operation: two passes over the map forward, two backward, and in between arithmetic on small tables
-(N, C), one number for each channel of each photo, or (1, C) where all photos share them.
-`trainer.model.kernels` does the same compiled. Where several processes share out the photos of a
-batch (`trainer.utils.distributed`), averages over all photos are over those of all of them.
+over `PoolAxes`. `normalize` applies it to a map (N, C, H, W). Autograd sees one operation: two
+passes over the map forward, two backward. Arithmetic between them is on small tables (N, C), one
+number for each channel of each photo, or (1, C) where all photos share them.
+`trainer.model.kernels` does the same compiled. Where ranks share a batch
+(`trainer.utils.distributed`), means over all photos are over those of all ranks.
 """
 
 import functools
