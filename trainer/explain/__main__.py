@@ -31,8 +31,8 @@ class Command(CheckpointArgs):
 
     variant: str = "all"
     """Which checkpoint, or all; the numbers of the others stay as they are."""
-    species: tuple[str, ...] = SPECIES
-    """Species of the gallery."""
+    species: tuple[str, ...] | None = None
+    """Species of the gallery; None: seven of the 25 birds, of other photos the first seven."""
     photos: int = 200
     """Test photos that are measured, spread evenly over the species."""
 
@@ -47,13 +47,19 @@ def run(command: Command) -> None:
     """
     source = PhotoFolder(Path(command.data))
     reports = checkpoints_for(source, command.checkpoints, command.variant)
-    if unknown := sorted(set(command.species) - set(source.species) - set(SPECIES)):
-        raise PhotoSetError(f"{source.root} holds no photos of {', '.join(unknown)}.")
-    wanted = [name for name in source.species if name in command.species]
+    wanted = gallery_species(command.species, source)
     with importing():
         from trainer.explain.measures import explain
     cache = Path(command.output) / "cache"
     explain(source, command.checkpoints, reports, wanted, command.photos, cache)
+
+
+def gallery_species(named: tuple[str, ...] | None, source: PhotoFolder) -> list[str]:
+    """The species of the gallery; raises PhotoSetError where one that was named is missing."""
+    if unknown := sorted(set(named or ()) - set(source.species)):
+        raise PhotoSetError(f"{source.root} holds no photos of {', '.join(unknown)}.")
+    found = [name for name in source.species if name in (SPECIES if named is None else named)]
+    return found or list(source.species[: len(SPECIES)])
 
 
 main = command_line(Command, run, "trainer.explain")

@@ -7,10 +7,10 @@ The folder holds photos, so git ignores it.
 """
 
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,9 +20,9 @@ from pytorch_grad_cam.utils.image import scale_cam_image, show_cam_on_image
 
 from plumage.photos import read_photo
 from trainer.data import PhotoFolder, PhotoSet
+from trainer.utils.files import replacing_folder
 
 EACH = 3  # photos of a kind
-KINDS = ("right", "wrong", "doubtful")
 
 
 @dataclass(frozen=True)
@@ -71,35 +71,32 @@ def write_gallery(
     answers: Predictions,
     wanted: Sequence[str],
 ) -> None:
-    """Replace one variant's part."""
+    """Replace one variant's part, whole or not at all."""
     skipped = set(test.skipped)
     files = [file for file in source.files["test"] if str(file) not in skipped]
-    home, entries = gallery / variant, []
-    shutil.rmtree(home, ignore_errors=True)
-    home.mkdir(parents=True)
-    for name in wanted:
-        chosen = most_telling(answers.probabilities, test.labels, test.species.index(name))
-        for kind in KINDS:
-            for n, index in enumerate(chosen[kind], start=1):
-                stem = f"{name}-{kind}-{n}"
-                data = source.path(files[index]).read_bytes()
-                photo = read_photo(data, limited=False)
-                photo.save(home / f"{stem}.jpg", quality=95)
-                both = {"answered": answers.maps[index], "true": answers.true_maps[index]}
-                for which, heatmap in both.items():
-                    painted(photo, heatmap).save(home / f"{stem}-{which}.jpg", quality=90)
-                best = int(answers.probabilities[index].argmax())
-                entries.append(
-                    {
-                        "photo": f"{stem}.jpg",
-                        "species": name,
-                        "kind": kind,
-                        "answered": test.species[best],
-                        "probability": round(float(answers.probabilities[index, best]), 4),
-                    }
-                )
-    text = json.dumps(entries, indent=1) + "\n"
-    (home / "gallery.json").write_text(text, encoding="utf-8")
+    with replacing_folder(gallery / variant) as home:
+        entries = [
+            write_exhibit(home, f"{name}-{kind}-{n}", source.path(files[index]), answers, index)
+            | {"species": name, "kind": kind, "answered": test.species[answers.species[index]]}
+            for name in wanted
+            for kind, chosen in most_telling(
+                answers.probabilities, test.labels, test.species.index(name)
+            ).items()
+            for n, index in enumerate(chosen, start=1)
+        ]
+        (home / "gallery.json").write_text(json.dumps(entries, indent=1) + "\n")
+
+
+def write_exhibit(
+    home: Path, stem: str, file: Path, answers: Predictions, index: int
+) -> dict[str, Any]:
+    """Write a photo and its two heatmaps; returns its name and the prediction's probability."""
+    photo = read_photo(file.read_bytes(), limited=False)
+    photo.save(home / f"{stem}.jpg", quality=95)
+    for which, heatmap in (("answered", answers.maps[index]), ("true", answers.true_maps[index])):
+        painted(photo, heatmap).save(home / f"{stem}-{which}.jpg", quality=90)
+    probability = round(float(answers.probabilities[index].max()), 4)
+    return {"photo": f"{stem}.jpg", "probability": probability}
 
 
 def painted(photo: Image.Image, heatmap: NDArray[np.float32]) -> Image.Image:

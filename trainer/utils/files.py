@@ -1,8 +1,9 @@
-"""Files that are either whole or not there."""
+"""Files and folders that are either whole or not there."""
 
 import json
 import math
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,31 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `folder`, which takes its place once the block has succeeded.
+
+    If the block fails, the old folder stays as it is.
+    """
+    temporary, old = (folder.with_name(f".{folder.name}.{kind}") for kind in ("part", "old"))
+
+    def tidy() -> None:
+        if old.exists() and not folder.exists():  # stopped between the two renames
+            old.rename(folder)
+        for left in (temporary, old):
+            shutil.rmtree(left, ignore_errors=True)
+
+    tidy()
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        if folder.exists():
+            folder.rename(old)
+        temporary.rename(folder)
+    finally:
+        tidy()
 
 
 def write_json(path: Path, value: Any, indent: int | None = 2) -> None:

@@ -3,7 +3,8 @@ import json
 import pytest
 
 from tests.trainer.conftest import SPECIES
-from trainer.explain.__main__ import main
+from trainer.data import PhotoFolder
+from trainer.explain.__main__ import gallery_species, main
 
 
 def test_a_missing_variant_or_species_is_named(drawn_photos, tmp_path, capsys):
@@ -15,6 +16,12 @@ def test_a_missing_variant_or_species_is_named(drawn_photos, tmp_path, capsys):
     assert main([*given, "--species", "Dodo"]) == 2
     assert "holds no photos of Dodo" in capsys.readouterr().err
     assert {path.name for path in tmp_path.iterdir()} == {"nn"}
+
+
+def test_photos_of_other_species_than_the_birds_have_a_gallery_without_a_flag(drawn_photos):
+    source = PhotoFolder(drawn_photos)
+    assert gallery_species(None, source) == sorted(SPECIES)
+    assert gallery_species(("Red-Ring",), source) == ["Red-Ring"]
 
 
 def test_a_wrong_flag_is_refused(capsys):

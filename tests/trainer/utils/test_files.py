@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from trainer.utils.files import replacing, write_json
+from trainer.utils.files import replacing, replacing_folder, write_json
 
 
 def test_a_file_appears_only_when_it_is_whole(tmp_path):
@@ -38,3 +38,33 @@ def test_a_number_that_json_lacks_becomes_null(tmp_path):
     write_json(tmp_path / "report.json", value)
     read = json.loads((tmp_path / "report.json").read_text(), parse_constant=refuse)
     assert read == {"means": [0.5, None], "most": {"far": [None, None]}, "count": 3}
+
+
+def test_a_folder_is_replaced_whole(tmp_path):
+    folder = tmp_path / "gallery" / "bn"
+    for number in range(2):
+        with replacing_folder(folder) as temporary:
+            (temporary / f"{number}.txt").write_text("whole")
+            assert folder.exists() == (number == 1)
+        assert [path.name for path in folder.iterdir()] == [f"{number}.txt"]
+    assert [path.name for path in folder.parent.iterdir()] == ["bn"]
+
+
+def test_a_failed_replacement_keeps_the_old_folder(tmp_path):
+    folder = tmp_path / "bn"
+    folder.mkdir()
+    (folder / "old.txt").write_text("old")
+    with pytest.raises(OSError, match="full"), replacing_folder(folder) as temporary:
+        (temporary / "new.txt").write_text("half")
+        raise OSError("disk full")
+    assert [path.name for path in tmp_path.rglob("*")] == ["bn", "old.txt"]
+
+
+def test_a_folder_is_there_again_after_a_stop_between_the_renames(tmp_path):
+    folder, old = tmp_path / "bn", tmp_path / ".bn.old"
+    old.mkdir()
+    (old / "old.txt").write_text("old")
+    with pytest.raises(OSError, match="full"), replacing_folder(folder):
+        assert (folder / "old.txt").exists()
+        raise OSError("disk full")
+    assert (folder / "old.txt").exists()
