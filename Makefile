@@ -71,7 +71,7 @@ bench: .venv/all ## Time norms, steps, processes, export, an epoch, reading, a f
 readme: .venv/all ## Fill the README's tables from checkpoints/ and benchmarks/results/
 	$(BIN)/python -m trainer.report
 
-screenshots: .venv/all ## Draw the README's pictures of the app (needs Chromium)
+screenshots: .venv/all ## Draw the README's picture of the app (needs Chromium)
 	$(BIN)/python -m docs.screenshots
 
 lock: .venv/uv ## Lock versions after a change of the requirements (delete *.lock for the newest ones)
