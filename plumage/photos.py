@@ -42,7 +42,7 @@ READER = 3  # raise it where the pixels of any photo change: kept copies are dec
 MIN_SIDE = 32
 MAX_SIDE = 1024  # as large as a page shows it; longer photos are shrunk to this
 MAX_ASPECT = MAX_SIDE // MIN_SIDE  # times as long as wide
-# What a stranger's photo may cost: a phone's pass, a decompression bomb does not. A long JPEG is
+# Limits of an uploaded photo: a phone's pass, a decompression bomb does not. A long JPEG is
 # shrunk while it is decoded (3 bytes a pixel at most); a WebP takes 16 bytes a pixel, an AVIF 11, a
 # PNG 10.
 MAX_BYTES = 50 * 2**20  # what a page takes, too
@@ -75,7 +75,7 @@ def read_photo(
 ) -> Image.Image:
     """Decode a JPEG, PNG, WebP, HEIC, AVIF, TIFF, GIF, BMP or PPM file, told by its bytes.
 
-    limited: refuse a photo that is too small to tell a bird or costs more than a stranger's may.
+    limited: refuse a photo that is too small to tell a bird or exceeds the limits of an upload.
     max_side: in pixels; a longer photo is shrunk to it. None: none is.
 
     Returns: an RGB photo, its first frame, turned upright by its EXIF tag, converted to sRGB by its
@@ -228,7 +228,7 @@ def _bare(data: bytes) -> bytes:
 
 
 def _check_limits(file: Image.Image | pillow_heif.HeifImage, size: tuple[int, int]) -> None:
-    """Raise PhotoError for what a stranger's photo may not be, by its header.
+    """Raise PhotoError where an upload's header exceeds the limits.
 
     size: of the whole photo, which the file may be about to shrink.
     """

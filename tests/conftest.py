@@ -48,7 +48,7 @@ def colour_checkpoint(folder: Path, **metadata: str | None) -> Path:
     more than NOVEL is no bird. Species of 20% and more are in the sets shown.
     """
     weights = np.array(list(COLOURS.values()), np.float32)
-    weights -= weights.mean(axis=1, keepdims=True)  # grey speaks for nothing
+    weights -= weights.mean(axis=1, keepdims=True)  # grey is no evidence
     weights /= np.linalg.norm(weights, axis=1, keepdims=True)
     nodes = [
         helper.make_node("Cast", ["photos"], ["float"], to=TensorProto.FLOAT),

@@ -208,6 +208,8 @@ def test_tests_mirror_the_folders() -> None:
 BANNED = (
     r"\banew\b|\bof which\b|\bstands in\b|\bso many\b|\bis told\b|\bwhoever\b|\bby heart\b"
     r"|\bgives \w+ away\b|\bare to be had\b|\bsureness\b|\bgo(es)? on\b"
+    r"|(?<!--)\bstrangers?\b|\brelatives\b|\bspoil(s|t)?\b|\bspeaks? (for|against)\b"
+    r"|\bby rights\b|(?-i:\b(MOST|LEAST)_)|\bmoods\b|\bmost surely\b"
 )
 WORDED = (".cpp", ".html", ".j2", ".md", ".py", ".toml", ".yml")
 

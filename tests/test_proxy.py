@@ -186,7 +186,7 @@ def test_an_upload_from_another_site_is_refused(door: Door) -> None:
         assert response.status_code == 403
 
 
-def test_the_apps_own_counts_are_not_for_strangers(door: Door) -> None:
+def test_the_apps_own_counts_are_not_public(door: Door) -> None:
     assert (
         door.browser().get(f"{door.address}/_stcore/metrics", timeout=PATIENCE).status_code == 404
     )

@@ -15,7 +15,7 @@ from trainer.audit.text import sections
 
 Shown = TypeVar("Shown")
 
-MOST = 18  # examples of a kind
+MAX_EXAMPLES = 18  # examples of a kind
 SIDE = 128  # pixels of an example
 
 
@@ -45,14 +45,14 @@ def _examples(findings: Findings) -> Iterator[tuple[str, list[list[dict[str, str
     photos = findings.photos
     yield "Duplicates", [_figures(findings, group) for group in _groups(findings)]
     for name, found in (("Borders", findings.bordered), ("Orientation", findings.turned)):
-        yield name, [_figures(findings, _spread(np.flatnonzero(found).tolist(), MOST))]
-    doubted = findings.doubted[:MOST].tolist()
+        yield name, [_figures(findings, _spread(np.flatnonzero(found).tolist(), MAX_EXAMPLES))]
+    doubted = findings.doubted[:MAX_EXAMPLES].tolist()
     notes = [f"{photos.files[i].parts[1]}? Rather {findings.suggested(i)}" for i in doubted]
     yield "Labels", [_figures(findings, doubted, notes)]
     poor = [
         (i, kind) for kind, found in findings.poor.items() for i in np.flatnonzero(found).tolist()
     ]
-    shown = poor[:MOST]
+    shown = poor[:MAX_EXAMPLES]
     yield "Poor photos", [_figures(findings, [i for i, _ in shown], [kind for _, kind in shown])]
 
 
@@ -64,8 +64,8 @@ def _groups(findings: Findings) -> list[list[int]]:
     mixed = [group for group in findings.members if findings.mixed(group)]
     others = [group for group in findings.members if not findings.mixed(group)]
     across = [group for group in others if findings.across(group)]
-    shown = _spread(mixed, MOST // 3)
-    shown += _spread(across or others, MOST - len(shown))
+    shown = _spread(mixed, MAX_EXAMPLES // 3)
+    shown += _spread(across or others, MAX_EXAMPLES - len(shown))
     ordered = []
     for group in shown:
         folders = [str(findings.photos.files[index].parent) for index in group]

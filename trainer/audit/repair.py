@@ -64,7 +64,7 @@ def plan(findings: Findings) -> list[Row]:
             best = max(fit, key=lambda index: _worth(findings, index))
             kept.append(best)
             for index in set(fit) - {best}:
-                rows[index].done.append(f"left out: relative of {photos.files[best]}")
+                rows[index].done.append(f"left out: near-duplicate of {photos.files[best]}")
     doubted = set(findings.doubted.tolist())
     taken: set[Path] = set()
     for index, split in _splits(findings, kept).items():
@@ -76,7 +76,7 @@ def plan(findings: Findings) -> list[Row]:
         if split != file.parts[0]:
             row.done.append(f"moved from {file.parts[0]} to {split}")
         if index in doubted:
-            row.done.append(f"label in doubt: rather {findings.suggested(index)}")
+            row.done.append(f"probable label error: rather {findings.suggested(index)}")
         if findings.poor["blurred"][index]:
             row.done.append("blurred")
         folder = () if split == ALL else (split,)

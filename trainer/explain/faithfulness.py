@@ -23,7 +23,7 @@ Values = NDArray[np.floating]
 Photos = NDArray[np.uint8]
 
 
-def most_first(maps: Values) -> Values:
+def hottest_first(maps: Values) -> Values:
     """The rank of every pixel in its map, 0 to 1, the hottest first: (N, S, S)."""
     flat = maps.reshape(len(maps), -1)
     ranks = (-flat).argsort(axis=1, kind="stable").argsort(axis=1)
@@ -67,7 +67,7 @@ class Erasing:
     def _area(
         self, before: Photos, after: Photos, maps: Values, first: Values, last: Values
     ) -> Values:
-        ranks = most_first(maps)[..., None]
+        ranks = hottest_first(maps)[..., None]
         between = [
             self.probabilities(np.where(ranks < share, after, before))
             for share in np.arange(1, STEPS) / STEPS

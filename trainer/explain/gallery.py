@@ -45,10 +45,10 @@ class Predictions:
         return self.probabilities.argmax(axis=1)
 
 
-def most_telling(
+def select_exhibits(
     probabilities: NDArray[np.float32], labels: NDArray[np.int64], species: int
 ) -> dict[str, list[int]]:
-    """The photos of a species that are most surely right, most surely wrong, and least sure.
+    """A species' photos of the most confident right and wrong answers, and of the least confident.
 
     probabilities: (photos, species). labels: (photos,). Returns indices of photos by kind.
     """
@@ -79,7 +79,7 @@ def write_gallery(
             write_exhibit(home, f"{name}-{kind}-{n}", source.path(files[index]), answers, index)
             | {"species": name, "kind": kind, "answered": test.species[answers.species[index]]}
             for name in wanted
-            for kind, chosen in most_telling(
+            for kind, chosen in select_exhibits(
                 answers.probabilities, test.labels, test.species.index(name)
             ).items()
             for n, index in enumerate(chosen, start=1)
@@ -100,7 +100,7 @@ def write_exhibit(
 
 
 def painted(photo: Image.Image, heatmap: NDArray[np.float32]) -> Image.Image:
-    """The photo under its heatmap, in colours that colour-blind eyes tell apart."""
+    """The photo under its heatmap, in a palette for colour-blind readers."""
     scaled = scale_cam_image(heatmap[None], photo.size)[0]
     pixels = np.asarray(photo, np.float32) / 255
     return Image.fromarray(

@@ -41,7 +41,7 @@ def faults(found: dict[str, Any]) -> Rows:
             "effect": "real photos are upright",
         },
         {
-            "fault": "labels in doubt",
+            "fault": "probable label errors",
             "how much": f"{found['labels_in_doubt']} photos; {same['groups_across_species']} "
             "groups of near-duplicates lie in several species",
             "effect": "correct answers count as wrong",

@@ -73,7 +73,7 @@ def test_the_unit_of_a_statistic_does_not_matter():
     np.testing.assert_allclose(scores(other, values * units, logits), found, atol=1e-2)
 
 
-def test_strangers_score_higher_than_most_photos_of_the_species():
+def test_out_of_distribution_photos_score_higher_than_most_photos_of_the_species():
     novelty = fit(*drawn(300))
     known = scores(novelty, *drawn(200)[:2])
     strange = scores(novelty, *drawn(100, shift=3.0)[:2])
@@ -96,7 +96,7 @@ def test_a_photo_scores_alike_alone_and_in_a_batch():
     np.testing.assert_allclose(together, alone, atol=1e-4)
 
 
-def test_photos_like_the_spoilt_ones_are_told_from_ones_own():
+def test_photos_like_the_pseudo_outliers_are_separated_from_ones_own():
     values, logits, labels = drawn(300)
     novelty = fit(values, logits, labels)
     values, logits, _ = drawn(200)
@@ -108,7 +108,7 @@ def test_photos_like_the_spoilt_ones_are_told_from_ones_own():
     assert (odds[1] > np.quantile(odds[0], 0.95)).mean() > 0.8
 
 
-def test_each_photo_is_spoilt_and_keeps_its_pixels_where_it_is_turned():
+def test_each_photo_is_corrupted_and_keeps_its_pixels_where_it_is_rotated():
     photos = np.random.default_rng(0).integers(0, 256, (48, 12, 12, 3), dtype=np.uint8)
     before = photos.copy()
     made = corrupt(photos)

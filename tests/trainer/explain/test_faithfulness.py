@@ -7,9 +7,9 @@ from tests.conftest import IMAGE_SIZE, colour_checkpoint, draw_bird
 from trainer.explain.faithfulness import (
     EVEN,
     Erasing,
+    hottest_first,
     mean,
     mean_difference,
-    most_first,
     outer_share,
     randomised,
     rank_correlation,
@@ -21,7 +21,7 @@ from trainer.model.resnet import ResNet
 
 def test_pixels_are_ranked_the_hottest_first():
     maps = np.array([[[0.1, 0.9], [0.5, 0.2]]])
-    np.testing.assert_allclose(most_first(maps), [[[0.75, 0], [0.25, 0.5]]])
+    np.testing.assert_allclose(hottest_first(maps), [[[0.75, 0], [0.25, 0.5]]])
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,7 @@ def test_moments_of_mean_1000_and_deviation_one_tenth_are_right_to_one_in_a_thou
     torch.testing.assert_close(var.sqrt().double(), exact_var.sqrt(), rtol=1e-3, atol=0)
 
 
-def test_an_odd_first_pixel_does_not_spoil_the_moments(mode):
+def test_an_odd_first_pixel_does_not_disturb_the_moments(mode):
     x = photos(2, 16, 96, 96)
     x[:, :, 0, 0] = -100
     mean, var = moments(x)

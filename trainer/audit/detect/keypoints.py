@@ -1,7 +1,7 @@
 """Whether one photo lies in another: corners of the two that match and agree on one place.
 
 Corners and their descriptors are ORB's (Rublee et al. 2011). Two photos' corners match if each is
-the other's nearest. Few strangers have many matches that are turned by the same angle (weak
+the other's nearest. Few unrelated photos have many matches that are turned by the same angle (weak
 geometric consistency: Jegou et al. 2008), so the place is looked for in few.
 """
 
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from trainer.audit.detect.survey import in_threads
 
-MOST = 100  # corners of a photo
-MIN_MATCHES = 14  # that agree on one place, turn and size; strangers reach 12
+MAX_CORNERS = 100  # corners of a photo
+MIN_MATCHES = 14  # that agree on one place, turn and size; unrelated photos reach 12
 MIN_TURNED = 10  # that are turned alike, from which on a place is looked for
 STEPS = 36  # of the full turn, in which turns are counted; three next to each other are alike
 HAMMING = 64  # of 256 bits in which corners that match may differ
@@ -28,12 +28,12 @@ FAR = 257  # bits in which a corner differs from one that is not there
 
 @dataclass(frozen=True)
 class Corners:
-    """Corners of N photos, the first `counts` of the MOST that there is room for.
+    """Corners of N photos, the first `counts` of the MAX_CORNERS that there is room for.
 
     Attributes:
-        places: (N, MOST, 2) float32, in pixels.
-        turns: (N, MOST) float32, degrees.
-        bits: (N, 4, MOST) uint64 descriptors.
+        places: (N, MAX_CORNERS, 2) float32, in pixels.
+        turns: (N, MAX_CORNERS) float32, degrees.
+        bits: (N, 4, MAX_CORNERS) uint64 descriptors.
         counts: (N,) how many each photo has.
     """
 
@@ -55,7 +55,7 @@ def find_corners(
     both = [_room(len(greys)) for _ in range(2)]
 
     def one(index: int) -> None:
-        orb = cv2.ORB.create(MOST, 1.2, 6, edgeThreshold=12, patchSize=25, fastThreshold=15)
+        orb = cv2.ORB.create(MAX_CORNERS, 1.2, 6, edgeThreshold=12, patchSize=25, fastThreshold=15)
         grey = greys[index]
         found: list[tuple[Sequence[Any], Any]] = [orb.detectAndCompute(grey, masks[index])]
         if mirror[index]:
@@ -66,7 +66,7 @@ def find_corners(
             ]
             found.append(orb.compute(np.ascontiguousarray(grey[:, ::-1]), mirrored))
         for corners, (points, bits) in zip(both, found, strict=False):
-            kept = points[:MOST]  # there are more where several are as good as the last
+            kept = points[:MAX_CORNERS]  # there are more where several are as good as the last
             count = corners.counts[index] = len(kept)
             if count:
                 corners.places[index, :count] = cv2.KeyPoint.convert(kept)
@@ -79,9 +79,9 @@ def find_corners(
 
 def _room(count: int) -> Corners:
     return Corners(
-        np.zeros((count, MOST, 2), np.float32),
-        np.zeros((count, MOST), np.float32),
-        np.zeros((count, 4, MOST), np.uint64),
+        np.zeros((count, MAX_CORNERS, 2), np.float32),
+        np.zeros((count, MAX_CORNERS), np.float32),
+        np.zeros((count, 4, MAX_CORNERS), np.uint64),
         np.zeros(count, np.int64),
     )
 
@@ -120,8 +120,11 @@ def matches(
 def distances(
     first: Corners, second: Corners, a: NDArray[np.int64], b: NDArray[np.int64]
 ) -> NDArray[np.uint16]:
-    """(pairs, MOST, MOST) bits in which each corner of the first photos `a` differs from each of
-    the second photos `b`; FAR where one of the two is not there."""
+    """Hamming distances of each corner of the first photos `a` to each of the second photos `b`.
+
+    Returns:
+        (pairs, MAX_CORNERS, MAX_CORNERS); FAR where one of the two is missing.
+    """
     x, y = first.bits[a][:, :, :, None], second.bits[b][:, :, None]
     # A word's bits, and those of two, can be counted in a byte; those of all four cannot.
     some, others = (
@@ -130,9 +133,9 @@ def distances(
         for word in (0, 2)
     )
     found = np.add(some, others, dtype=np.uint16)
-    for pair in np.flatnonzero(first.counts[a] < MOST):
+    for pair in np.flatnonzero(first.counts[a] < MAX_CORNERS):
         found[pair, first.counts[a[pair]] :] = FAR
-    for pair in np.flatnonzero(second.counts[b] < MOST):
+    for pair in np.flatnonzero(second.counts[b] < MAX_CORNERS):
         found[pair, :, second.counts[b[pair]] :] = FAR
     return found
 

@@ -12,7 +12,7 @@ from trainer.data import spread
 
 LOOKED_AT = 150  # photos of a species that are turned over to see whether it is flipped
 USUAL = 0.15  # share of upright photos that a network likes better upside down, at most
-LEAST = 0.3  # share from which on a species is named
+MIN_SHARE = 0.3  # share from which on a species is named
 MARGIN = 0.5  # in a logit: a smaller one does not tell which way is up
 SURE = 0.01  # probability of such a share among upright photos
 
@@ -88,6 +88,6 @@ def flips(
             continue
         count = int(of_it.sum())
         chance = stats.binomtest(count, len(of_it), USUAL, "greater").pvalue
-        named = count >= LEAST * len(of_it) and chance < SURE
+        named = count >= MIN_SHARE * len(of_it) and chance < SURE
         rows.append(Flips(name, len(of_it), count, bool(named)))
     return sorted(rows, key=lambda row: -row.flipped / row.photos)

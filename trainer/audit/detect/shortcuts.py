@@ -19,8 +19,8 @@ from trainer.audit.detect.quality import Measures
 from trainer.audit.detect.survey import Header
 
 FOLDS = 3
-BIRD = ("corners", "mean colour", "sharpness")  # cues that say something by rights
-MIN_AREA = {"by rights": 0.75, "not": 0.55}  # from which on a cue is called a shortcut
+BIRD = ("corners", "mean colour", "sharpness")  # cues that are informative by nature
+MIN_AREA = {"of the bird": 0.75, "not": 0.55}  # from which on a cue is called a shortcut
 SURE = 4  # standard errors by which its area has to exceed a half
 CONCERNED = 0.8  # deviations within a species by which a species differs from the usual one
 
@@ -108,7 +108,7 @@ def judge(
     areas = [roc_auc_score(labels == k, probabilities[:, k]) for k in range(len(present))]
     area = float(np.mean(areas))
     error = 1 / np.sqrt(12 * len(labels))  # of the area of a cue that says nothing
-    least = MIN_AREA["by rights" if name in BIRD else "not"]
+    least = MIN_AREA["of the bird" if name in BIRD else "not"]
     shortcut = area >= least and area > 0.5 + SURE * error
     told = tuple(species[present[k]] for k in _apart(values, labels))
     return Cue(name, accuracy, chance, area, bool(shortcut), told)

@@ -11,7 +11,7 @@ from trainer.audit.detect.duplicates import NearDuplicates, describe, find_near_
 SHARED = Path(__file__).parents[5] / "shared"
 RAW = SHARED / "birds25_raw_sample"
 VAL = SHARED / "birds25" / "val"
-RELATIVES = """\
+NEAR_DUPLICATES = """\
 Asian-Green-Bee-Eater 1645dc2b31eb 236e7304bde3
 Asian-Green-Bee-Eater cca757f33ae6 e1e9cc60100c
 Brown-Headed-Barbet 96d3e25651c6 d7865432362c
@@ -135,7 +135,7 @@ def test_most_planted_near_duplicates_are_found_and_next_to_nothing_else():
         frozenset((files[pair.first].stem, files[pair.second].stem))
         for pair in related([Image.open(file) for file in files])
     }
-    planted = {frozenset(line.split()[1:]) for line in RELATIVES.splitlines()}
+    planted = {frozenset(line.split()[1:]) for line in NEAR_DUPLICATES.splitlines()}
     assert len(planted) == 50
     assert len(found & planted) >= 0.8 * len(planted)
     assert len(found - planted) <= 0.02 * len(files)

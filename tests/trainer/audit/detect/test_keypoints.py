@@ -4,7 +4,7 @@ from PIL import Image
 
 from trainer.audit.detect.keypoints import (
     FAR,
-    MOST,
+    MAX_CORNERS,
     Corners,
     distances,
     find_corners,
@@ -33,7 +33,7 @@ def places(greys: list[np.ndarray], pairs: list[tuple[int, int]]) -> list[dict[i
     return result
 
 
-def test_a_photo_lies_in_another_where_it_was_moved_to_and_strangers_in_none():
+def test_a_photo_lies_in_another_where_it_was_moved_to_and_unrelated_photos_in_none():
     moved = np.roll(landscape(0), (7, -5), axis=(0, 1))
     as_is, mirrored = places([landscape(0), moved, landscape(1)], [(2, 0), (0, 1), (1, 2)])
     assert list(as_is) == [1]
@@ -57,21 +57,21 @@ def test_a_photo_without_corners_matches_nothing():
 def test_a_photo_with_more_corners_alike_than_there_is_room_for_keeps_some():
     tile = np.random.default_rng(0).integers(0, 256, (16, 16), dtype=np.uint8)
     corners, _ = find_corners([np.tile(tile, (6, 8))], [None], np.array([True]))
-    assert corners.counts[0] == MOST
+    assert corners.counts[0] == MAX_CORNERS
 
 
 def test_distances_are_counted_in_bits_and_lacking_corners_are_far():
     rng = np.random.default_rng(0)
 
     def drawn(counts: list[int]) -> Corners:
-        bits = rng.integers(0, 256, (len(counts), MOST, 32), dtype=np.uint8)
+        bits = rng.integers(0, 256, (len(counts), MAX_CORNERS, 32), dtype=np.uint8)
         for photo, count in zip(bits, counts, strict=True):
             photo[count:] = 0
-        room = np.zeros((len(counts), MOST, 2), np.float32)
+        room = np.zeros((len(counts), MAX_CORNERS, 2), np.float32)
         words = bits.view(np.uint64).transpose(0, 2, 1)
         return Corners(room, room[..., 0], words, np.array(counts))
 
-    first, second = drawn([MOST, 3, 0]), drawn([40, MOST])
+    first, second = drawn([MAX_CORNERS, 3, 0]), drawn([40, MAX_CORNERS])
     a, b = np.array([0, 1, 2, 0]), np.array([0, 1, 1, 1])
     found = distances(first, second, a, b)
     for pair, (one, other) in enumerate(zip(a, b, strict=True)):
@@ -89,6 +89,6 @@ def test_no_corner_lies_where_the_mask_is_0():
     assert corners.counts[0] == corners.counts[1]
     assert mirrored.counts.tolist() == [corners.counts[0], 0]
     count = corners.counts[0]
-    assert 14 < count <= MOST
+    assert 14 < count <= MAX_CORNERS
     assert corners.places[0, :count, 0].min() >= 64
     assert mirrored.places[0, :count, 0].max() < 64
