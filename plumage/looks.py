@@ -125,7 +125,7 @@ def square(size: tuple[int, int], side: float, x: float, y: float) -> Box:
 
 
 def energy(logits: Floats) -> Floats:
-    """-log sum exp of the logits (N, species): (N,), larger for stranger photos."""
+    """-log sum exp of the logits (N, species): (N,), larger out of distribution."""
     largest = logits.max(axis=1, keepdims=True)
     lowest = -(np.log(np.exp(logits - largest).sum(axis=1)) + largest[:, 0])
     return lowest.astype(np.float32)

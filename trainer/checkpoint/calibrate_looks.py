@@ -86,14 +86,14 @@ def calibrate_looks(
 def looked_at(
     model: Path, source: PhotoFolder, photos: dict[str, PhotoSet], split: str
 ) -> LookedAt:
-    """What an exported model says about a split by all looks, kept beside the decoded photos."""
+    """An exported model's predictions on a split by all looks, cached beside the decoded photos."""
     graph = strip_debug_info(onnx.load(model)).SerializeToString(deterministic=True)
     digest = hashlib.sha256(graph + "-".join(NAMES).encode()).hexdigest()[:16]
     array = photos[split].array
     kept = array.with_name(f"{array.stem}-{digest}-looks.safetensors")
     if not kept.exists():
         files = [file for file in source.files[split] if str(file) not in photos[split].skipped]
-        print(f"looking at the {len(files):,} {split} photos", flush=True)
+        print(f"predicting {len(files):,} {split} photos by several looks", flush=True)
         found = _looked_at(model, [source.path(file) for file in files])
         with replacing(kept) as temporary:
             safetensors.numpy.save_file(found._asdict(), temporary)

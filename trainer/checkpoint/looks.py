@@ -10,16 +10,13 @@ novelty; and those of the prediction sets.
 
 import sys
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-
-import tyro
 
 from plumage.contract import MODEL, REPORT
 from plumage.folders import SPLITS
 from trainer.checkpoint.reports import CheckpointArgs, checkpoints_for
 from trainer.data import PhotoFolder
-from trainer.utils.cli import exit_status, importing
+from trainer.utils.cli import command_line, importing
 from trainer.utils.files import write_json
 
 
@@ -29,12 +26,6 @@ class Command(CheckpointArgs):
 
     variant: str = "all"
     """Which checkpoint, or all."""
-
-
-def main(arguments: list[str]) -> int:
-    """Run the command; returns the exit status: 0, 2 for a user error, 130 if stopped."""
-    command = tyro.cli(Command, prog="python -m trainer.checkpoint.looks", args=arguments)
-    return exit_status(partial(calibrate_all, command))
 
 
 def calibrate_all(command: Command) -> None:
@@ -51,6 +42,8 @@ def calibrate_all(command: Command) -> None:
         accuracy = found["metrics"]["test"]["accuracy"]["value"]
         print(f"{name:10} {accuracy:.1%} of test photos right with {' and '.join(found['names'])}")
 
+
+main = command_line(Command, calibrate_all, "trainer.checkpoint.looks")
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -69,7 +69,7 @@ class Nodes:
         """The mean over the pixels of each channel of each photo, (N, C, 1, 1)."""
         return self("ReduceMean", x, self.shape(2, 3))
 
-    def average(self, table: str, average: Average, channels: int) -> str:
+    def average(self, table: str, average: PoolAxes, channels: int) -> str:
         """Average a table (N, C, 1, 1) over groups, and give each channel its group's average."""
         if average.channels == 1:
             return table
