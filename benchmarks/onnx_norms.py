@@ -6,7 +6,6 @@ One photo in onnxruntime, two threads, the networks in turns. The aim: at most 1
 of `bn`, whose scale and shift onnxruntime folds into the convolutions before them.
 """
 
-import logging
 import statistics
 import tempfile
 from collections.abc import Callable
@@ -47,7 +46,6 @@ def random_network(norm: str) -> ResNet:
 
 def export_random(folder: Path, photos: np.ndarray, norm: str) -> None:
     """A norm's random network as <norm>.onnx in a folder, checked with photos, (N, S, S, 3)."""
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     size, path = photos.shape[1], folder / f"{norm}.onnx"
     network = random_network(norm)
     noise = np.random.default_rng(0).integers(0, 256, (8, size, size, 3), dtype=np.uint8)
