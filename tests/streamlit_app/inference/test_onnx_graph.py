@@ -6,7 +6,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from streamlit_app.inference import onnx_graph as graphs
+from streamlit_app.inference import onnx_graph
 from streamlit_app.inference.onnx_graph import Graph, GraphError
 
 PHOTOS, ANSWER = {"photos": "tensor(uint8)"}, {"answer": "tensor(float)"}
@@ -47,7 +47,7 @@ def test_a_graph_is_run(file: Path) -> None:
 
 
 def test_a_file_over_the_limit_is_not_opened(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graphs, "MAX_BYTES", file.stat().st_size)
+    monkeypatch.setattr(onnx_graph, "MAX_BYTES", file.stat().st_size)
     Graph(file, PHOTOS, ANSWER)
     with file.open("ab") as more:
         more.write(b"\0")
@@ -104,7 +104,7 @@ def test_a_graph_that_never_ends_is_stopped(
         helper.make_node("Loop", ["times", "go", "mean"], ["answer"], body=body),
     ]
     path = write(tmp_path / "model.onnx", nodes, times=np.array(2**62), go=np.array(True))
-    monkeypatch.setattr(graphs, "MAX_SECONDS", 0.5)
+    monkeypatch.setattr(onnx_graph, "MAX_SECONDS", 0.5)
     assert "cannot answer photos of shape (2, 4, 4, 3) in 0.5 seconds" in fault(path)
 
 
@@ -115,7 +115,7 @@ def test_a_graph_that_eats_memory_is_stopped(tmp_path: Path) -> None:
         helper.make_node("Expand", ["mean", "shape"], ["large"]),
         helper.make_node("ReduceMax", ["large"], ["answer"], keepdims=0),
     ]
-    numbers = graphs.MAX_MEMORY // 4 + 1
+    numbers = onnx_graph.MAX_MEMORY // 4 + 1
     path = write(tmp_path / "model.onnx", nodes, shape=np.array([numbers]))
     before = peak_kb()
     assert "cannot answer" in fault(path)

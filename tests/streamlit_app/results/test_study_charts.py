@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from streamlit_app.results import studies
-from streamlit_app.results import study_charts as charts
+from streamlit_app.results import studies, study_charts
 from streamlit_app.results.studies import TITLES, read_study
 from tests.measurements import write_study
 
@@ -20,11 +19,11 @@ def table_of(folder: Path, name: str) -> pd.DataFrame:
 
 
 DRAWN = {
-    "optimizers": (studies.by_learning_rate, charts.learning_rates),
-    "batch-size": (studies.by_batch_size, charts.batch_curves),
-    "feature-quantiles": (studies.features_over_epochs, charts.feature_curves),
-    "depth": (studies.by_depth, charts.depth_curves),
-    "learning-rate": (studies.by_norm_and_rate, charts.norm_rates),
+    "optimizers": (studies.by_learning_rate, study_charts.learning_rates),
+    "batch-size": (studies.by_batch_size, study_charts.batch_curves),
+    "feature-quantiles": (studies.features_over_epochs, study_charts.feature_curves),
+    "depth": (studies.by_depth, study_charts.depth_curves),
+    "learning-rate": (studies.by_norm_and_rate, study_charts.norm_rates),
 }
 
 
@@ -51,7 +50,7 @@ def test_every_study_has_a_chart_with_a_title_and_axes_that_say_what_they_measur
 
 def test_each_optimizer_has_a_colour_of_its_own(tmp_path: Path) -> None:
     cells = studies.by_learning_rate(table_of(tmp_path, "optimizers"))
-    colour = charts.learning_rates(cells).to_dict()["layer"][0]["encoding"]["color"]["scale"]
+    colour = study_charts.learning_rates(cells).to_dict()["layer"][0]["encoding"]["color"]["scale"]
     assert colour["domain"] == ["SGD", "Adam"]
     assert len(set(colour["range"])) == 2
 
@@ -59,6 +58,8 @@ def test_each_optimizer_has_a_colour_of_its_own(tmp_path: Path) -> None:
 def test_the_legend_names_divergence_only_where_an_optimizer_diverged(tmp_path: Path) -> None:
     cells = studies.by_learning_rate(table_of(tmp_path, "optimizers"))
     for shown, named in ((cells, True), (cells[cells.schedule != "diverged"], False)):
-        shape = charts.learning_rates(shown).to_dict()["layer"][1]["encoding"]["shape"]["scale"]
+        shape = study_charts.learning_rates(shown).to_dict()["layer"][1]["encoding"]["shape"][
+            "scale"
+        ]
         assert ("diverged" in shape["domain"]) == named
         assert len(shape["domain"]) == len(shape["range"])

@@ -13,7 +13,7 @@ from pytorch_grad_cam.utils.image import scale_cam_image
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
 from plumage.contract import OUTPUTS
-from trainer.checkpoint import classifier_onnx as module
+from trainer.checkpoint import classifier_onnx
 from trainer.checkpoint.classifier_onnx import ExportError, calibrate, export
 from trainer.checkpoint.novelty import fit_novelty
 from trainer.model.norms import NORMS
@@ -127,14 +127,14 @@ def test_what_is_fitted_on_answers_changes_the_metadata_alone(written, tmp_path)
 
 
 def test_a_graph_that_differs_from_torch_is_not_kept(tmp_path, monkeypatch):
-    real = module._with_metadata
+    real = classifier_onnx._with_metadata
 
     def another_bias(model: onnx.ModelProto, metadata: dict[str, str]) -> onnx.ModelProto:
         (bias,) = (part for part in model.graph.initializer if part.name.endswith("linear.bias"))
         bias.raw_data = (np.frombuffer(bias.raw_data, np.float32) + 0.01).tobytes()
         return real(model, metadata)
 
-    monkeypatch.setattr(module, "_with_metadata", another_bias)
+    monkeypatch.setattr(classifier_onnx, "_with_metadata", another_bias)
     with pytest.raises(ExportError, match="model.onnx was not written"):
         write(tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.trainer.conftest import copied
-from trainer.checkpoint import write as checkpoint
+from trainer.checkpoint import write
 from trainer.checkpoint.__main__ import main
 from trainer.data import PhotoFolder, PhotoSet
 
@@ -32,9 +32,9 @@ def test_the_model_that_is_served_stays_whole_until_the_new_one_is(
         assert (folder / "model.onnx").read_bytes() == before["model.onnx"]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(checkpoint, "cached_predictions", stopped)
+    monkeypatch.setattr(write, "cached_predictions", stopped)
     with pytest.raises(KeyboardInterrupt):
-        checkpoint.export_again(folder, PhotoFolder(drawn_photos), tmp_path / "cache")
+        write.export_again(folder, PhotoFolder(drawn_photos), tmp_path / "cache")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 

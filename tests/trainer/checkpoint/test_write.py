@@ -7,8 +7,7 @@ from safetensors.torch import load_file
 
 from tests.trainer.conftest import trained_recipe
 from trainer.checkpoint import __main__ as export_again
-from trainer.checkpoint import saliency
-from trainer.checkpoint import write as checkpoint
+from trainer.checkpoint import saliency, write
 from trainer.checkpoint.saliency_onnx import is_current
 from trainer.data import PhotoFolder
 from trainer.evaluate import comparison, leakage, ood, robustness
@@ -80,11 +79,9 @@ def test_what_a_run_asked_its_model_is_not_asked_again(recipe, finished, monkeyp
     def refuse(*_):
         raise AssertionError("the model was asked")
 
-    monkeypatch.setattr(checkpoint, "onnx_outputs", refuse)
+    monkeypatch.setattr(write, "onnx_outputs", refuse)
     test = PhotoFolder(Path(recipe.data)).load("test", 32, Path(recipe.output) / "cache")
-    assert len(checkpoint.cached_predictions(finished / "model.onnx", test).logits) == len(
-        test.labels
-    )
+    assert len(write.cached_predictions(finished / "model.onnx", test).logits) == len(test.labels)
 
 
 @pytest.mark.parametrize(

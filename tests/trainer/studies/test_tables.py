@@ -3,8 +3,7 @@ import pytest
 from filelock import FileLock
 
 from trainer.run_folder import TrainingError
-from trainer.studies import probes as watching
-from trainer.studies import runs
+from trainer.studies import probes, runs
 from trainer.studies.definitions import feature_percentiles
 from trainer.studies.runs import run_study
 from trainer.studies.tables import materialise_run
@@ -29,7 +28,7 @@ def test_a_clone_goes_on_from_the_table_that_it_came_with(
     assert list(after[after.seed == 1].split) == ["train", "val"]
 
     (photo_folder / "val" / "Red-Ring" / "000.png").unlink()
-    watching.load_cached.cache_clear()  # the next command is another process
+    probes.load_cached.cache_clear()  # the next command is another process
     with pytest.raises(TrainingError, match="is of other photos than"):
         run_study("depth", photo_folder, tmp_path / "elsewhere")
     made.clear()
