@@ -84,7 +84,8 @@ def write_gallery(
             ).items()
             for n, index in enumerate(chosen, start=1)
         ]
-        (home / "gallery.json").write_text(json.dumps(entries, indent=1) + "\n")
+        text = json.dumps(entries, indent=1) + "\n"
+        (home / "gallery.json").write_text(text, encoding="utf-8")
 
 
 def write_exhibit(

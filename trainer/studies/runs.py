@@ -146,7 +146,7 @@ def copied(study: Study, folder: Path, recipe: Recipe, source: PhotoFolder) -> b
         return False
     own = provenance(recipe, source)
     for path in sorted(folder.parent.parent.glob(f"*/*/{PROVENANCE}")):
-        kept = json.loads(path.read_text())
+        kept = json.loads(path.read_text(encoding="utf-8"))
         same = kept["photos"] == own["photos"] and not recipe.differences(kept["recipe"])
         if same and path.parent != folder and finished(path.parent):
             history = pd.read_csv(path.parent / HISTORY)

@@ -95,7 +95,7 @@ def import_committed_runs(name: str, study: Study, home: Path, photos: Mapping[s
         return
     home.mkdir(parents=True, exist_ok=True)
     with FileLock(home / ".table.lock"):
-        kept, written = json.loads(facts.read_text()), table.read_bytes()
+        kept, written = json.loads(facts.read_text(encoding="utf-8")), table.read_bytes()
         same_recipe = not study.base.differences(kept["recipe"])
         whole = kept.get("table") == hashlib.sha256(written).hexdigest()
         if not (whole and same_recipe and kept.get("photos") == photos):
@@ -176,7 +176,7 @@ def machines(folders: Iterable[Path]) -> list[dict[str, Any]]:
     """What the finished runs in these folders were trained on, each machine once."""
     found: list[dict[str, Any]] = []
     for folder in filter(finished, folders):
-        for machine in json.loads((folder / PROVENANCE).read_text())["machines"]:
+        for machine in json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))["machines"]:
             found += [] if machine in found else [machine]
     return found
 

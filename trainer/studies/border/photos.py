@@ -62,7 +62,11 @@ def write_bordered(source: PhotoFolder, species: tuple[str, ...], copy: Path) ->
     with FileLock(copy.with_suffix(".lock")):
         if copy.exists():
             # A copy from before this was kept has the species of the default.
-            kept = json.loads(provenance.read_text()) if provenance.exists() else list(SPECIES)
+            kept = (
+                json.loads(provenance.read_text(encoding="utf-8"))
+                if provenance.exists()
+                else list(SPECIES)
+            )
             if kept != list(species) or PhotoFolder(copy).files != source.files:
                 raise TrainingError(
                     f"{copy} was made of other photos than {source.root}, or has corners on other "
