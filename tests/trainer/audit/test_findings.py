@@ -65,8 +65,8 @@ def test_published_species_that_were_flipped_are_named_and_no_other(raw):
     assert not named & set(BORDERED)
 
 
-def test_half_of_the_published_test_photos_have_a_relative_in_train(raw):
-    assert raw.share_with_relative("test", "train") == pytest.approx(0.5, abs=0.05)
+def test_half_of_the_published_test_photos_have_a_near_duplicate_in_train(raw):
+    assert raw.share_with_near_duplicate("test", "train") == pytest.approx(0.5, abs=0.05)
 
 
 @pytest.mark.slow
