@@ -69,7 +69,7 @@ def test_every_run_stands_once_and_those_of_earlier_seeds_first(name, times, rat
     seeds = [recipe.seed for recipe in recipes.values()]
     assert seeds == sorted(seeds)
     # Where no search has to go further than it begins, the runs are as many as was said before.
-    assert len(recipes) == study.min_runs if times == 1 else len(recipes) >= study.least
+    assert len(recipes) == study.min_runs if times == 1 else len(recipes) >= study.min_runs
 
 
 @pytest.mark.parametrize("name", ["optimizers", "batch-size", "depth"])
