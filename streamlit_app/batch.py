@@ -5,6 +5,11 @@ could not be read. With --cluster, the machines of a Ray cluster share the photo
 camtrap-dp, the answers become a Camera Trap Data Package in the folder --out.
 """
 
+import signal
+
+if __name__ == "__main__":  # stopped while it imports, it has nothing to say
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import contextlib
 import errno
@@ -271,4 +276,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        main()
+    finally:  # all is said; Python prints a traceback where it is stopped while it ends
+        signal.signal(signal.SIGINT, signal.SIG_DFL)

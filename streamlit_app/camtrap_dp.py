@@ -104,7 +104,8 @@ def rows(table: Path) -> Iterator[Row]:
         lines = csv.reader(file)
         next(lines, None)
         for line in lines:
-            cells = dict(zip(COLUMNS, map(_unescaped, line), strict=False))
+            filled = dict(zip(COLUMNS, map(_unescaped, line), strict=False))
+            cells = dict.fromkeys(COLUMNS, "") | filled
             yield Row(
                 file=cells["file"],
                 species=cells["species"],

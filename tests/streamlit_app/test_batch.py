@@ -232,6 +232,30 @@ def test_a_killed_run_is_resumed_to_the_same_table(tmp_path: Path, checkpoints: 
     assert [row["file"] for row in rows(table)] == photo_files(folder)
 
 
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="Windows has no process groups")
+@pytest.mark.slow
+def test_ctrl_c_in_a_terminal_is_answered_with_one_sentence_and_rows_are_kept(
+    tmp_path: Path, checkpoints: Path
+) -> None:
+    folder, table = tmp_path / "photos", tmp_path / "birds.csv"
+    folder.mkdir()
+    photo = encode(draw_bird("blue", (1000, 800)))
+    for number in range(300):
+        (folder / f"{number:03}.jpg").write_bytes(photo)
+    command = [sys.executable, "-m", "streamlit_app.batch", str(folder), "--out", str(table)]
+    run = subprocess.Popen(
+        command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    wait_until(lambda: table.exists() and table.read_bytes().count(b"\n") >= 20)
+    os.killpg(run.pid, signal.SIGINT)  # workers get it, too
+    _, said = run.communicate()
+    assert run.returncode == 130
+    assert said.endswith("\nStopped: start again to resume.\n")
+    assert "Traceback" not in said
+    assert "KeyboardInterrupt" not in said
+    assert 20 <= len(rows(table)) < 300
+
+
 @pytest.mark.parametrize("start", list("=+-@\uff1d\uff0b\uff0d\uff20\t\r\n'"))
 def test_a_cell_that_a_spreadsheet_would_compute_starts_with_an_apostrophe(start: str) -> None:
     assert escape_formula(f"{start}cmd") == f"'{start}cmd"
