@@ -9,6 +9,7 @@ SALIENCY = "saliency.onnx"
 WEIGHTS = "weights.safetensors"
 REPORT = "report.json"
 HISTORY = "history.csv"
+SPLIT_TABLE = "splits.csv"  # of a run that cut the splits that its photos' folder lacks
 
 RESULTS = "results"  # the folder in checkpoints/ of what was measured, no variant
 STUDIES = "studies"  # the folder in RESULTS of tables of many short runs

@@ -6,6 +6,7 @@ counted by kind, so that nothing is skipped silently.
 """
 
 import os
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -69,10 +70,12 @@ DIB_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
 SPLITS = ("train", "val", "test")
 ALL = "all"  # the one split of a set that has none
 SPLIT_OF = (
-    dict.fromkeys(("train", "training", "train_set"), "train")
-    | dict.fromkeys(("val", "valid", "validation", "dev", "eval"), "val")
-    | dict.fromkeys(("test", "testing", "test_set"), "test")
+    dict.fromkeys(("train", "training"), "train")
+    | dict.fromkeys(("val", "valid", "validation", "dev", "eval", "validate"), "val")
+    | dict.fromkeys(("test", "testing"), "test")
 )
+# What names of splits hold besides: `train_set`, `Test Images`, `validation-data`, `train2017`.
+BESIDE_SPLIT = re.compile(r"[\W\d_]+|data|set|images?|photos|pictures|folder|split")
 
 
 LeftOut = dict[str, list[Path]]
@@ -243,28 +246,30 @@ class PhotoSetListing:
 def list_photo_set(root: Path) -> PhotoSetListing:
     """List a photo set: train, val and test with a folder a class in each, or class folders alone.
 
-    Splits may be named in any case and as other programs name them (SPLIT_OF), and lie in further
-    folders (`archive/train`); photos may lie in folders inside their class. Names of classes are in
-    Unicode's composed form, in which those of different systems compare.
+    Splits may be named in any case and as other programs name them (`split_of`), and lie in further
+    folders (`archive/train`, `test_set/test_set`); photos may lie in folders inside their class.
+    Names of classes are in Unicode's composed form, in which those of different systems compare.
 
     Raises: OSError where the folder itself cannot be read.
     """
     listing = list_photos(root)
-    depth = 0  # folders between the set's own and those of splits or classes
-    while not (splits := _splits(listing.photos, depth)):
-        above = {photo.parts[: depth + 1] for photo in listing.photos}
-        if len(above) != 1 or any(len(photo.parts) < depth + 3 for photo in listing.photos):
-            break
-        depth += 1
+    home, splits = _home(listing.photos)
+    depth = len(home)
     found: dict[str, list[Path]] = {}
     paths: dict[Path, Path] = {}
     left_out = dict(listing.left_out)
     for path in listing.photos:
-        split, *inside = path.parts[depth:] if splits else (ALL, *path.parts[depth:])
-        if len(inside) < 2:
+        key, inside = ALL, path.parts[depth:]
+        if splits and len(inside) > 1:
+            split, *rest = inside
+            key = split_of(split) or split
+            twice = len(rest) > 2 and split_of(split) == split_of(rest[0])
+            inside = tuple(rest[1:] if twice else rest)
+        if path.parts[:depth] != home:
+            left_out.setdefault(OUTSIDE_SPLITS if splits else OUTSIDE_CLASSES, []).append(path)
+        elif len(inside) < 2:
             left_out.setdefault(OUTSIDE_CLASSES, []).append(path)
         else:
-            key = SPLIT_OF.get(split.casefold(), split) if splits else ALL
             photo = Path(key, same_form(inside[0]), *inside[1:])
             while photo in paths:  # folders `Test` and `testing`, or of two Unicode forms
                 photo = photo.with_stem(f"{photo.stem}-2")
@@ -274,10 +279,34 @@ def list_photo_set(root: Path) -> PhotoSetListing:
     return PhotoSetListing(root, {split: sorted(found[split]) for split in order}, paths, left_out)
 
 
-def _splits(photos: Sequence[Path], depth: int) -> set[str]:
-    """Folders at this depth that have a split's name and hold class folders.
+def split_of(name: str) -> str | None:
+    """The split that a folder of this name holds: train, val or test; None for another folder."""
+    folded = name.casefold()
+    return SPLIT_OF.get(folded) or SPLIT_OF.get(BESIDE_SPLIT.sub("", folded))
 
-    A class may be called `test`, too: that holds photos.
+
+def _home(photos: Sequence[Path]) -> tuple[tuple[str, ...], bool]:
+    """The folder that holds the splits, or else the classes; and whether it holds splits.
+
+    That of splits has folders of a split's name with class folders inside; a class may be called
+    `test`, too: that holds photos. Further down it is the only one with a folder of training
+    photos. That of classes is reached through folders that hold one folder and no photos.
     """
-    deep = {photo.parts[depth] for photo in photos if len(photo.parts) > depth + 2}
-    return {name for name in deep if name.casefold() in SPLIT_OF}
+    homes = {
+        photo.parts[:depth]
+        for photo in photos
+        for depth in range(len(photo.parts) - 2)
+        if (split := split_of(photo.parts[depth])) and (split == "train" or not depth)
+    }
+    shallowest = min(map(len, homes), default=0)
+    homes = {home for home in homes if len(home) == shallowest}
+    if len(homes) == 1:
+        return homes.pop(), True
+    home: tuple[str, ...] = ()
+    while True:
+        depth = len(home)
+        inside = [p for p in photos if p.parts[:depth] == home and len(p.parts) > depth + 1]
+        above = {photo.parts[: depth + 1] for photo in inside}
+        if len(above) != 1 or any(len(photo.parts) < depth + 3 for photo in inside):
+            return home, False
+        home = above.pop()

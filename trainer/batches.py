@@ -85,6 +85,8 @@ class Batches:
         if recipe.photos_per_species:
             chosen = torch.tensor(spread(photos.labels, recipe.photos_per_species))
         generator = torch.Generator().manual_seed(self.seed)
+        if recipe.balance:
+            chosen = balanced(chosen, self.labels, generator)
         order = chosen[torch.randperm(len(chosen), generator=generator)]
         parts = order.split(recipe.batch_size)
         self.indices = [p for p in parts if len(p) > 1 or recipe.batch_size == 1]
@@ -164,6 +166,19 @@ class Batches:
         top, left = ((draw * (self.size - length + 1)).floor() for draw in (down, across))
         ground = resized(photos, crops, self.size)
         pixels[chosen] = laid_on(ground, pixels[chosen], top, left, length)
+
+
+def balanced(chosen: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    """As many photos as `chosen`, as many of each class: some repeated, some left out at random."""
+    classes = labels[chosen].unique()
+    drawn = []
+    for number, label in enumerate(classes):
+        own = chosen[labels[chosen] == label]
+        count = (len(chosen) + number) // len(classes)
+        rounds = range(math.ceil(count / len(own)))
+        orders = [torch.randperm(len(own), generator=generator) for _ in rounds]
+        drawn.append(own[torch.cat(orders)[:count]] if count else own[:0])
+    return torch.cat(drawn)
 
 
 @functools.lru_cache(maxsize=2)  # photos and outliers

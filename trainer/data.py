@@ -1,17 +1,19 @@
 """Folders of photos -> decoded once into a memory-mapped uint8 array."""
 
+import csv
 import hashlib
 import json
 import math
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from filelock import FileLock
@@ -20,6 +22,7 @@ from tqdm import tqdm
 
 from plumage.contract import SPECIES_RULE, is_species_name
 from plumage.folders import (
+    ALL,
     OUTSIDE_CLASSES,
     OUTSIDE_SPLITS,
     SPLITS,
@@ -31,12 +34,14 @@ from plumage.folders import (
     printable,
 )
 from plumage.photos import READER, PhotoError, read_photo, resized
+from trainer.recipe import Recipe
 from trainer.utils.cli import UserError
 from trainer.utils.files import replacing
 
 LAYOUT = (
-    "--data names a folder with train, val and test inside, each with one folder of photos a "
-    'species; the photos of 25 Indian birds are available on Kaggle ("25 Indian bird species").'
+    "--data names a folder with one folder of photos a class, or with train, val and test of such "
+    "folders (what is missing of the three is cut from the photos that are there); --data demo "
+    "draws a set to try it with."
 )
 OUTLIERS = "outliers"  # the split of photos of none of the species
 OUTLIER_LAYOUT = (
@@ -76,56 +81,113 @@ class PhotoSet:
 
 @dataclass(frozen=True)
 class PhotoFolder:
-    """A photo set on disk: train, val and test, and in each a folder a species.
+    """A photo set on disk, in any layout that `plumage.folders.list_photo_set` takes.
 
-    `plumage.folders.list_photo_set` says which layouts are taken.
+    Attributes:
+        root: its folder.
+        split_table: splits.csv of a run that cut what the folder lacks; None: its own splits.
     """
 
     root: Path
     splits: ClassVar[tuple[str, ...]] = SPLITS
+    split_table: Path | None = None
 
     @cached_property
     def listing(self) -> PhotoSetListing:
         """All that the folder holds."""
         try:
-            return list_photo_set(self.root)
+            found = list_photo_set(self.root)
         except OSError as error:
+            default = " (the default of --data)" if self.root == Path(Recipe.data) else ""
             raise PhotoSetError(
-                f"{self.root} cannot be read ({error.strerror}): {LAYOUT}"
+                f"The folder {self.root}{default} cannot be read ({error.strerror}): {LAYOUT}"
             ) from error
+        return with_splits(found, read_splits(self.split_table)) if self.split_table else found
 
     @property
     def files(self) -> dict[str, list[Path]]:
         """Photos of each split as SPLIT/SPECIES/NAME, sorted; `path` says where each lies."""
         return self.listing.photos
 
+    @property
+    def missing(self) -> list[str]:
+        """Splits that the folder lacks."""
+        return [split for split in SPLITS if split not in self.files]
+
+    def count(self, at_most: int | None = None) -> int:
+        """How many photos are trained on, at most a number of each species; None: all."""
+        counts = Counter(file.parts[1] for file in self.files["train"]).values()
+        return sum(min(count, at_most or count) for count in counts)
+
+    @cached_property
+    def digest(self) -> dict[str, Any]:
+        """The number of photos in the splits, and a digest of their names, classes and sizes."""
+        photos = self.listing if self.split_table is None else list_photo_set(self.root)
+        rows = [
+            (photos.paths[file].as_posix(), self._bytes(photos.paths[file]))
+            for split, files in photos.photos.items()
+            if split in (*self.splits, ALL)
+            for file in files
+        ]
+        text = repr(sorted(rows)).encode(errors="surrogateescape")
+        return {"count": len(rows), "sha256": hashlib.sha256(text).hexdigest()}
+
+    def _bytes(self, path: Path) -> int:
+        try:
+            return (self.root / path).stat().st_size
+        except OSError:
+            return -1
+
     def path(self, file: Path) -> Path:
         """Where a photo of `files` lies."""
         return self.root / self.listing.paths[file]
 
+    def stamp(self, file: Path) -> tuple[int, int]:
+        """A file's bytes and when it was changed, in nanoseconds; -1 where it cannot be opened."""
+        try:
+            status = self.path(file).stat()
+        except OSError:
+            return -1, -1
+        return status.st_size, status.st_mtime_ns
+
     @cached_property
     def species(self) -> tuple[str, ...]:
-        """Names of the training split's species, sorted: the order of the logits."""
-        return tuple(sorted({file.parts[1] for file in self.files.get("train", ())}))
+        """Names of the training photos' species, sorted: the order of the logits."""
+        files = self.files.get("train") or self.files.get(ALL) or []
+        return tuple(sorted({file.parts[1] for file in files}))
 
     def check(self) -> None:
         """Raise PhotoSetError unless every split holds photos of the same species."""
-        if missing := [split for split in SPLITS if split not in self.files]:
+        self.check_before_cut()
+        if missing := self.missing:
+            raise PhotoSetError(
+                f"{self.root} has no photos in a folder {missing[0]}, and no run beside the "
+                "checkpoints has cut them: python -m trainer does, and --checkpoints names the "
+                "folder that its runs are in."
+            )
+
+    def check_before_cut(self) -> None:
+        """As `check`, but val and test may be missing, or all splits, to be cut from the rest."""
+        missing = self.missing
+        if "train" in missing and ALL not in self.files:
             held = in_words(self.listing.left_out)
             raise PhotoSetError(
-                f"{self.root} has no photos in a folder {missing[0]}"
-                f"{f' (it holds {held})' if held else ''}: {LAYOUT}"
+                f"{self.root} has no photos to train on{f' (it holds {held})' if held else ''}: "
+                f"{LAYOUT}"
             )
         if len(self.species) < 2:
             raise PhotoSetError(
-                f"{self.root / 'train'} has photos of {len(self.species)} species: two are needed."
+                f"{self.root} has training photos of {len(self.species)} species: two are needed. "
+                "Each has a folder of its own."
             )
         if bad := [name for name in self.species if not is_species_name(name)]:
             raise PhotoSetError(
-                f"The folder {bad[0]!r} in {self.root / 'train'} does not have the name of a "
-                f"species ({SPECIES_RULE}): rename it in every split."
+                f"The folder {bad[0]!r} in {self.root} does not have the name of a species "
+                f"({SPECIES_RULE}): rename it in every split."
             )
         for split in SPLITS:
+            if split in missing:
+                continue
             found = {file.parts[1] for file in self.files[split]}
             if lacking := sorted(set(self.species) - found):
                 raise PhotoSetError(
@@ -148,7 +210,7 @@ class PhotoFolder:
             PhotoSetError: no photo can be read, or the disk is full.
         """
         files = self.files[split]
-        state = [READER, CACHE, *([str(file), *_size_and_time(self.path(file))] for file in files)]
+        state = [READER, CACHE, *([str(file), *self.stamp(file)] for file in files)]
         key = hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
         home = cache / hashlib.sha256(str(self.root.resolve()).encode()).hexdigest()[:8]
         stem = f"{split}-{size}"
@@ -246,6 +308,37 @@ class OutlierFolder(PhotoFolder):
             raise PhotoSetError(f"{self.root} has no photos in a folder: {OUTLIER_LAYOUT}")
 
 
+def read_splits(table: Path) -> dict[str, str]:
+    """The split of each photo that a run has cut, by its path in the photos' folder.
+
+    Raises: PhotoSetError where the file cannot be read.
+    """
+    try:
+        with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            return {row["file"]: row["split"] for row in csv.DictReader(file)}
+    except (OSError, KeyError) as error:
+        raise PhotoSetError(
+            f"{table} cannot be read as a table of files and splits: delete it, and python -m "
+            "trainer cuts the photos again."
+        ) from error
+
+
+def with_splits(listing: PhotoSetListing, splits: Mapping[str, str]) -> PhotoSetListing:
+    """The listing with those photos in the splits that a table names, by their paths."""
+    photos: dict[str, list[Path]] = {}
+    paths: dict[Path, Path] = {}
+    for photo, path in listing.paths.items():
+        split = splits.get(path.as_posix(), photo.parts[0])
+        new = Path(split, *photo.parts[1:])
+        while new in paths:
+            new = new.with_stem(f"{new.stem}-2")
+        paths[new] = path
+        photos.setdefault(split, []).append(new)
+    order = dict.fromkeys((*(split for split in SPLITS if split in photos), *sorted(photos)))
+    ordered = {split: sorted(photos[split]) for split in order}
+    return PhotoSetListing(listing.root, ordered, paths, listing.left_out)
+
+
 def read_squeezed(path: Path, size: int) -> NDArray[np.uint8]:
     """A photo's file -> (size, size, 3) uint8 RGB, as in the app; raises OSError, PhotoError."""
     return squeezed(path.read_bytes(), size)
@@ -268,7 +361,7 @@ def report_left_out(source: PhotoFolder, sets: Iterable[PhotoSet]) -> None:
         if split not in source.splits
         for file in files
     ]
-    left_out[OUTSIDE_SPLITS] = others
+    left_out[OUTSIDE_SPLITS] = [*left_out.get(OUTSIDE_SPLITS, ()), *others]
     if words := in_words(left_out):
         print(f"left out: {words}", file=sys.stderr)
 
@@ -282,15 +375,6 @@ def check_every_species(source: PhotoFolder, sets: Mapping[str, PhotoSet]) -> No
                 f"None of the photos of {', '.join(lacking)} in the split {split} of {source.root} "
                 "can be read: replace them, or remove the species from every split."
             )
-
-
-def _size_and_time(path: Path) -> tuple[int, int]:
-    """A file's bytes and when it was changed, in nanoseconds; -1 where it cannot be opened."""
-    try:
-        status = path.stat()
-    except OSError:
-        return -1, -1
-    return status.st_size, status.st_mtime_ns
 
 
 def _allocate(path: Path, shape: tuple[int, ...]) -> int:

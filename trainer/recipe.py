@@ -1,7 +1,8 @@
 """Every hyperparameter of a run: its flag, its help, its value in report.json."""
 
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,6 +12,9 @@ import tyro
 from trainer.utils.cli import UserError
 
 CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
+FITTED = ("batch_size", "epochs", "learning_rate")  # what `Recipe.fitted` changes
+MIN_STEPS = 600
+BATCHES = ((16, 320), (32, 1280))  # photos in a step, for training sets of fewer photos than that
 NormKey = Literal["bn", "in", "bin", "ln", "gn", "nn", "torch-bn"]
 
 
@@ -27,7 +31,7 @@ class Recipe:
     n: Annotated[int, tyro.conf.arg(aliases=["--blocks-per-stage"])] = 2
     """Blocks in each of the three stages: the network has 6n+2 layers."""
     data: str = "photos"
-    """Folder with train/, val/ and test/ inside, each with one folder of photos a species."""
+    """Folder with one folder of photos a class, or with train/, val/ and test/ of such folders."""
     output: str = "runs"
     """Folder in which the run gets a folder of its own, named after the norm."""
     image_size: int = 96
@@ -39,13 +43,13 @@ class Recipe:
     photos_per_species: int | None = None
     """Photos of each species to train on, the same for every seed; None: all."""
     batch_size: int = 64
-    """Photos in each step, in all processes together."""
+    """Photos in each step, in all processes together; fewer for small sets, unless given."""
     epochs: int = 16
-    """Times that every training photo is seen."""
+    """Times that every training photo is seen; more for small sets, unless given."""
     optimizer: Literal["sgd", "adam", "adamw", "rmsprop"] = "sgd"
     """How a step follows from the gradients."""
     learning_rate: float = 0.2
-    """Highest learning rate of the schedule."""
+    """Highest learning rate of the schedule; falls with the batch for small sets, unless given."""
     momentum: float = 0.9
     """Momentum of SGD, and the first beta of Adam and AdamW; RMSprop has none."""
     nesterov: bool = True
@@ -74,6 +78,8 @@ class Recipe:
     """Weight of their loss, the cross-entropy to the uniform distribution."""
     pasted: float = 0.25
     """Share of the photos that are shrunk onto a background, where there are outliers."""
+    balance: bool = False
+    """Draw every class equally often, however many photos it has."""
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     """Auto takes bfloat16 where the processor computes in it, else float32."""
     seed: int = 0
@@ -91,6 +97,20 @@ class Recipe:
     def as_dict(self) -> dict[str, Any]:
         """What report.json stores."""
         return asdict(self)
+
+    def fitted(self, photos: int, given: Collection[str]) -> "Recipe":
+        """The recipe for a number of training photos: MIN_STEPS at least, of a batch that fits.
+
+        given: hyperparameters that stay as they are.
+        """
+        small = next((size for size, most in BATCHES if photos < most), self.batch_size)
+        batch = self.batch_size if "batch_size" in given else min(small, self.batch_size)
+        rate, epochs = self.learning_rate, self.epochs
+        if "learning_rate" not in given:  # in proportion to the batch (Goyal et al. 2017)
+            rate *= batch / self.batch_size
+        if "epochs" not in given:
+            epochs = max(epochs, math.ceil(MIN_STEPS / math.ceil(photos / batch)))
+        return replace(self, batch_size=batch, learning_rate=rate, epochs=epochs)
 
     def check(self) -> None:
         """Raise RecipeError unless a network can be trained with every value."""

@@ -1,14 +1,20 @@
 """The folder of a run: whether it is free, under way or finished. Imports no torch."""
 
 import json
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from plumage.contract import REPORT
-from trainer.recipe import Recipe
+from safetensors import safe_open
+
+from plumage.contract import REPORT, SPLIT_TABLE
+from trainer.recipe import FITTED, Recipe
 from trainer.utils.cli import UserError
 
 STATE = "state.safetensors"
+LAST_STATE = "last.safetensors"  # of a finished run that could be trained longer
 EARLIER_STATE = "earlier.safetensors"  # of the epoch before, should the other be damaged
 
 
@@ -26,15 +32,69 @@ def is_finished(recipe: Recipe, folder: Path, resume: bool) -> bool:
     Raises:
         TrainingError: the folder holds a run that is not to be resumed, or one of another recipe.
     """
-    if folder.exists() and any(folder.iterdir()) and not resume:
+    holds = folder.exists() and any(file.name != SPLIT_TABLE for file in folder.iterdir())
+    if holds and not resume:
         raise TrainingError(
             f"{folder} already holds a run: --resume continues it, or name another --output."
         )
     report = folder / REPORT
     if not report.exists() or has_state(folder):
         return False
-    check_same(recipe, json.loads(report.read_text(encoding="utf-8"))["recipe"], folder)
-    return True
+    stored = json.loads(report.read_text(encoding="utf-8"))["recipe"]
+    check_same(recipe, stored, folder)
+    if recipe.epochs == stored["epochs"]:
+        return True
+    if not (folder / LAST_STATE).exists():
+        raise TrainingError(
+            f"{folder / LAST_STATE} is missing, from which the finished run could be trained "
+            "longer: start over with another --output."
+        )
+    (folder / LAST_STATE).replace(folder / STATE)
+    return False
+
+
+def stored_run(folder: Path) -> dict[str, Any] | None:
+    """What the run in a folder, finished or under way, was trained on; None where there is none.
+
+    Its `recipe`, and its `files` as `PhotoFolder.digest` has them, unless it is of an earlier
+    version.
+    """
+    for name in (STATE, EARLIER_STATE):
+        with suppress(Exception), safe_open(folder / name, "np") as file:  # it may be damaged
+            return json.loads(file.metadata()["state"])["trained"]
+    with suppress(OSError, ValueError):
+        return json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    return None
+
+
+def as_started(recipe: Recipe, stored: dict[str, Any], given: Collection[str]) -> Recipe:
+    """The recipe as `Recipe.fitted` changed it when a run was started.
+
+    Args:
+        recipe: of the command line.
+        stored: as `stored_run` gives it.
+        given: hyperparameters that the command line names.
+    """
+    return replace(recipe, **{n: stored["recipe"][n] for n in FITTED if n not in given})
+
+
+def check_same_photos(
+    stored: dict[str, Any], digest: dict[str, Any], root: Path, folder: Path
+) -> None:
+    """Raise TrainingError if a run was started with photos of other names, classes or sizes.
+
+    Args:
+        stored: as `stored_run` gives it.
+        digest: of the photos that are there.
+        root, folder: of the photos and of the run.
+    """
+    before = stored.get("files", digest)
+    if before != digest:
+        raise TrainingError(
+            f"The run in {folder} was trained on other photos: {before['count']:,} then, "
+            f"{digest['count']:,} in {root} now, by their names, classes and sizes. --data names "
+            "the same photos, or start over with another --output or --name."
+        )
 
 
 def has_state(folder: Path) -> bool:
@@ -42,17 +102,46 @@ def has_state(folder: Path) -> bool:
     return any(folder.glob("state.*"))
 
 
-def remove_state(folder: Path) -> None:
-    """Remove what is needed to resume; without a state a run counts as finished."""
+def remove_state(folder: Path, recipe: Recipe | None = None) -> None:
+    """Remove what is needed to resume; without a state a run counts as finished.
+
+    recipe: of a run whose last state is kept, if it could be trained longer.
+    """
+    if recipe and can_be_longer(recipe) and (folder / STATE).exists():
+        (folder / STATE).replace(folder / LAST_STATE)
     for file in (*folder.glob("earlier.*"), *folder.glob("state.*")):
         file.unlink(missing_ok=True)
 
 
 def check_same(recipe: Recipe, stored: dict[str, Any], folder: Path) -> None:
     """Raise TrainingError if the run in `folder` was started with other hyperparameters."""
-    if changed := recipe.differences(stored):
+    changed = recipe.differences(stored)
+    if changed == ["epochs"]:
+        check_longer(recipe, stored["epochs"], folder)
+    elif changed:
         told = ", ".join(f"--{name.replace('_', '-')}" for name in changed)
         raise TrainingError(
             f"The run in {folder} was started with another {told}: resume with the same, or "
             "start over with another --output."
         )
+
+
+def can_be_longer(recipe: Recipe) -> bool:
+    """Whether a recipe's first epochs are the same however many follow."""
+    return recipe.schedule == "constant" and recipe.first_scale == 1
+
+
+def check_longer(recipe: Recipe, epochs: int, folder: Path) -> None:
+    """Raise TrainingError unless a run that was started for `epochs` can have a recipe's epochs."""
+    if recipe.epochs < epochs:
+        why = "it can only become longer"
+    elif recipe.schedule != "constant":
+        why = f"the learning rate of its schedule, {recipe.schedule}, ends with that epoch"
+    elif recipe.first_scale != 1:
+        why = f"its crops, from --first-scale {recipe.first_scale} on, have grown by that epoch"
+    else:
+        return
+    raise TrainingError(
+        f"The run in {folder} was started with --epochs {epochs}, and cannot have {recipe.epochs}: "
+        f"{why}. Resume with the same, or start over with another --output."
+    )

@@ -1,5 +1,6 @@
 """The training loop: epochs of steps and a validation after each."""
 
+import itertools
 import math
 import operator
 import time
@@ -15,7 +16,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from plumage.folders import SPLITS
-from trainer.batches import OUTLIER, Batches
+from trainer.batches import OUTLIER, Batches, squeezed
 from trainer.data import (
     OUTLIERS,
     OutlierFolder,
@@ -27,13 +28,18 @@ from trainer.data import (
 )
 from trainer.metrics import scores
 from trainer.model.resnet import ResNet, to_input
+from trainer.opening import duration, is_uneven, photos_in_words
 from trainer.recipe import Recipe
 from trainer.run_folder import DivergedError, TrainingError
-from trainer.state import TrainState, open_run
+from trainer.state import TrainState, new_run, open_run
 from trainer.utils import distributed
 from trainer.utils.system import machine
 
 Result = TypeVar("Result")
+
+MAX_RETAKEN, RETAKEN = 1024, 128  # training photos for batch statistics, and how many at a time
+MAX_LINES = 40  # of epochs that are printed
+TIMED = 3  # steps, after as many that are slower
 
 
 def learning_rate(recipe: Recipe, epochs_done: float) -> float:
@@ -123,6 +129,54 @@ def predict(network: ResNet, photos: NDArray[np.uint8], recipe: Recipe) -> Tenso
     return distributed.all_gather_rows(torch.cat(batches), len(photos)).cpu()
 
 
+def retake_statistics(
+    network: ResNet, photos: PhotoSet, recipe: Recipe, outliers: PhotoSet | None = None
+) -> None:
+    """Give batch norms the mean and variance of training photos as the network answers them.
+
+    The running ones lag behind the weights and know crops alone; in a run of few steps an epoch
+    they are far off ("precise" batch norm: Wu and Johnson 2021, arXiv:2105.07576). Where several
+    processes train, each takes a share of every batch. The network is left in train mode.
+
+    Args:
+        network: changed in place; one without running statistics is left as it is.
+        photos: of train; at most MAX_RETAKEN of them, spread evenly, are looked at.
+        recipe: its image_size, photos_per_species, precision and device count.
+        outliers: as many of them are in a batch as in training.
+    """
+    layers: list[Any] = [one for one in network.modules() if hasattr(one, "running_mean")]
+    if not layers:
+        return
+    kept = [layer.momentum for layer in layers]
+    chosen = np.arange(len(photos.labels))
+    if recipe.photos_per_species:
+        chosen = np.array(spread(photos.labels, recipe.photos_per_species))
+    if len(chosen) > MAX_RETAKEN:
+        chosen = chosen[np.linspace(0, len(chosen) - 1, MAX_RETAKEN).astype(int)]
+    order = np.random.default_rng(0).permutation(chosen)  # each batch is of all classes
+    dtype = precision(recipe)
+    device = recipe.device.split(":")[0]
+    network.train()
+    with torch.no_grad(), torch.autocast(device, dtype, enabled=dtype != torch.float32):
+        for number, batch in enumerate(np.array_split(order, math.ceil(len(order) / RETAKEN)), 1):
+            for layer in layers:
+                layer.momentum = 1 / number  # the average of all batches so far
+            pixels = photos.pixels[np.sort(batch)]
+            if outliers:
+                count = round(len(batch) * recipe.outliers_per_batch / recipe.batch_size)
+                strange = np.arange(number * count, (number + 1) * count) % len(outliers.labels)
+                pixels = np.concatenate([pixels, outliers.pixels[strange]])
+            own = torch.from_numpy(pixels[distributed.rank().shard(len(pixels))])
+            network(to_input(squeezed(own.to(recipe.device), recipe.image_size)))
+    for layer, momentum in zip(layers, kept, strict=True):
+        layer.momentum = momentum
+
+
+def best_by(labels: NDArray[np.int64]) -> str:
+    """By which score of val the best epoch is chosen: accuracy, or macro F1 for uneven classes."""
+    return "macro_f1" if is_uneven(np.bincount(labels)) else "accuracy"
+
+
 def epoch_photos(photos: PhotoSet, recipe: Recipe) -> int:
     """How many photos an epoch trains on."""
     if recipe.photos_per_species:
@@ -210,7 +264,8 @@ def train(
         TrainingError: the run cannot be saved.
     """
     train_photos, val = photos["train"], photos["val"]
-    count = epoch_photos(train_photos, recipe)
+    count, measure = epoch_photos(train_photos, recipe), best_by(train_photos.labels)
+    told = math.ceil(recipe.epochs / MAX_LINES)
     first = distributed.rank().index == 0  # the others compute the same and say nothing
     if first and run.epoch:  # what was stopped between its state and its history lacks rows of it
         run.save_history(folder)
@@ -228,6 +283,7 @@ def train(
                 run, recipe, train_photos, bar, photos.get(OUTLIERS)
             )
             trained = time.perf_counter()
+            retake_statistics(run.network, train_photos, recipe, photos.get(OUTLIERS))
             logits = predict(run.network, val.pixels, recipe)
             val_loss = F.cross_entropy(logits, torch.from_numpy(val.labels)).item()
             check_finite(val_loss, run.epoch + 1, recipe)
@@ -248,26 +304,55 @@ def train(
                 run.history.append(row | {"learning_rate": rate, "seconds": seconds})
             if probe:
                 run.history[-1] |= probe(run.network)
-            validations = [row["accuracy"] for row in run.history if row["split"] == "val"]
+            validations = [row[measure] for row in run.history if row["split"] == "val"]
             if validations[-1] == max(validations):
                 run.best = {k: v.clone() for k, v in run.network.state_dict().items()}
                 run.best_epoch = run.epoch
             here, machines = machine(recipe.device), run.trained.get("machines", [])
-            run.trained = {
+            run.trained |= {
                 "recipe": recipe.as_dict(),
                 "precision": str(precision(recipe)).removeprefix("torch."),
                 "machines": machines if here in machines else [*machines, here],
             }
             if first:
                 run.save(folder)
-                bar.write(
-                    f"epoch {run.epoch:3}  train {run.history[-2]['accuracy']:.3f}"
-                    f"  val {validations[-1]:.3f}  best {max(validations):.3f}"
-                )
+                if run.epoch % told == 0 or run.epoch == recipe.epochs:
+                    bar.write(
+                        f"epoch {run.epoch:3}  train {run.history[-2][measure]:.3f}"
+                        f"  val {validations[-1]:.3f}  best {max(validations):.3f}"
+                    )
 
 
-def train_run(recipe: Recipe, folder: Path) -> tuple[TrainState, dict[str, PhotoSet]]:
+def expected_seconds(recipe: Recipe, photos: dict[str, PhotoSet]) -> float:
+    """How long all epochs of a recipe take, by a few steps of a network that is thrown away.
+
+    photos: as those of `train`.
+    """
+    train_photos, outliers = photos["train"], photos.get(OUTLIERS)
+    run = new_run(recipe, len(train_photos.species))
+    batches = Batches(train_photos, recipe, recipe.image_size, 0, outliers)
+    seconds = []
+    for batch, target in itertools.islice(itertools.cycle(batches), 2 * TIMED):
+        start = time.perf_counter()
+        train_step(run, recipe, batch, target)[0].item()
+        seconds.append(time.perf_counter() - start)
+    step = float(np.median(seconds[TIMED:]))
+    sizes = [training_size(recipe, epoch) / recipe.image_size for epoch in range(recipe.epochs)]
+    # Statistics and val are answered once an epoch, which takes a third of training on them.
+    answered = min(MAX_RETAKEN, len(train_photos.labels)) + len(photos["val"].labels)
+    between = step * answered / recipe.batch_size / 3
+    return sum(step * len(batches) * size**2 + between for size in sizes)
+
+
+def train_run(
+    recipe: Recipe, folder: Path, source: PhotoFolder
+) -> tuple[TrainState, dict[str, PhotoSet]]:
     """Train the run of a folder to its end, from where it was stopped.
+
+    Args:
+        recipe: how, and where decoded photos are kept.
+        folder: of the run.
+        source: the photos, with all splits.
 
     Returns:
         The run, its network on the CPU with the weights that are best on val, and the photos of
@@ -285,7 +370,7 @@ def train_run(recipe: Recipe, folder: Path) -> tuple[TrainState, dict[str, Photo
             "torch-bn is trained by one process: torch's layer knows the photos of its own process "
             "only. --norm bn computes the same over those of all."
         )
-    source, cache = PhotoFolder(Path(recipe.data)), Path(recipe.output) / "cache"
+    cache = Path(recipe.output) / "cache"
     source.check()
     photos = {split: source.load(split, recipe.image_size, cache) for split in SPLITS}
     trained_on = {"train": source.load("train", recipe.stored_size, cache), "val": photos["val"]}
@@ -306,6 +391,16 @@ def train_run(recipe: Recipe, folder: Path) -> tuple[TrainState, dict[str, Photo
             f"The processes disagree about the photos or the saved state in {folder}: --data, "
             "--outliers and --output must name folders that all machines share."
         )
+    seconds = expected_seconds(recipe, trained_on)
+    if rank.index == 0:
+        print(*photos_in_words(photos, recipe.balance), sep="\n")
+        steps = math.ceil(epoch_photos(photos["train"], recipe) / recipe.batch_size)
+        print(
+            f"{recipe.norm}: {recipe.epochs:,} epochs of {steps:,} steps take about "
+            f"{duration(seconds)}, by {TIMED} timed steps.",
+            flush=True,
+        )
+    run.trained["files"] = source.digest
     train(run, recipe, trained_on, folder)
     run.network.cpu().load_state_dict(run.best)
     return run, photos

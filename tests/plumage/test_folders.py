@@ -170,6 +170,10 @@ def test_numbers_are_in_words():
         ("training", "valid", "TEST"),
         ("archive/train", "archive/valid", "archive/test"),
         ("a/b/train", "a/b/dev", "a/b/testing"),
+        ("images/train", "images/val", "images/test"),
+        ("training_set", "validation data", "Test-Images"),
+        ("train2017", "val2017", "test2017"),
+        ("training_set/training_set", "val", "test_set/test_set"),
     ],
 )
 def test_splits_are_found_under_the_names_that_people_give_them(train, val, test, tmp_path):
@@ -192,6 +196,30 @@ def test_two_folders_of_one_split_lose_no_photo(tmp_path):
         Path("val/Crow/1.jpg"),
         Path("Valid/Crow/1.jpg"),
     }
+
+
+@pytest.mark.parametrize("stray", ["cover.jpg", "archive/cover.jpg", "docs/figures/1.jpg"])
+def test_photos_beside_the_folder_of_the_splits_are_left_out(stray, tmp_path):
+    put(tmp_path, "archive/train/Crow/1.jpg", "archive/test/Crow/2.jpg", stray)
+    put(tmp_path, "archive/readme.txt", "labels/train/1.txt", data=b"text")
+    found = list_photo_set(tmp_path)
+    assert {split: len(photos) for split, photos in found.photos.items()} == {"train": 1, "test": 1}
+    assert "1 photo outside" in in_words(found.left_out)
+
+
+@pytest.mark.parametrize("above", ["", "archive", "photos/mine"])
+def test_class_folders_are_found_below_folders_that_hold_nothing_else(above, tmp_path):
+    put(tmp_path, *(str(Path(above, name)) for name in ("Crow/1.jpg", "Kite/males/2.jpg")))
+    put(tmp_path, "cover.jpg", str(Path(above, "readme.txt")))
+    found = list_photo_set(tmp_path)
+    assert found.photos == {ALL: [Path("all/Crow/1.jpg"), Path("all/Kite/males/2.jpg")]}
+    assert in_words(found.left_out) == "1 sidecar file, 1 photo outside a class folder"
+
+
+def test_a_class_with_a_folder_of_a_splits_name_is_no_split(tmp_path):
+    put(tmp_path, "Crow/train/a/1.jpg", "Kite/train/a/1.jpg")
+    classes = [photo.parts[1] for photo in list_photo_set(tmp_path).photos[ALL]]
+    assert classes == ["Crow", "Kite"]
 
 
 def test_class_folders_alone_are_one_split(tmp_path):

@@ -13,6 +13,7 @@ from trainer.batches import (
     TRIES,
     Batches,
     backgrounds_of,
+    balanced,
     jittered,
     laid_on,
     random_crops,
@@ -252,3 +253,13 @@ def test_processes_share_out_a_batch_with_outliers(photo_folder, outliers, tmp_p
 
 def test_outliers_of_no_named_kind_are_all_backgrounds(outliers):
     assert backgrounds_of(replace(outliers, species=("forest", "sea"))).tolist() == list(range(7))
+
+
+def test_balanced_batches_hold_every_class_as_often():
+    labels = torch.tensor([0] * 30 + [1] * 5 + [2] * 7)
+    chosen = balanced(torch.arange(42), labels, torch.Generator().manual_seed(0))
+    assert len(chosen) == 42
+    assert torch.bincount(labels[chosen]).tolist() == [14, 14, 14]
+    assert len(chosen[labels[chosen] == 0].unique()) == 14
+    assert torch.bincount(chosen[labels[chosen] == 1])[30:35].sum() == 14
+    assert set(chosen[labels[chosen] == 1].tolist()) == set(range(30, 35))

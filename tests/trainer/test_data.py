@@ -38,9 +38,21 @@ def test_photos_are_squeezed_with_pillows_bicubic_filter(photo_folder, tmp_path)
     assert np.array_equal(photos.pixels[7], np.asarray(squeezed))
 
 
-def test_a_missing_split_is_refused_with_the_layout(tmp_path):
-    with pytest.raises(PhotoSetError, match=r"train, val and test inside.*Kaggle"):
+def test_a_missing_folder_is_refused_with_the_layouts_and_the_drawn_set(tmp_path):
+    with pytest.raises(PhotoSetError, match=r"nowhere cannot be.*folder of photos a class.*demo"):
         PhotoFolder(tmp_path / "nowhere").check()
+
+
+@pytest.mark.parametrize("missing", ["val", "test", "train"])
+def test_a_missing_split_is_refused_unless_it_is_to_be_cut(photo_folder, missing):
+    shutil.rmtree(photo_folder / missing)
+    with pytest.raises(PhotoSetError, match="has no photos"):
+        PhotoFolder(photo_folder).check()
+    if missing == "train":
+        with pytest.raises(PhotoSetError, match="has no photos to train on: --data names a folder"):
+            PhotoFolder(photo_folder).check_before_cut()
+    else:
+        PhotoFolder(photo_folder).check_before_cut()
 
 
 def test_a_species_without_photos_in_a_split_is_refused(photo_folder):
@@ -59,7 +71,7 @@ def test_different_species_between_splits_are_refused(photo_folder):
 def test_an_empty_folder_is_refused(tmp_path):
     for split in ("train", "val", "test"):
         (tmp_path / split).mkdir()
-    with pytest.raises(PhotoSetError, match=r"no photos in a folder train \(it holds 3 empty"):
+    with pytest.raises(PhotoSetError, match=r"no photos to train on \(it holds 3 empty"):
         PhotoFolder(tmp_path).check()
 
 
@@ -228,3 +240,19 @@ def test_outliers_are_the_photos_in_folders_labelled_by_kind(tmp_path, capsys):
     said = capsys.readouterr().err
     assert "forest/2.png" in said
     assert "left out: 1 photo that cannot be read, 1 photo outside a class folder" in said
+
+
+@pytest.mark.parametrize("change", ["add", "remove", "resize", "move"])
+def test_a_digest_tells_other_photos_by_name_class_and_size(photo_folder, change):
+    before = PhotoFolder(photo_folder).digest
+    assert PhotoFolder(photo_folder).digest == before
+    file = photo_folder / "train" / "Blue-Disc" / "000.png"
+    if change == "add":
+        shutil.copy(file, file.with_name("more.png"))
+    elif change == "remove":
+        file.unlink()
+    elif change == "resize":
+        Image.new("RGB", (9, 9)).save(file)
+    else:
+        file.rename(photo_folder / "train" / "Red-Ring" / "moved.png")
+    assert PhotoFolder(photo_folder).digest != before

@@ -9,8 +9,10 @@ import pytest
 from PIL import Image
 
 from tests.trainer.conftest import train_command
+from trainer import __main__ as module
 from trainer.__main__ import main, parse
-from trainer.recipe import PRESETS
+from trainer.model.norms import NORMS
+from trainer.recipe import CHECKPOINTS, FITTED, PRESETS
 
 
 @pytest.mark.slow
@@ -34,7 +36,11 @@ def test_without_photos_one_sentence_says_what_is_expected(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=env)
     assert done.returncode == 2
     (sentence,) = done.stderr.strip().splitlines()
-    assert re.search(r"train, val and test inside, each with one folder of photos", sentence)
+    assert re.search(
+        r"The folder photos \(the default of --data\) cannot be read .* one folder",
+        sentence,
+    )
+    assert "--data demo" in sentence
     assert not done.stdout
     assert not list(tmp_path.iterdir())
 
@@ -56,6 +62,75 @@ def test_flags_change_single_values_of_a_preset():
     assert (recipe.norm, recipe.epochs) == ("gn", 3)
     assert recipe.image_size == PRESETS["report"].image_size
     assert parse([]).recipe == PRESETS["best"]
+
+
+def test_flags_that_are_given_are_known_from_defaults():
+    assert parse([]).given == ()
+    assert parse(["--epochs", "16", "--batch-size=64"]).given == ("batch_size", "epochs")
+    assert parse(["--preset", "report"]).given == FITTED
+
+
+def test_several_norms_and_seeds_are_runs_in_folders_of_their_own(monkeypatch):
+    monkeypatch.chdir(CHECKPOINTS.parent)
+    command = parse(["--norm", "gn", "bin", "--name", "garden", "--seeds", "2", "--seed", "5"])
+    assert [(r.norm, r.seed, f.as_posix()) for r, f in command.runs()] == [
+        ("gn", 5, "checkpoints/garden/gn"),
+        ("bin", 5, "checkpoints/garden/bin"),
+        ("gn", 6, "checkpoints/garden/seeds/6/gn"),
+        ("bin", 6, "checkpoints/garden/seeds/6/bin"),
+    ]
+    assert {recipe.norm for recipe, _ in parse(["--norm", "all"]).runs()} == set(NORMS)
+    ((recipe, folder),) = parse(["--norm", "gn", "--output", "here"]).runs()
+    assert (recipe.norm, folder) == ("gn", Path("here/gn"))
+
+
+@pytest.mark.parametrize("name", ["bn", "results", "../elsewhere", "a/b", ".hidden", ""])
+def test_a_name_that_is_no_folder_of_its_own_is_refused(name, capsys):
+    assert main(["--name", name, "--data", "nowhere"]) == 2
+    assert f"--name {name} is not possible" in capsys.readouterr().err
+
+
+def test_an_impossible_number_of_seeds_is_refused(capsys):
+    assert main(["--seeds", "0"]) == 2
+    assert "--seeds 0 is not possible" in capsys.readouterr().err
+
+
+def test_an_unknown_norm_is_refused_with_the_known_ones(capsys):
+    with pytest.raises(SystemExit) as stop:
+        parse(["--norm", "bn", "dodo"])
+    assert stop.value.code == 2
+    assert "torch-bn" in capsys.readouterr().err
+
+
+def fingerprint(folder: Path) -> dict[str, tuple[int, int]]:
+    stats = {str(file): file.stat() for file in folder.rglob("*")}
+    return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in stats.items()}
+
+
+@pytest.mark.slow
+def test_norms_under_a_name_are_compared_beside_their_checkpoints_and_touch_no_others(
+    drawn_photos, tmp_path, monkeypatch, capsys
+):
+    before = fingerprint(CHECKPOINTS)
+    monkeypatch.setattr(module, "CHECKPOINTS", tmp_path / "checkpoints")
+    given = train_command("gn", drawn_photos, tmp_path / "runs")[2:]
+    command = ["--norm", "gn", "nn", "--name", "my garden", *given]
+    assert main(command) == 0
+    garden = tmp_path / "checkpoints" / "my garden"
+    assert {path.name for path in garden.iterdir()} == {"gn", "nn", "results"}
+    assert {path.name for path in (garden / "results").iterdir()} == {
+        "comparison.json",
+        "explain.json",
+    }
+    said = capsys.readouterr().out
+    assert f"Next: make app CHECKPOINTS='{garden}'" in said
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"my garden"}
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == {"cache"}
+    assert fingerprint(CHECKPOINTS) == before
+    report = garden / "gn" / "report.json"
+    written = report.stat().st_mtime_ns
+    assert main([*command, "--resume"]) == 0
+    assert report.stat().st_mtime_ns == written
 
 
 def test_the_number_of_blocks_has_a_flag_that_torchrun_leaves_alone():

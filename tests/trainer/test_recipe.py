@@ -1,9 +1,10 @@
+import math
 from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
 from trainer.model.norms import NORMS
-from trainer.recipe import POSSIBLE, PRESETS, NormKey, Recipe, RecipeError
+from trainer.recipe import FITTED, POSSIBLE, PRESETS, NormKey, Recipe, RecipeError
 
 
 def test_a_recipe_cannot_be_changed():
@@ -78,3 +79,24 @@ def test_a_stored_recipe_is_read_whatever_earlier_versions_kept_beside_it():
     stored = Recipe(norm="gn", epochs=3).as_dict() | {"workers": 2}
     del stored["nesterov"]
     assert Recipe.from_report(stored) == Recipe(norm="gn", epochs=3)
+
+
+@pytest.mark.parametrize("photos", [28, 100, 319, 320, 1279, 1280, 2000])
+def test_a_small_set_gets_hundreds_of_steps_of_a_batch_that_fits_it(photos):
+    recipe = Recipe().fitted(photos, given=())
+    assert math.ceil(photos / recipe.batch_size) * recipe.epochs >= 600
+    assert recipe.batch_size == (16 if photos < 320 else 32 if photos < 1280 else 64)
+    assert recipe.learning_rate / recipe.batch_size == Recipe().learning_rate / 64
+
+
+def test_the_recipe_of_a_large_set_is_the_default():
+    for photos in (2_400, 22_738):
+        assert Recipe().fitted(photos, given=()) == Recipe()
+
+
+def test_what_is_given_is_not_fitted():
+    assert Recipe().fitted(28, given=FITTED) == Recipe()
+    fitted = replace(Recipe(), epochs=3).fitted(28, given=("epochs",))
+    assert (fitted.epochs, fitted.batch_size) == (3, 16)
+    fitted = replace(Recipe(), batch_size=64).fitted(28, given=("batch_size",))
+    assert (fitted.batch_size, fitted.learning_rate, fitted.epochs) == (64, 0.2, 600)

@@ -48,13 +48,13 @@ def test_help_and_wrong_flags_are_answered_without_torch(command, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ("trainer", "--data names a folder with train"),
+        ("trainer", "--data names a folder with one"),
         ("trainer --epochs 0", "--epochs 0 is not possible: it must be at least 1."),
         ("trainer --device gpu", "--device gpu is not possible"),
-        ("trainer.studies depth", "--data names a folder with train"),
-        ("trainer.explain", "--data names a folder with train"),
-        ("trainer.checkpoint", "--data names a folder with train"),
-        ("trainer.checkpoint.saliency", "--data names a folder with train"),
+        ("trainer.studies depth", "--data names a folder with one"),
+        ("trainer.explain", "--data names a folder with one"),
+        ("trainer.checkpoint", "--data names a folder with one"),
+        ("trainer.checkpoint.saliency", "--data names a folder with one"),
         ("trainer.audit photos", "photos is not a folder"),
     ],
 )

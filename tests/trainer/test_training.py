@@ -10,14 +10,17 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from trainer import training
-from trainer.batches import OUTLIER, Batches
+from trainer.batches import OUTLIER, Batches, squeezed
 from trainer.data import OUTLIERS, OutlierFolder, PhotoFolder, spread
 from trainer.model.norms import NORMS, BatchInstanceNorm
+from trainer.model.resnet import to_input
 from trainer.recipe import Recipe
 from trainer.run_folder import DivergedError, TrainingError
 from trainer.state import make_optimizer, new_run
 from trainer.training import (
+    best_by,
     learning_rate,
+    retake_statistics,
     train,
     train_step,
     training_size,
@@ -307,3 +310,34 @@ def test_an_epoch_with_outliers_counts_the_photos_of_the_species_alone(splits, t
     )
     assert len(labels) == len(answers) == len(losses) == len(splits["train"].labels)
     assert min(labels) == 0
+
+
+@pytest.mark.parametrize("norm", ["bn", "bin", "torch-bn"])
+def test_statistics_are_those_of_the_training_photos_as_they_are_answered(norm, splits):
+    recipe = replace(TINY, norm=norm)
+    run = new_run(recipe, 3)
+    weights = {name: value.clone() for name, value in run.network.named_parameters()}
+    retake_statistics(run.network, splits["train"], recipe)
+    pixels = squeezed(torch.from_numpy(np.array(splits["train"].pixels)), recipe.image_size)
+    with torch.no_grad():
+        maps = run.network.conv(to_input(pixels))
+    first = run.network.norm
+    torch.testing.assert_close(first.running_mean, maps.mean((0, 2, 3)), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(first.running_var, maps.var((0, 2, 3)), rtol=1e-3, atol=1e-4)
+    assert first.momentum == 0.1
+    assert run.network.training
+    assert all(torch.equal(value, weights[name]) for name, value in run.network.named_parameters())
+
+
+def test_several_batches_of_statistics_are_averaged(splits, monkeypatch):
+    recipe = replace(TINY, norm="bn")
+    whole, parts = new_run(recipe, 3).network, new_run(recipe, 3).network
+    retake_statistics(whole, splits["train"], recipe)
+    monkeypatch.setattr(training, "RETAKEN", 24)
+    retake_statistics(parts, splits["train"], recipe)
+    torch.testing.assert_close(parts.norm.running_mean, whole.norm.running_mean)
+
+
+def test_the_best_epoch_is_chosen_by_macro_f1_where_classes_are_uneven():
+    assert best_by(np.repeat([0, 1, 2], [10, 12, 19])) == "accuracy"
+    assert best_by(np.repeat([0, 1, 3], [10, 12, 20])) == "macro_f1"

@@ -17,6 +17,7 @@ import tyro
 from plumage.contract import MODEL
 from trainer.checkpoint.reports import CheckpointError
 from trainer.data import PhotoSetError
+from trainer.demo import photo_folder
 from trainer.recipe import CHECKPOINTS, Recipe
 from trainer.utils.cli import command_line, importing
 
@@ -26,7 +27,7 @@ class Command:
     """Look for duplicates, borders, shortcuts, wrong labels and poor photos in a photo set."""
 
     data: tyro.conf.Positional[Path]
-    """Folder with splits inside (train, test, ...), each with one folder of photos a species."""
+    """Folder with one folder of photos a class, or with train/, test/ ... of such folders."""
     fix: Path | None = None
     """Write a clean copy into this folder, which is new or empty and outside the photos'."""
     output: Path = Path(Recipe.output)
@@ -47,11 +48,12 @@ def run(command: Command) -> None:
     model = command.checkpoints / command.variant / MODEL
     if not model.exists():
         raise CheckpointError(f"{model} is missing: name another --variant or --checkpoints.")
-    if not command.data.is_dir():
-        raise PhotoSetError(f"{command.data} is not a folder.")
+    data = photo_folder(str(command.data), command.output)
+    if not data.is_dir():
+        raise PhotoSetError(f"{data} is not a folder.")
     with importing():
         from trainer.audit.report import audit
-    audit(command.data, command.fix, command.output, command.checkpoints, command.variant)
+    audit(data, command.fix, command.output, command.checkpoints, command.variant)
 
 
 main = command_line(Command, run, "trainer.audit", "the photos are as they were.")

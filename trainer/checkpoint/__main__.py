@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainer.checkpoint.reports import CheckpointArgs, checkpoints_for
-from trainer.data import PhotoFolder
 from trainer.utils.cli import command_line, importing
 
 
@@ -25,7 +24,7 @@ class Command(CheckpointArgs):
 
 def export_all(command: Command) -> None:
     """Export each checkpoint that is asked for; raises as `checkpoints_for`, `export_again` do."""
-    source = PhotoFolder(Path(command.data))
+    source = command.photo_set
     reports = checkpoints_for(source, command.checkpoints, command.variant)
     with importing():
         from trainer.checkpoint.write import export_again

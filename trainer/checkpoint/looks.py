@@ -15,7 +15,6 @@ from pathlib import Path
 from plumage.contract import MODEL, REPORT
 from plumage.folders import SPLITS
 from trainer.checkpoint.reports import CheckpointArgs, checkpoints_for
-from trainer.data import PhotoFolder
 from trainer.utils.cli import command_line, importing
 from trainer.utils.files import write_json
 
@@ -30,7 +29,7 @@ class Command(CheckpointArgs):
 
 def calibrate_all(command: Command) -> None:
     """Calibrate each checkpoint that is asked for; raises as `checkpoints_for` does."""
-    source, cache = PhotoFolder(Path(command.data)), Path(command.output) / "cache"
+    source, cache = command.photo_set, Path(command.output) / "cache"
     reports = checkpoints_for(source, command.checkpoints, command.variant)
     with importing():
         from trainer.checkpoint.calibrate_looks import calibrate_looks

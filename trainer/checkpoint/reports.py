@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from plumage.contract import REPORT
+from plumage.contract import REPORT, SPLIT_TABLE
 from trainer.data import PhotoFolder, PhotoSetError
+from trainer.demo import photo_folder
 from trainer.recipe import CHECKPOINTS, Recipe
 from trainer.utils.cli import UserError
 
@@ -20,11 +21,21 @@ class CheckpointArgs:
     """What commands take that work on every checkpoint."""
 
     data: str = Recipe.data
-    """Folder with train/, val/ and test/ inside, each with one folder of photos a species."""
+    """Folder of the photos that the checkpoints were trained with."""
     output: str = Recipe.output
     """Folder in which decoded photos are kept."""
     checkpoints: Path = CHECKPOINTS
     """Folder of the checkpoints."""
+
+    @property
+    def photo_set(self) -> PhotoFolder:
+        """The photo set, with the splits that the checkpoints were made with if it lacks its own.
+
+        Raises: PhotoSetError where the folder cannot be read.
+        """
+        source = PhotoFolder(photo_folder(self.data, Path(self.output)))
+        tables = sorted(self.checkpoints.glob(f"*/{SPLIT_TABLE}"))
+        return PhotoFolder(source.root, tables[0]) if source.missing and tables else source
 
 
 def read_reports(checkpoints: Path) -> dict[str, dict[str, Any]]:

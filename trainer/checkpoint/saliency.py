@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainer.checkpoint.reports import CheckpointArgs, checkpoints_for
-from trainer.data import PhotoFolder
 from trainer.recipe import Recipe
 from trainer.utils.cli import command_line, importing
 
@@ -23,7 +22,7 @@ class Command(CheckpointArgs):
 
 def export_all(command: Command) -> None:
     """Write each saliency.onnx that is missing; raises as `checkpoints_for` does, ExportError."""
-    source = PhotoFolder(Path(command.data))
+    source = command.photo_set
     reports = checkpoints_for(source, command.checkpoints)
     with importing():
         from trainer.checkpoint.saliency_onnx import export_saliency, is_current

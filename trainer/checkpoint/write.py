@@ -17,6 +17,7 @@ from plumage.folders import SPLITS
 from trainer.checkpoint import calibration
 from trainer.checkpoint.calibrate_looks import calibrate_looks
 from trainer.checkpoint.classifier_onnx import calibrate, export, strip_debug_info
+from trainer.checkpoint.closing import closing, guess
 from trainer.checkpoint.novelty import ACCEPTED, fit_novelty, subsample
 from trainer.checkpoint.saliency_onnx import export_saliency
 from trainer.data import OUTLIERS, PhotoFolder, PhotoSet
@@ -26,7 +27,7 @@ from trainer.model.resnet import ResNet, layer_count
 from trainer.recipe import Recipe
 from trainer.run_folder import remove_state
 from trainer.state import TrainState
-from trainer.training import epoch_photos
+from trainer.training import best_by, epoch_photos
 from trainer.utils.files import replacing, write_json
 
 
@@ -81,11 +82,13 @@ def write_checkpoint(
         "layers": layer_count(network),
         "parameters": sum(p.numel() for p in network.parameters()),
         "best_epoch": run.best_epoch,
+        "best_by": best_by(photos["train"].labels),
         "temperature": temperature,
         "seconds": round(seconds, 1),
         "photos_per_second": round(each * len(trained) / seconds, 1),
         "metrics": metrics,
         "train_photos_scored": len(train_labels),
+        "guess": guess(photos["train"].labels, photos["test"]),
         **calibrated,
         "export_differences": differences,
         "photos": {split: counted(photos[split]) for split in SPLITS},
@@ -93,10 +96,8 @@ def write_checkpoint(
         "versions": {name: version(name) for name in ("torch", "torchvision", "onnx", "pillow")},
     }
     write_json(folder / REPORT, report)
-    for split in SPLITS:
-        values = {name: f"{score['value']:.3f}" for name, score in report["metrics"][split].items()}
-        print(f"{split:5}", *(f"{name} {value}" for name, value in values.items()), sep="  ")
-    remove_state(folder)
+    print(*closing(report, photos["test"], answers["test"].logits.argmax(axis=1)), sep="\n")
+    remove_state(folder, recipe)
 
 
 def counted(photos: PhotoSet) -> dict[str, Any]:

@@ -51,7 +51,7 @@ class Command(CheckpointArgs):
 
 def write_comparison(command: Command) -> None:
     """Write comparison.json; raises as `compare` does."""
-    source, cache = PhotoFolder(Path(command.data)), Path(command.output) / "cache"
+    source, cache = command.photo_set, Path(command.output) / "cache"
     comparison = compare(command.checkpoints, source, cache)
     write_json(command.checkpoints / "results" / "comparison.json", comparison, indent=None)
     for name, variant in comparison["variants"].items():

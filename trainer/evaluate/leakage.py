@@ -36,7 +36,7 @@ class Command(CheckpointArgs):
 
 def write_leakage(command: Command) -> None:
     """Write leakage.json; raises as `measure` does."""
-    source = PhotoFolder(Path(command.data))
+    source = command.photo_set
     found = measure(command.checkpoints, source, Path(command.output) / "cache")
     write_json(command.checkpoints / "results" / "leakage.json", found)
     print(found["sentence"])
@@ -57,7 +57,7 @@ def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
         CheckpointError: there is no checkpoint.
     """
     reports = checkpoints_for(source, checkpoints)
-    photos, pairs = near_duplicates(source.root, cache)
+    photos, pairs = near_duplicates(source.root, cache, source.split_table)
     known = {split: in_train(photos, pairs, split) for split in ("val", "test")}
     rows = []
     for name, report in reports.items():
@@ -91,9 +91,14 @@ def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
     )
 
 
-def near_duplicates(root: Path, cache: Path) -> tuple[Survey, list[NearDuplicates]]:
-    """The photos of a set, and the pairs of near-duplicates that the audit finds among them."""
-    photos = survey(root, cache)
+def near_duplicates(
+    root: Path, cache: Path, split_table: Path | None = None
+) -> tuple[Survey, list[NearDuplicates]]:
+    """The photos of a set, and the pairs of near-duplicates that the audit finds among them.
+
+    split_table: splits.csv of a run that cut splits; None for the folder's own.
+    """
+    photos = survey(root, cache, split_table)
 
     def described(index: int) -> Description:
         photo = photos.pixels[index]

@@ -49,7 +49,7 @@ class Command(CheckpointArgs):
 
 def write_ood(command: Command) -> None:
     """Write ood.json; raises as `measure` does."""
-    source, cache = PhotoFolder(Path(command.data)), Path(command.output) / "cache"
+    source, cache = command.photo_set, Path(command.output) / "cache"
     found = measure(command.checkpoints, source, command.ood, cache)
     write_json(command.checkpoints / "results" / "ood.json", found)
 

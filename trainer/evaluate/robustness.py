@@ -47,7 +47,7 @@ class Command(CheckpointArgs):
 
 def write_robustness(command: Command) -> None:
     """Write robustness.json; raises as `measure` does."""
-    source, cache = PhotoFolder(Path(command.data)), Path(command.output) / "cache"
+    source, cache = command.photo_set, Path(command.output) / "cache"
     found = measure(command.checkpoints, source, cache, command.outliers)
     write_json(command.checkpoints / "results" / "robustness.json", found)
 

@@ -45,7 +45,7 @@ def run(command: Command) -> None:
             are none of a species asked for.
         CheckpointError: there is no such checkpoint.
     """
-    source = PhotoFolder(Path(command.data))
+    source = command.photo_set
     reports = checkpoints_for(source, command.checkpoints, command.variant)
     wanted = gallery_species(command.species, source)
     with importing():

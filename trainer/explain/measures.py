@@ -44,7 +44,7 @@ def explain(
         source: of test photos.
         checkpoints: folder of the variants, which gets results/explain.json; beside it is gallery/.
         reports: of the variants to be measured, by name.
-        wanted: species of the gallery.
+        wanted: species of the gallery; without any, none is written.
         count: how many test photos are measured.
         cache: folder in which decoded photos are kept.
 
@@ -59,7 +59,8 @@ def explain(
         options = session_options(torch.get_num_threads())
         session = onnxruntime.InferenceSession(folder / MODEL, options)
         answers = answer(session, test.pixels, test.labels, report["temperature"])
-        write_gallery(gallery, name, source, test, answers, wanted)
+        if wanted:
+            write_gallery(gallery, name, source, test, answers, wanted)
         measured = measure(folder, recipe, session, test, answers, count)
         measured["confusion"] = confusion(test, answers.species, wanted)
         # Read again each time: a command for another variant may have written meanwhile.

@@ -18,8 +18,9 @@ from typing import Annotated
 
 import tyro
 
+from plumage import contract
 from trainer.data import PhotoFolder
-from trainer.recipe import Recipe
+from trainer.recipe import CHECKPOINTS, Recipe
 from trainer.studies.definitions import STUDIES
 from trainer.utils.cli import RESUME_HINT, command_line, importing
 
@@ -38,6 +39,8 @@ class Command:
     """Folder with train/, val/ and test/ inside, each with one folder of photos a species."""
     output: str = Recipe.output
     """Folder in which the runs are kept."""
+    checkpoints: Path = CHECKPOINTS
+    """Folder of the checkpoints; the table is written into its results/studies."""
     cluster: str | None = None
     """Make the runs on a Ray cluster: HOST:PORT of its head, `auto` for the one that runs here."""
     list: bool = False
@@ -58,7 +61,9 @@ def run(command: Command) -> None:
     PhotoFolder(Path(command.data)).check()
     with importing():
         from trainer.studies.runs import run_study
-    run_study(command.name, Path(command.data), Path(command.output), command.cluster)
+    tables = command.checkpoints / contract.RESULTS / contract.STUDIES
+    own = None if command.checkpoints == CHECKPOINTS else tables
+    run_study(command.name, Path(command.data), Path(command.output), command.cluster, own)
 
 
 main = command_line(Command, run, "trainer.studies", RESUME_HINT)

@@ -65,7 +65,10 @@ class _Runs:
         begun = {*self._at_work.values(), *self._left}
         cores = int(ray.cluster_resources().get("CPU", 0))
         room = max(0, max(1, cores) - len(self._at_work))
-        here, folder_only = Path.cwd(), PhotoFolder(source.root)  # without its list of files
+        here, folder_only = (
+            Path.cwd(),
+            PhotoFolder(source.root, source.split_table),
+        )  # without its list of files
         for folder in [folder for folder in recipes if folder not in begun][:room]:
             folder.mkdir(parents=True, exist_ok=True)
             task = self._task.remote(

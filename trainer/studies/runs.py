@@ -19,6 +19,7 @@ from trainer.metrics import scores
 from trainer.recipe import Recipe
 from trainer.run_folder import DivergedError, TrainingError, check_same, has_state, remove_state
 from trainer.state import open_run
+from trainer.studies import tables as study_tables
 from trainer.studies.definitions import STUDIES
 from trainer.studies.probes import load_cached, probe_of
 from trainer.studies.study import Make, Study
@@ -38,8 +39,14 @@ from trainer.utils.files import write_json
 from trainer.utils.system import machine, prepare
 
 
-def run_study(name: str, data: Path, output: Path, cluster: str | None = None) -> None:
-    """Make the runs that a study lacks, and write its table after each."""
+def run_study(
+    name: str, data: Path, output: Path, cluster: str | None = None, tables: Path | None = None
+) -> None:
+    """Make the runs that a study lacks, and write its table after each.
+
+    tables: folder of the table; None for that of the shipped ones.
+    """
+    tables = tables or study_tables.TABLES
     prepare()
     study, home = STUDIES[name], output / "studies" / name
     source = PhotoFolder(data)
@@ -47,7 +54,7 @@ def run_study(name: str, data: Path, output: Path, cluster: str | None = None) -
     photos = fingerprints(study.base, source, output / "cache")
     for run, recipe in study.recipes(finished_runs(study, home)).items():
         check_provenance(home / run, replace(recipe, data=str(data), output=str(output)), source)
-    import_committed_runs(name, study, home, photos)
+    import_committed_runs(name, study, home, photos, tables)
     with maker(cluster) as make, tqdm(desc=name, unit=" runs", position=1) as bar:
         while True:
             table = finished_runs(study, home)
@@ -61,9 +68,9 @@ def run_study(name: str, data: Path, output: Path, cluster: str | None = None) -
             bar.refresh()
             if not make(study, waiting, source):
                 break
-            write_table(name, study, home, source, photos)
-    write_table(name, study, home, source, photos)
-    report_progress(name, study, home)
+            write_table(name, study, home, source, photos, tables)
+    write_table(name, study, home, source, photos, tables)
+    report_progress(name, study, home, tables)
 
 
 def maker(cluster: str | None) -> AbstractContextManager[Make]:
@@ -97,7 +104,7 @@ def run_if_free(study: Study, folder: Path, recipe: Recipe, source: PhotoFolder)
                 write_json(folder / PROVENANCE, provenance(recipe, source) | trained_on)
             try:
                 if study.checkpoints:
-                    trained, photos = train_run(recipe, folder)
+                    trained, photos = train_run(recipe, folder, source)
                     write_checkpoint(trained, recipe, photos, folder)
                 elif not copied(study, folder, recipe, source):
                     finish(study, folder, recipe, source)

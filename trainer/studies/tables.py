@@ -79,7 +79,9 @@ def run_columns(study: Study, recipe: Recipe) -> dict[str, Any]:
     return {column: getattr(recipe, key) for column, key in varied.items()} | study.describe(recipe)
 
 
-def import_committed_runs(name: str, study: Study, home: Path, photos: Mapping[str, str]) -> None:
+def import_committed_runs(
+    name: str, study: Study, home: Path, photos: Mapping[str, str], tables: Path
+) -> None:
     """Lay down the runs that only the table holds, as that of a fresh clone, as finished ones.
 
     They have to be of the same recipe and photos.
@@ -89,8 +91,9 @@ def import_committed_runs(name: str, study: Study, home: Path, photos: Mapping[s
         study: it.
         home: folder of its runs.
         photos: digests of the photos that runs see, as in the study's facts.
+        tables: folder of the tables.
     """
-    table, facts = TABLES / f"{name}.csv", TABLES / f"{name}.json"
+    table, facts = tables / f"{name}.csv", tables / f"{name}.json"
     if not (table.exists() and facts.exists()):
         return
     home.mkdir(parents=True, exist_ok=True)
@@ -139,10 +142,15 @@ def format_key(values: Iterable[Any]) -> tuple[str, ...]:
 
 
 def write_table(
-    name: str, study: Study, home: Path, source: PhotoFolder, photos: Mapping[str, str]
+    name: str,
+    study: Study,
+    home: Path,
+    source: PhotoFolder,
+    photos: Mapping[str, str],
+    tables: Path,
 ) -> None:
     """Write the table of a study, and what there is to know about it, as far as it is done."""
-    TABLES.mkdir(parents=True, exist_ok=True)
+    tables.mkdir(parents=True, exist_ok=True)
     with FileLock(home / ".table.lock"):
         table = finished_runs(study, home)
         if table.empty:
@@ -150,10 +158,10 @@ def write_table(
         written = table.to_csv(index=False, float_format="%.6g").encode()
         facts = study_facts(study, table, home, source) | {"photos": photos}
         facts["answer"] = answer(name, table, facts)
-        with replacing(TABLES / f"{name}.csv") as temporary:
+        with replacing(tables / f"{name}.csv") as temporary:
             temporary.write_bytes(written)
         # Whose table this is: if the two do not match, the command was stopped between them.
-        write_json(TABLES / f"{name}.json", facts | {"table": hashlib.sha256(written).hexdigest()})
+        write_json(tables / f"{name}.json", facts | {"table": hashlib.sha256(written).hexdigest()})
 
 
 def study_facts(
@@ -181,10 +189,10 @@ def machines(folders: Iterable[Path]) -> list[dict[str, Any]]:
     return found
 
 
-def report_progress(name: str, study: Study, home: Path) -> None:
+def report_progress(name: str, study: Study, home: Path, tables: Path) -> None:
     """Print how much is done."""
     table = finished_runs(study, home)
     done = sum(finished(home / run) for run in study.recipes(table))
     print(f"{done} of {study.planned(table)} runs are done")
     if len(table):
-        print(f"{TABLES / name}.csv holds their histories")
+        print(f"{tables / name}.csv holds their histories")

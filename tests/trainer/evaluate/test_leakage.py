@@ -56,4 +56,4 @@ def test_a_test_photo_whose_flipped_copy_is_in_train_is_scored_apart(tmp_path: P
 
 def test_a_folder_without_splits_is_refused(tmp_path: Path, capsys):
     assert main(["--data", str(tmp_path), "--checkpoints", str(tmp_path)]) == 2
-    assert "has no photos in a folder train" in capsys.readouterr().err
+    assert "has no photos to train on" in capsys.readouterr().err

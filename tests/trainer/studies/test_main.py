@@ -1,5 +1,6 @@
 import pytest
 
+from trainer.studies import runs
 from trainer.studies.__main__ import main
 from trainer.studies.definitions import STUDIES
 
@@ -14,6 +15,17 @@ def test_the_list_names_every_study_with_its_question(capsys):
 def test_without_photos_a_sentence_says_what_is_expected(tmp_path, capsys):
     assert main(["norms", "--data", str(tmp_path), "--output", str(tmp_path / "runs")]) == 2
     assert "--data names a folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_the_table_is_written_beside_the_checkpoints_that_are_named(
+    given, drawn_photos, tmp_path, monkeypatch
+):
+    asked = []
+    monkeypatch.setattr(runs, "run_study", lambda *values: asked.append(values[-1]))
+    flags = ["--checkpoints", str(tmp_path)] if given else []
+    assert main(["norms", "--data", str(drawn_photos), *flags]) == 0
+    assert asked == [tmp_path / "results" / "studies" if given else None]
 
 
 def test_the_list_of_names_is_that_of_the_commands_choices(capsys):

@@ -86,7 +86,7 @@ def goes_on(recipe, photos, folder):
 def refusal(recipe, folder):
     """What `train_run` says against it."""
     with pytest.raises(TrainingError) as refused:
-        training.train_run(recipe, folder)
+        training.train_run(recipe, folder, PhotoFolder(Path(recipe.data)))
     return str(refused.value)
 
 
@@ -118,7 +118,7 @@ def take_part(rank, home, photos, recipe):
 
     written = []
     write.write_checkpoint = lambda *_: written.append(rank)
-    command.run(command.Command(replace(recipe, norm="nn")), home / "nn")
+    command.run(command.Command(replace(recipe, norm="nn")))
     return found | {"written": written, "afterwards": distributed.rank()}
 
 

@@ -19,9 +19,9 @@ from scipy import sparse
 from sklearn.decomposition import TruncatedSVD
 from torch import Tensor
 
-from trainer.audit.detect.borders import Border, inside
+from trainer.audit.detect.borders import Border, find_border, inside
 from trainer.audit.detect.keypoints import Corners, find_corners, matches, register
-from trainer.audit.detect.survey import in_threads
+from trainer.audit.detect.survey import Survey, in_threads
 
 LONG_SIDE = 128  # pixels in which corners are looked for
 COLOUR_SIDE = 80  # pixels in which colours are counted
@@ -106,6 +106,18 @@ def groups(near_duplicates: Sequence[NearDuplicates], count: int) -> NDArray[np.
     ends = np.array([(pair.first, pair.second) for pair in near_duplicates], int).reshape(-1, 2)
     graph = sparse.coo_array((np.ones(len(ends)), ends.T), shape=(count, count))
     return sparse.csgraph.connected_components(graph, directed=False)[1].astype(np.int64)
+
+
+def near_duplicate_groups(photos: Survey) -> NDArray[np.int64]:
+    """(photos,) the number of each photo's group: copies and shots of one scene have the same."""
+
+    def described(index: int) -> Description:
+        photo = photos.pixels[index]
+        return describe(photo, photos.sizes[index], find_border(photo))
+
+    found = in_threads(described, range(len(photos)))
+    pairs = find_near_duplicates(found, [header.digest for header in photos.headers])
+    return groups(pairs, len(photos))
 
 
 def describe(photo: NDArray[np.uint8], size: tuple[int, int], border: Border | None) -> Description:

@@ -131,13 +131,15 @@ class Survey:
         return np.array([number[file.parts[1]] for file in self.files])
 
 
-def survey(root: Path, cache: Path) -> Survey:
+def survey(root: Path, cache: Path, splits: Path | None = None) -> Survey:
     """Read a photo set; its squeezed photos are kept below `cache`, as for training.
+
+    splits: splits.csv of a run that cut splits; None for the folder's own.
 
     Raises:
         PhotoSetError: there is no photo, or the cache cannot be written.
     """
-    source = AnyFolder(root)
+    source = AnyFolder(root, splits)
     if not source.files:
         held = in_words(source.listing.left_out)
         raise PhotoSetError(
