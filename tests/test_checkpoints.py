@@ -1,5 +1,6 @@
 """The checkpoints that are shipped: whole, small, and as good as their reports say."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
+from plumage.looks import LOOKS
+from plumage.photos import read_photo
 from streamlit_app.inference.classifier import Classifier
 from trainer.checkpoint.saliency_onnx import difference_from, gradients, is_current
 from trainer.checkpoint.write import open_network
@@ -16,6 +19,8 @@ from trainer.recipe import Recipe
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = sorted(path.parent for path in (ROOT / "checkpoints").glob("*/report.json"))
+BEST = ROOT / "checkpoints" / "bin"
+FIELD = ROOT.parent / "shared" / "field_sample"
 TEST_PHOTOS = ROOT.parent / "shared" / "birds25" / "test"
 
 
@@ -70,9 +75,10 @@ def test_the_shipped_gradient_is_torchs_of_the_shipped_weights(folder: Path) -> 
 
 @pytest.mark.skipif(not TEST_PHOTOS.exists(), reason="the photos of ../shared/birds25 are absent")
 @pytest.mark.slow
-def test_the_app_answers_as_many_test_photos_rightly_as_the_report_says() -> None:
+@pytest.mark.parametrize("one_look", [True, False])
+def test_the_app_answers_as_many_test_photos_rightly_as_the_report_says(one_look: bool) -> None:
     folder = FOLDERS[0]
-    classifier = Classifier(folder)
+    classifier = Classifier(folder, one_look)
     files = sorted(TEST_PHOTOS.glob("*/*.jpg"))
     right = 0
     for start in range(0, len(files), 50):
@@ -82,7 +88,43 @@ def test_the_app_answers_as_many_test_photos_rightly_as_the_report_says() -> Non
             right += answer.ranking(i)[0][0] == file.parent.name
     report = json.loads((folder / "report.json").read_text())
     assert report["photos"]["test"]["count"] == len(files)
+    measured = report if one_look else report["looks"]
     # Sums run in another order in batches of another size: one photo may tip over.
     assert right / len(files) == pytest.approx(
-        report["metrics"]["test"]["accuracy"]["value"], abs=1.01 / len(files)
+        measured["metrics"]["test"]["accuracy"]["value"], abs=1.01 / len(files)
     )
+
+
+def test_every_checkpoint_is_calibrated_for_the_same_looks(folder: Path) -> None:
+    report = json.loads((folder / "report.json").read_text())
+    assert list(Classifier(folder).looks) == report["looks"]["names"] == list(LOOKS)
+
+
+def share_right_and_accepted(classifier: Classifier, rows: list[dict[str, str]]) -> float:
+    """Of photos as people take them."""
+    right = []
+    for row in rows:
+        answer = classifier.classify([read_photo((FIELD / "birds" / row["file"]).read_bytes())])
+        right.append(answer.ranking(0)[0][0] == row["species"] and not answer.is_ood[0])
+    return float(np.mean(right))
+
+
+def share_accepted(classifier: Classifier, rows: list[dict[str, str]]) -> float:
+    """Of photos of other birds and of no bird."""
+    files = [FIELD / "others" / row["file"] for row in rows]
+    answers = [classifier.classify([read_photo(file.read_bytes())]) for file in files]
+    return float(np.mean([not answer.is_ood[0] for answer in answers]))
+
+
+@pytest.mark.skipif(not FIELD.exists(), reason="the photos of ../shared/field_sample are absent")
+@pytest.mark.slow
+def test_closer_looks_help_on_photos_as_people_take_them() -> None:
+    birds, others = (
+        list(csv.DictReader((FIELD / name).read_text().splitlines()))
+        for name in ("birds.csv", "others.csv")
+    )
+    one, closer = Classifier(BEST, one_look=True), Classifier(BEST)
+    assert share_right_and_accepted(closer, birds) > share_right_and_accepted(one, birds) + 0.05
+    small = [row for row in birds if row["size"] == "small"]
+    assert share_right_and_accepted(closer, small) > share_right_and_accepted(one, small) + 0.2
+    assert share_accepted(closer, others) < share_accepted(one, others) - 0.1
