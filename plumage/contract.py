@@ -29,6 +29,7 @@ SET_THRESHOLDS = "set_thresholds"
 # JSON, of the answer that combines several looks (plumage/looks.py); a model may lack it, and then
 # answers from one. It holds `names` of the looks, `energy_weight`, and the combined answer's own
 # TEMPERATURE, NOVELTY_THRESHOLD and SET_THRESHOLDS; those above are of one look at the whole photo.
+# Its SET_THRESHOLDS are for photos less than VERY_LIKELY; a set of others is the likeliest alone.
 LOOKS = "looks"
 
 # What SALIENCY takes besides PHOTOS, and gives.

@@ -99,6 +99,18 @@ def colour_checkpoint(folder: Path, **metadata: str | None) -> Path:
     return folder
 
 
+def several_looks(**changes: object) -> str:
+    """The metadata `looks` of a checkpoint that looks twice at a photo."""
+    values = {
+        "names": ["centre", "zoom"],
+        "energy_weight": 0.0,
+        "temperature": 1.0,
+        "novelty_threshold": NOVEL,
+        "set_thresholds": {"0.9": 0.3, "0.95": 0.2},
+    }
+    return json.dumps(values | changes)
+
+
 def break_variant(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Have the graph of the variant fail at every photo, as one that takes too long does."""
     run = Classifier._run

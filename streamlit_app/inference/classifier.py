@@ -27,6 +27,7 @@ from plumage.contract import (
     SPECIES,
     SPECIES_RULE,
     TEMPERATURE,
+    VERY_LIKELY,
     is_species_name,
 )
 from plumage.looks import ONE_LOOK, Answer, answer, are_looks
@@ -144,13 +145,20 @@ class Classifier:
         # Sets are of raw probabilities: the temperature was fitted on the calibration photos.
         raw = _softmax(found.logits)
         likeliest = np.arange(len(self.species)) == raw.argmax(axis=1, keepdims=True)
+        probabilities = _softmax(found.logits / fitted.temperature)
+        several = len(fitted.names) > 1
+        # Those of several looks were fitted on doubtful photos alone.
+        shown = probabilities.max(axis=1, keepdims=True) < (VERY_LIKELY if several else np.inf)
         return Prediction(
             self.species,
-            _softmax(found.logits / fitted.temperature),
+            probabilities,
             found.heatmaps,
             found.novelty > fitted.novelty_threshold,
-            {level: (raw >= least) | likeliest for level, least in fitted.set_thresholds.items()},
-            found.frames if len(fitted.names) > 1 else None,
+            {
+                level: (raw >= least) & shown | likeliest
+                for level, least in fitted.set_thresholds.items()
+            },
+            found.frames if several else None,
         )
 
     def _run(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from plumage.photos import resized
+from plumage.looks import ONE_LOOK
+from plumage.photos import resized, shrunk
 from streamlit_app.inference.classifier import Classifier
 
 STEPS = 20  # in which a photo is erased
@@ -30,7 +31,13 @@ def deletion_curve(
 
     Raises: CheckpointError. Returns: columns erased and probability, 0 to 1, STEPS + 1 rows.
     """
-    seen = resized(photo, classifier.image_size)
+    several = classifier.looks != ONE_LOOK
+    # Large enough for the closest look, and in the photo's own shape.
+    seen = (
+        shrunk(photo, 3 * classifier.image_size)
+        if several
+        else resized(photo, classifier.image_size)
+    )
     shares = np.linspace(0, 1, STEPS + 1)
     answer = classifier.classify([erased(seen, heatmap, share) for share in shares])
     probabilities = answer.probabilities[:, answer.species.index(species)]

@@ -1,6 +1,5 @@
 import csv
 import io
-import json
 import os
 import shutil
 import signal
@@ -34,7 +33,7 @@ from streamlit_app.inference.table import (
     rows_of,
     write_row,
 )
-from tests.conftest import COLOURS, colour_checkpoint, draw_bird, encode
+from tests.conftest import COLOURS, colour_checkpoint, draw_bird, encode, several_looks
 
 ROOT = Path(__file__).parents[2]
 BIRDS = ["red", "lime", "blue", "yellow", "cyan", "magenta"]
@@ -488,14 +487,7 @@ def test_a_table_that_a_spreadsheet_saved_is_resumed(
 def test_a_table_of_other_looks_is_refused_and_kept(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks = {
-        "names": ["centre", "zoom"],
-        "energy_weight": 0.0,
-        "temperature": 1.0,
-        "novelty_threshold": 240.0,
-        "set_thresholds": {"0.9": 0.3, "0.95": 0.2},
-    }
-    colour_checkpoint(tmp_path / "checkpoints" / "bn", looks=json.dumps(looks))
+    colour_checkpoint(tmp_path / "checkpoints" / "bn", looks=several_looks())
     monkeypatch.setenv("PLUMAGE_CHECKPOINTS", str(tmp_path / "checkpoints"))
     for first, second in (("one", "all"), ("all", "one")):
         out = tmp_path / f"{first}.csv"

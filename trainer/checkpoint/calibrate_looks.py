@@ -62,7 +62,11 @@ def calibrate_looks(
     threshold = float(np.quantile(novelty["val"], ACCEPTED, method="higher"))
     temperature = fit_temperature(val.logits, labels["val"])
     accepted = {split: novelty[split] <= threshold for split in seen}
-    sets = calibration.set_thresholds(val.logits, labels["val"])
+    doubtful = {
+        split: calibration.is_doubtful(part.logits, temperature) for split, part in seen.items()
+    }
+    shown = {split: doubtful[split] & accepted[split] for split in seen}
+    sets = calibration.thresholds_where_shown(val.logits, labels["val"], shown["val"])
     fitted = {
         "names": list(NAMES),
         "energy_weight": weight,
@@ -78,8 +82,8 @@ def calibrate_looks(
             for split, part in seen.items()
         },
         "accepted": {split: float(part.mean()) for split, part in accepted.items()},
-        "prediction_sets": calibration.coverage(*test, sets),
-        "shown_sets": calibration.measured_where_shown(*test, sets, temperature, accepted["test"]),
+        "prediction_sets": calibration.coverage(*test, sets, doubtful["test"]),
+        "shown_sets": calibration.measured_where_shown(*test, sets, shown["test"]),
     }
 
 

@@ -39,16 +39,55 @@ def set_thresholds(logits: Logits, labels: Labels) -> dict[str, float]:
     return {str(level): float(own[k - 1]) if k else 0.0 for level, k in places.items()}
 
 
-def prediction_sets(logits: Logits, threshold: float) -> NDArray[np.bool_]:
-    """(N, species): whether a photo's set holds a species."""
-    probabilities = special.softmax(logits, axis=1)
-    return (probabilities >= threshold) | (
-        np.arange(logits.shape[1]) == probabilities.argmax(axis=1, keepdims=True)
+def is_doubtful(logits: Logits, temperature: float) -> NDArray[np.bool_]:
+    """(N,): whether the likeliest species is less than VERY_LIKELY, so that the app shows a set."""
+    doubtful: NDArray[np.bool_] = (
+        special.softmax(logits / temperature, axis=1).max(axis=1) < VERY_LIKELY
+    )
+    return doubtful
+
+
+def thresholds_where_shown(
+    logits: Logits, labels: Labels, shown: NDArray[np.bool_]
+) -> dict[str, float]:
+    """The least probability in a set, for each level, fitted on the photos that show one.
+
+    Sets then hold the species as often as promised among these photos, not over all (Mondrian
+    conformal prediction: Vovk, Lindsay, Nouretdinov and Gammerman 2003). Fitted on all photos where
+    those that show a set are too few.
+
+    Args:
+        logits, labels: as for `set_thresholds`.
+        shown: (N,), by what is known without the label.
+    """
+    enough = (shown.sum() + 1) * (1 - COVERAGE) >= 1
+    return (
+        set_thresholds(logits[shown], labels[shown]) if enough else set_thresholds(logits, labels)
     )
 
 
-def coverage(logits: Logits, labels: Labels, thresholds: dict[str, float]) -> dict[str, Any]:
+def prediction_sets(
+    logits: Logits, threshold: float, shown: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_]:
+    """(N, species): whether a photo's set holds a species.
+
+    shown: (N,), the photos with a set of more than the likeliest species; None: all.
+    """
+    probabilities = special.softmax(logits, axis=1)
+    likeliest = np.arange(logits.shape[1]) == probabilities.argmax(axis=1, keepdims=True)
+    reached = probabilities >= threshold
+    return likeliest | (reached if shown is None else reached & shown[:, None])
+
+
+def coverage(
+    logits: Logits,
+    labels: Labels,
+    thresholds: dict[str, float],
+    shown: NDArray[np.bool_] | None = None,
+) -> dict[str, Any]:
     """How often the sets of test photos hold the species, and how large they are.
+
+    shown: as for `prediction_sets`.
 
     Returns:
         For each level coverage, mean size, and the share of sets of one; and lists of coverage
@@ -56,7 +95,7 @@ def coverage(logits: Logits, labels: Labels, thresholds: dict[str, float]) -> di
     """
     result = {}
     for level, threshold in thresholds.items():
-        found = prediction_sets(logits, threshold)
+        found = prediction_sets(logits, threshold, shown)
         holds, size = found[np.arange(len(labels)), labels], found.sum(axis=1)
         species = [labels == s for s in range(logits.shape[1])]
         result[level] = {
@@ -70,33 +109,24 @@ def coverage(logits: Logits, labels: Labels, thresholds: dict[str, float]) -> di
 
 
 def measured_where_shown(
-    logits: Logits,
-    labels: Labels,
-    thresholds: dict[str, float],
-    temperature: float,
-    accepted: NDArray[np.bool_],
+    logits: Logits, labels: Labels, thresholds: dict[str, float], shown: NDArray[np.bool_]
 ) -> dict[str, Any]:
-    """How often sets hold the species where the app shows them, which is on doubtful photos.
-
-    A visitor sees the set of COVERAGE where the photo is accepted, its likeliest species is less
-    than VERY_LIKELY, and the set holds several.
+    """How often sets of COVERAGE hold the species where the app shows them.
 
     Args:
-        logits, labels, thresholds: as for `measured`.
-        temperature: of the probabilities that the app shows.
-        accepted: (N,) whether the photo is taken for one of the species.
+        logits, labels, thresholds: as for `coverage`.
+        shown: (N,), doubtful photos that are taken for one of the species.
 
     Returns:
-        photos: how many show a set. coverage: how many of the sets hold the species, None of none.
-        size: mean of these sets.
+        photos: how many show a set of several species. coverage: how many of the sets hold the
+        photo's own, None without any. size: their mean.
     """
     found = prediction_sets(logits, thresholds[str(COVERAGE)])
-    doubtful = special.softmax(logits / temperature, axis=1).max(axis=1) < VERY_LIKELY
     size = found.sum(axis=1)
-    shown = accepted & doubtful & (size > 1)
-    holds = found[np.arange(len(labels)), labels][shown]
+    several = shown & (size > 1)
+    holds = found[np.arange(len(labels)), labels][several]
     return {
-        "photos": int(shown.sum()),
-        "coverage": float(holds.mean()) if shown.any() else None,
-        "size": float(size[shown].mean()) if shown.any() else None,
+        "photos": int(several.sum()),
+        "coverage": float(holds.mean()) if several.any() else None,
+        "size": float(size[several].mean()) if several.any() else None,
     }

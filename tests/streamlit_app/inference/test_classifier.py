@@ -14,7 +14,7 @@ from streamlit_app.inference.classifier import (
     open_variants,
     version_of,
 )
-from tests.conftest import IMAGE_SIZE, NOVEL, SPECIES, colour_checkpoint, draw_bird
+from tests.conftest import IMAGE_SIZE, SPECIES, colour_checkpoint, draw_bird, several_looks
 
 COLOURS = ["red", "lime", "blue", "yellow", "cyan", "magenta"]
 
@@ -57,18 +57,6 @@ def changed(folder: Path, change: str) -> Path:
     return folder
 
 
-def looks(**changes: object) -> str:
-    """The metadata of a model that looks twice."""
-    values = {
-        "names": ["centre", "zoom"],
-        "energy_weight": 0.0,
-        "temperature": 1.0,
-        "novelty_threshold": NOVEL,
-        "set_thresholds": {"0.9": 0.3, "0.95": 0.2},
-    }
-    return json.dumps(values | changes)
-
-
 def small_bird() -> Image.Image:
     """A blue bird at a third of a wide frame, and a larger red one at its right end."""
     photo = Image.new("RGB", (300, 100), (128, 128, 128))
@@ -78,7 +66,7 @@ def small_bird() -> Image.Image:
 
 
 def test_a_model_is_asked_by_the_looks_that_it_was_calibrated_for(tmp_path: Path) -> None:
-    twice = Classifier(colour_checkpoint(tmp_path / "bn", looks=looks()))
+    twice = Classifier(colour_checkpoint(tmp_path / "bn", looks=several_looks()))
     once = Classifier(tmp_path / "bn", one_look=True)
     assert (twice.looks, once.looks) == (("centre", "zoom"), ("whole",))
     answer = twice.classify([small_bird(), draw_bird("green")])
@@ -87,7 +75,7 @@ def test_a_model_is_asked_by_the_looks_that_it_was_calibrated_for(tmp_path: Path
 
 
 def test_the_closest_look_is_told_and_holds_the_bird(tmp_path: Path) -> None:
-    classifier = Classifier(colour_checkpoint(tmp_path / "bn", looks=looks()))
+    classifier = Classifier(colour_checkpoint(tmp_path / "bn", looks=several_looks()))
     answer = classifier.classify([small_bird()])
     assert answer.frames is not None
     left, top, right, bottom = answer.frames[0]
@@ -98,7 +86,7 @@ def test_the_closest_look_is_told_and_holds_the_bird(tmp_path: Path) -> None:
 
 
 def test_the_heatmap_of_several_looks_lies_over_the_whole_photo(tmp_path: Path) -> None:
-    classifier = Classifier(colour_checkpoint(tmp_path / "bn", looks=looks()))
+    classifier = Classifier(colour_checkpoint(tmp_path / "bn", looks=several_looks()))
     heatmap = classifier.classify([small_bird()]).heatmap(0, "Blue-Bird")
     height, width = heatmap.shape
     row, column = np.unravel_index(heatmap.argmax(), heatmap.shape)
@@ -109,8 +97,10 @@ def test_the_heatmap_of_several_looks_lies_over_the_whole_photo(tmp_path: Path) 
 
 def test_the_combined_answer_has_a_calibration_of_its_own(tmp_path: Path) -> None:
     photo = [draw_bird(size=(96, 96))]
-    plain = colour_checkpoint(tmp_path / "bn", looks=looks())
-    fitted = looks(temperature=2.0, novelty_threshold=-1e9, set_thresholds={"0.9": 1, "0.95": 0})
+    plain = colour_checkpoint(tmp_path / "bn", looks=several_looks())
+    fitted = several_looks(
+        temperature=2.0, novelty_threshold=-1e9, set_thresholds={"0.9": 1, "0.95": 0}
+    )
     other = colour_checkpoint(tmp_path / "gn", looks=fitted)
     first, second = Classifier(plain).classify(photo), Classifier(other).classify(photo)
     expected = np.sqrt(first.probabilities)
@@ -256,13 +246,13 @@ def test_missing_metadata_is_named(tmp_path: Path, key: str) -> None:
         {"set_thresholds": json.dumps({"0.9": 0.1, "0.95": -0.1})},
         {"looks": "zoom"},
         {"looks": "[]"},
-        {"looks": looks(names=["zoom", "centre"])},
-        {"looks": looks(names=["sideways"])},
-        {"looks": looks(names=[])},
-        {"looks": looks(energy_weight="inf")},
-        {"looks": looks(temperature=0)},
-        {"looks": looks(novelty_threshold=None)},
-        {"looks": looks(set_thresholds={"0.9": 0.1})},
+        {"looks": several_looks(names=["zoom", "centre"])},
+        {"looks": several_looks(names=["sideways"])},
+        {"looks": several_looks(names=[])},
+        {"looks": several_looks(energy_weight="inf")},
+        {"looks": several_looks(temperature=0)},
+        {"looks": several_looks(novelty_threshold=None)},
+        {"looks": several_looks(set_thresholds={"0.9": 0.1})},
         {"species": "Hoopoe, House-Crow"},
         {"species": "7"},
         {"species": '"abcdef"'},
@@ -342,3 +332,16 @@ def test_the_checkpoints_folder_is_beside_the_package_unless_named(
     assert checkpoints_folder() == Path(__file__).parents[3] / "checkpoints"
     monkeypatch.setenv("PLUMAGE_CHECKPOINTS", str(tmp_path))
     assert checkpoints_folder() == tmp_path
+
+
+def test_a_set_of_several_looks_is_the_likeliest_species_where_that_is_very_likely(
+    tmp_path: Path,
+) -> None:
+    everything = {"0.9": 0, "0.95": 0}
+    for name, temperature, size in (("bn", 0.01, 1), ("gn", 100.0, len(SPECIES))):
+        fitted = several_looks(temperature=temperature, set_thresholds=everything)
+        answer = Classifier(colour_checkpoint(tmp_path / name, looks=fitted)).classify(
+            [draw_bird()]
+        )
+        assert (answer.ranking(0)[0][1] >= 0.9) == (size == 1)
+        assert len(answer.prediction_set(0)) == size

@@ -13,7 +13,7 @@ from streamlit_app.inference.deletion import (
     deletion_curve,
     erased,
 )
-from tests.conftest import draw_bird
+from tests.conftest import colour_checkpoint, draw_bird, several_looks
 
 
 def test_the_hottest_share_of_the_photo_turns_grey_and_no_more() -> None:
@@ -49,3 +49,13 @@ def test_the_curve_is_drawn_as_far_as_the_photo_is_erased(checkpoints: Path) -> 
     rows = sorted(len(layer.data) for layer in chart.layer)
     assert rows == [6, 6, STEPS + 1]
     assert curve.probability.min() >= 0
+
+
+def test_the_curve_of_several_looks_starts_at_the_photos_own_probability(tmp_path: Path) -> None:
+    classifier = Classifier(colour_checkpoint(tmp_path / "bn", looks=several_looks()))
+    photo = draw_bird("red", (360, 200))
+    answer = classifier.classify([photo])
+    curve = deletion_curve(classifier, photo, answer.heatmap(0, "Red-Bird"), "Red-Bird")
+    given = dict(answer.ranking(0))["Red-Bird"]
+    assert curve.probability.iloc[0] == pytest.approx(given, abs=0.02)
+    assert curve.probability.iloc[-1] < given

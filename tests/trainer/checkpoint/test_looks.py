@@ -15,7 +15,13 @@ from plumage.photos import read_photo
 from streamlit_app.inference.classifier import Classifier
 from tests.conftest import COLOURS, colour_checkpoint, draw_bird
 from trainer.checkpoint.calibrate_looks import calibrate_looks, looked_at
-from trainer.checkpoint.calibration import measured_where_shown
+from trainer.checkpoint.calibration import (
+    is_doubtful,
+    measured_where_shown,
+    prediction_sets,
+    set_thresholds,
+    thresholds_where_shown,
+)
 from trainer.checkpoint.looks import main
 from trainer.data import PhotoFolder
 
@@ -126,8 +132,41 @@ def test_coverage_is_measured_on_the_photos_that_show_a_set() -> None:
     logits = np.array([sure, torn, torn, torn, torn, torn], np.float32)
     labels = np.array([0, 0, 1, 2, 2, 0])
     accepted = np.array([True, True, True, True, True, False])
+    assert is_doubtful(logits, 1.0).tolist() == [False] + 5 * [True]
+    assert not is_doubtful(logits, 0.01).any()
+    shown = is_doubtful(logits, 1.0) & accepted
     thresholds = {"0.9": 0.9, "0.95": 0.2}
-    found = measured_where_shown(logits, labels, thresholds, 1.0, accepted)
+    found = measured_where_shown(logits, labels, thresholds, shown)
     assert found == {"photos": 4, "coverage": 0.5, "size": 2.0}
-    nothing = measured_where_shown(logits[:1], labels[:1], thresholds, 1.0, accepted[:1])
+    nothing = measured_where_shown(logits[:1], labels[:1], thresholds, shown[:1])
     assert nothing == {"photos": 0, "coverage": None, "size": None}
+
+
+def test_sets_hold_the_species_as_promised_among_the_photos_that_show_them() -> None:
+    """Most photos are easy; over all the promise holds by those alone."""
+    rng = np.random.default_rng(0)
+
+    def draw(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        labels, hard = rng.integers(0, 10, count), rng.random(count) < 0.2
+        signal = np.where(hard, 1.5, 12)[:, None] * (np.arange(10) == labels[:, None])
+        return (signal + rng.normal(0, 1, (count, 10))).astype(np.float32), labels, hard
+
+    logits, labels, _ = draw(2000)
+    test, own, _ = draw(20_000)
+    shown, seen = is_doubtful(logits, 1.0), is_doubtful(test, 1.0)
+    coverage = {}
+    for name, thresholds in {
+        "all": set_thresholds(logits, labels),
+        "shown": thresholds_where_shown(logits, labels, shown),
+    }.items():
+        holds = prediction_sets(test, thresholds["0.95"])[np.arange(len(own)), own]
+        coverage[name] = holds[seen].mean()
+    assert coverage["all"] < 0.9
+    assert 0.93 < coverage["shown"] < 0.97
+
+
+def test_with_too_few_doubtful_photos_thresholds_are_those_of_all() -> None:
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(0, 1, (200, 5)).astype(np.float32), rng.integers(0, 5, 200)
+    few = np.arange(200) < 10
+    assert thresholds_where_shown(logits, labels, few) == set_thresholds(logits, labels)
