@@ -13,7 +13,7 @@ import requests
 import yaml
 from PIL import Image
 
-from benchmarks.client.visitor import PATIENCE, Visit, open_tab, serving
+from benchmarks.client.visitor import TIMEOUT, Visit, open_tab, serving
 from tests.conftest import colour_checkpoint, encode
 
 ROOT = Path(__file__).parents[1]
@@ -75,7 +75,7 @@ def test_the_images_command_answers_a_photo_where_nothing_can_be_written(image: 
     settings = dict(re.findall(r"(PYTHON\w+)=(\w+)", " ".join(lines("ENV"))))
     with serving(command, image, HOME="/nonexistent", **settings) as (host, _):
         (health,) = re.findall(r"urlopen\('http://localhost:8501(\S+)'\)", DOCKERFILE)
-        assert requests.get(f"http://{host}{health}", timeout=PATIENCE).ok
+        assert requests.get(f"http://{host}{health}", timeout=TIMEOUT).ok
         with open_tab(host) as socket:
             visit = Visit(host, socket)
             visit.rerun()

@@ -17,7 +17,7 @@ from ephemeral_port_reserve import reserve
 from websockets import Subprotocol
 from websockets.sync.client import connect
 
-from benchmarks.client.visitor import PATIENCE, Visit, serving, wait_until
+from benchmarks.client.visitor import TIMEOUT, Visit, serving, wait_until
 from tests.conftest import colour_checkpoint, draw_bird, encode
 
 ROOT = Path(__file__).parents[1]
@@ -44,7 +44,7 @@ class Door:
         http = requests.Session()
         http.trust_env = False  # a bundle of certificates named there would go before ours
         http.verify = str(self.certificate)
-        http.get(self.address, timeout=PATIENCE).raise_for_status()
+        http.get(self.address, timeout=TIMEOUT).raise_for_status()
         return http
 
     @contextlib.contextmanager
@@ -55,7 +55,7 @@ class Door:
             f"wss://{self.host}/_stcore/stream",
             subprotocols=[Subprotocol("streamlit")],
             max_size=None,
-            open_timeout=PATIENCE,
+            open_timeout=TIMEOUT,
             ssl=ssl.create_default_context(cafile=str(self.certificate)),
             additional_headers={"Cookie": f"plumage={http.cookies['plumage']}"},
             origin=self.address,  # type: ignore[arg-type]
@@ -111,7 +111,7 @@ def running(folder: Path, apps: list[str]) -> Iterator[Door]:
         yield Door(plain, secure, folder / "fullchain.pem")
     finally:
         process.terminate()
-        process.wait(timeout=PATIENCE)
+        process.wait(timeout=TIMEOUT)
 
 
 def accepts(port: int, process: subprocess.Popen[bytes]) -> bool:
@@ -123,14 +123,14 @@ def accepts(port: int, process: subprocess.Popen[bytes]) -> bool:
 
 def connections(app: str) -> int:
     """How many tabs a process of the app has had."""
-    text = requests.get(f"http://{app}/_stcore/metrics", timeout=PATIENCE).text
+    text = requests.get(f"http://{app}/_stcore/metrics", timeout=TIMEOUT).text
     (count,) = re.findall(r'session_events_total\{type="connect"\} (\d+)', text)
     return int(count)
 
 
 def test_who_comes_without_tls_is_sent_to_it(door: Door) -> None:
     answer = requests.get(
-        f"{door.plain}/compare?variant=bn", allow_redirects=False, timeout=PATIENCE
+        f"{door.plain}/compare?variant=bn", allow_redirects=False, timeout=TIMEOUT
     )
     assert answer.status_code == 301
     assert answer.headers["Location"] == "https://localhost/compare?variant=bn"
@@ -139,7 +139,7 @@ def test_who_comes_without_tls_is_sent_to_it(door: Door) -> None:
 def test_every_answer_has_the_security_headers_and_does_not_say_what_made_it(door: Door) -> None:
     http = door.browser()
     for path in ("/", "/_stcore/health", "/no/such/page", "/_stcore/metrics"):
-        headers = http.get(f"{door.address}{path}", timeout=PATIENCE).headers
+        headers = http.get(f"{door.address}{path}", timeout=TIMEOUT).headers
         assert headers["Strict-Transport-Security"] == "max-age=31536000"
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["X-Frame-Options"] == "DENY"
@@ -149,7 +149,7 @@ def test_every_answer_has_the_security_headers_and_does_not_say_what_made_it(doo
 
 
 def test_the_cookie_that_leads_back_is_for_this_site_and_no_script(door: Door) -> None:
-    answer = requests.get(door.address, verify=str(door.certificate), timeout=PATIENCE)
+    answer = requests.get(door.address, verify=str(door.certificate), timeout=TIMEOUT)
     (cookie,) = [c for c in answer.raw.headers.getlist("Set-Cookie") if "plumage=" in c]
     assert re.fullmatch(r"plumage=[0-9a-f]{32}; Path=/; HttpOnly; Secure; SameSite=Lax", cookie)
 
@@ -174,7 +174,7 @@ def test_visitors_spread_over_both_and_each_stays_where_its_photo_is(
 
 def test_a_large_upload_is_refused_in_words(door: Door) -> None:
     answer = door.browser().put(
-        f"{door.address}/_stcore/upload_file/a/b", data=bytes(52 * 2**20), timeout=PATIENCE
+        f"{door.address}/_stcore/upload_file/a/b", data=bytes(52 * 2**20), timeout=TIMEOUT
     )
     assert answer.status_code == 413
     assert "more than 50 MB" in answer.text
@@ -187,23 +187,21 @@ def test_an_upload_from_another_site_is_refused(door: Door) -> None:
 
 
 def test_the_apps_own_counts_are_not_public(door: Door) -> None:
-    assert (
-        door.browser().get(f"{door.address}/_stcore/metrics", timeout=PATIENCE).status_code == 404
-    )
+    assert door.browser().get(f"{door.address}/_stcore/metrics", timeout=TIMEOUT).status_code == 404
 
 
 def test_one_address_that_uploads_without_end_is_asked_to_wait(door: Door) -> None:
     http = door.browser()
 
     def put(_: int) -> requests.Response:
-        return http.put(f"{door.address}/_stcore/upload_file/a/b", data=b"?", timeout=PATIENCE)
+        return http.put(f"{door.address}/_stcore/upload_file/a/b", data=b"?", timeout=TIMEOUT)
 
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(put, range(400)))
     refused = [answer for answer in answers if answer.status_code == 503]
     assert refused
     assert "please try again in a moment" in refused[0].text
-    assert http.get(f"{door.address}/_stcore/health", timeout=PATIENCE).text == "ok"
+    assert http.get(f"{door.address}/_stcore/health", timeout=TIMEOUT).text == "ok"
 
 
 def test_where_one_process_has_ended_the_other_serves_everybody(

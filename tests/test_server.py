@@ -12,7 +12,7 @@ import pytest
 import requests
 from PIL import Image
 
-from benchmarks.client.visitor import PATIENCE, Visit, open_tab, serving, wait_until
+from benchmarks.client.visitor import TIMEOUT, Visit, open_tab, serving, wait_until
 from tests.conftest import colour_checkpoint, draw_bird, encode
 
 pytestmark = pytest.mark.slow
@@ -49,7 +49,7 @@ def test_an_uploaded_photo_is_answered_with_its_species_and_heatmap(visit: Visit
     shown = visit.upload("bird.jpg", encode(draw_bird("blue", (640, 480))))
     assert "Blue Bird, 85%" in shown
     (address,) = set(re.findall(r"/media/\w+\.jpe?g", shown))
-    picture = visit.http.get(f"http://{visit.host}{address}", timeout=PATIENCE)
+    picture = visit.http.get(f"http://{visit.host}{address}", timeout=TIMEOUT)
     assert Image.open(io.BytesIO(picture.content)).size == (640, 480)
 
 
@@ -88,7 +88,7 @@ def test_of_a_photo_that_another_takes_the_place_of_nothing_is_left(visit: Visit
 
 def kept(host: str) -> tuple[int, int]:
     """Bytes of uploads, and of pictures to be shown, that the server holds."""
-    text = requests.get(f"http://{host}/_stcore/metrics", timeout=PATIENCE).text
+    text = requests.get(f"http://{host}/_stcore/metrics", timeout=TIMEOUT).text
     uploads, media = (
         sum(float(line.split()[-1]) for line in text.splitlines() if f'"{store}"' in line)
         for store in ("UploadedFileManager", "st_memory_media_file_storage")

@@ -18,8 +18,8 @@ PAGES = {
     for path in sorted((ROOT / "streamlit_app" / "views").glob("*.py"))
 }
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
-PATIENCE = 300_000  # ms: a machine that is busy with other work is no fault
-expect.set_options(timeout=PATIENCE)
+TIMEOUT = 300_000  # ms: a machine that is busy with other work is no fault
+expect.set_options(timeout=TIMEOUT)
 # A camera that shows a test picture, and a visitor who lets every page use it.
 _CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 _QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]

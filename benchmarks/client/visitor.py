@@ -17,7 +17,7 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets import Subprotocol
 from websockets.sync.client import ClientConnection, connect
 
-PATIENCE = 300  # seconds: a machine that is busy with other work is no fault
+TIMEOUT = 300  # seconds: a machine that is busy with other work is no fault
 
 
 @contextlib.contextmanager
@@ -33,7 +33,7 @@ def serving(command: Sequence[str], folder: Path, **environment: str) -> Iterato
         yield host, process.pid
     finally:
         process.terminate()
-        process.wait(timeout=PATIENCE)
+        process.wait(timeout=TIMEOUT)
 
 
 def wait_until_healthy(host: str, process: subprocess.Popen[bytes]) -> None:
@@ -42,15 +42,15 @@ def wait_until_healthy(host: str, process: subprocess.Popen[bytes]) -> None:
     def healthy() -> bool:
         assert process.poll() is None, "the server did not come up"
         with contextlib.suppress(requests.RequestException):
-            return requests.get(f"http://{host}/_stcore/health", timeout=PATIENCE).text == "ok"
+            return requests.get(f"http://{host}/_stcore/health", timeout=TIMEOUT).text == "ok"
         return False
 
     wait_until(healthy)
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
-    """Return once this holds; fail where it does not in PATIENCE seconds."""
-    give_up = time.monotonic() + PATIENCE
+    """Return once this holds; fail where it does not in TIMEOUT seconds."""
+    give_up = time.monotonic() + TIMEOUT
     while not holds():
         assert time.monotonic() < give_up
         time.sleep(0.05)
@@ -66,7 +66,7 @@ class Visit:
         self.host, self.socket = host, socket
         self.address = f"{'https' if http else 'http'}://{host}"
         self.http = http or requests.Session()
-        self.http.get(f"{self.address}/_stcore/health", timeout=PATIENCE).raise_for_status()
+        self.http.get(f"{self.address}/_stcore/health", timeout=TIMEOUT).raise_for_status()
         self.session_id = ""
         self.widgets: dict[str, str] = {}
         self.held = ""  # the address of the file that the page's widget holds
@@ -97,7 +97,7 @@ class Visit:
     def receive(self) -> ForwardMsg:
         """The server's next message."""
         message = ForwardMsg()
-        message.ParseFromString(self.socket.recv(timeout=PATIENCE))
+        message.ParseFromString(self.socket.recv(timeout=TIMEOUT))
         return message
 
     def put(
@@ -119,13 +119,13 @@ class Visit:
                 f"{self.address}{self.held}",
                 json={"sessionId": self.session_id},
                 headers=headers,
-                timeout=PATIENCE,
+                timeout=TIMEOUT,
             ).raise_for_status()
         response = self.http.put(
             f"{self.address}{urls.upload_url}",
             files={"file": (name, data, "image/jpeg")},
             headers=headers,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
         )
         self.held = urls.delete_url if response.ok else ""
         state = FileUploaderState()
@@ -153,5 +153,5 @@ def open_tab(host: str) -> ClientConnection:
         subprotocols=[Subprotocol("streamlit")],
         max_size=None,
         ping_interval=None,
-        open_timeout=PATIENCE,
+        open_timeout=TIMEOUT,
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
-from benchmarks.client.browser import CHROMIUM, PAGES, PATIENCE, SIZES, chromium, served, settle
+from benchmarks.client.browser import CHROMIUM, PAGES, SIZES, TIMEOUT, chromium, served, settle
 from benchmarks.client.drawing import draw_kingfisher
 
 Open = Callable[..., Page]
@@ -21,7 +21,7 @@ def context() -> Iterator[BrowserContext]:
         say("there is no chromium on the PATH")
     with chromium() as browser:
         context = browser.new_context(permissions=["clipboard-read", "clipboard-write", "camera"])
-        context.set_default_timeout(PATIENCE)
+        context.set_default_timeout(TIMEOUT)
         yield context
 
 

@@ -22,7 +22,7 @@ from trainer.audit.detect.inference import Network, networks
 from trainer.audit.detect.mislabelled import species_probabilities, suspected_label_errors
 from trainer.audit.detect.orientation import Flips, find_flips
 from trainer.audit.detect.quality import Measures, blurred, empty, measure, tiny
-from trainer.audit.detect.shortcuts import Cue, cues, folds_of, judge
+from trainer.audit.detect.shortcuts import Cue, cues, folds_of, score_cue
 from trainer.audit.detect.survey import Survey, in_threads
 
 
@@ -118,46 +118,46 @@ def near_duplicates_of(photos: Survey, described: Sequence[Description]) -> list
     return find_near_duplicates(described, [header.digest for header in photos.headers])
 
 
-class Glance(NamedTuple):
-    """What one look at a photo's pixels gives."""
+class Inspection(NamedTuple):
+    """Findings in a photo's pixels."""
 
     border: Border | None
     measures: Measures
     description: Description
 
 
-def glances(photos: Survey, quick: Network) -> tuple[list[Glance], NDArray[np.float32]]:
-    """A glance at each photo, and the quick network's logits of all.
+def inspect(photos: Survey, fast: Network) -> tuple[list[Inspection], NDArray[np.float32]]:
+    """Inspect each photo; returns the findings and the fast network's logits of all.
 
     In one pass: while one thread's network computes, the other has the interpreter to itself.
     """
 
-    def glance(index: int) -> Glance:
+    def inspect_one(index: int) -> Inspection:
         photo, size = photos.pixels[index], photos.sizes[index]
         border = find_border(photo)
-        return Glance(border, measure(photo, size, border), describe(photo, size, border))
+        return Inspection(border, measure(photo, size, border), describe(photo, size, border))
 
-    def look(some: NDArray[np.int64]) -> tuple[list[Glance], NDArray[np.float32]]:
-        return [glance(index) for index in some.tolist()], quick.answer(photos.pixels, some)
+    def look(some: NDArray[np.int64]) -> tuple[list[Inspection], NDArray[np.float32]]:
+        return [inspect_one(index) for index in some.tolist()], fast.answer(photos.pixels, some)
 
-    found, logits = zip(*in_threads(look, quick.batches(np.arange(len(photos)))), strict=True)
+    found, logits = zip(*in_threads(look, fast.batches(np.arange(len(photos)))), strict=True)
     return [*chain(*found)], np.concatenate(logits)
 
 
 def examine(photos: Survey, checkpoints: Path, variant: str) -> Findings:
     """Look for every fault, with the checkpoint of that variant."""
-    careful, quick = networks(checkpoints, variant, photos.pixels)
-    seen, logits = glances(photos, quick)
-    borders, measures = [glance.border for glance in seen], [glance.measures for glance in seen]
-    near_duplicates = near_duplicates_of(photos, [glance.description for glance in seen])
+    accurate, fast = networks(checkpoints, variant, photos.pixels)
+    seen, logits = inspect(photos, fast)
+    borders, measures = [one.border for one in seen], [one.measures for one in seen]
+    near_duplicates = near_duplicates_of(photos, [one.description for one in seen])
     grouped = groups(near_duplicates, len(photos))
     folds = folds_of(photos.labels, grouped)
     judged = in_threads(
-        lambda cue: judge(*cue, photos.labels, folds, photos.species),
+        lambda cue: score_cue(*cue, photos.labels, folds, photos.species),
         cues(photos.headers, measures, borders).items(),
     )
-    flipped, turned = find_flips(quick, photos, logits)
-    probabilities = species_probabilities(careful, quick, photos, logits)
+    flipped, turned = find_flips(fast, photos, logits)
+    probabilities = species_probabilities(accurate, fast, photos, logits)
     none = np.array([], dtype=np.int64)
     doubted = (
         none if probabilities is None else suspected_label_errors(photos.labels, probabilities)

@@ -95,8 +95,8 @@ def add_novelty(nodes: Nodes, maps: Sequence[Map], novelty: Novelty) -> None:
         steps = nodes("Sub", part(x, 1, side, axis), part(x, 0, side - 1, axis))
         return mean(nodes("Abs", steps))
 
-    def over(x: str, spread: float) -> str:
-        return nodes("Div", x, nodes.number(spread))
+    def over(x: str, deviation: float) -> str:
+        return nodes("Div", x, nodes.number(deviation))
 
     found = []
     for x, side, _, _ in maps:
@@ -109,11 +109,11 @@ def add_novelty(nodes: Nodes, maps: Sequence[Map], novelty: Novelty) -> None:
     ordered = nodes("TopK", LOGITS, nodes.shape(species), outputs=2)
     ood_features = nodes("Concat", *found, ordered, axis=1)
     x = nodes("Sub", ood_features, nodes.constant(novelty.mean))
-    x = nodes("Div", x, nodes.constant(novelty.spread))
+    x = nodes("Div", x, nodes.constant(novelty.deviation))
     directions = nodes("Cast", nodes.constant(novelty.directions), to=onnx.TensorProto.FLOAT)
     z = nodes("MatMul", part(x, 0, count, 1), directions)
     likeliest = nodes("ReduceMax", nodes("Softmax", LOGITS, axis=1), rows, keepdims=0)
-    doubt = nodes("Sub", nodes.number(1), likeliest)
+    uncertainty = nodes("Sub", nodes.number(1), likeliest)
     # |z - c|^2 of all species at once, as in `Novelty.parts`.
     products = nodes("MatMul", z, nodes.constant(-2 * novelty.centres.T))
     lengths = nodes.constant((novelty.centres**2).sum(dim=1))
@@ -122,7 +122,7 @@ def add_novelty(nodes: Nodes, maps: Sequence[Map], novelty: Novelty) -> None:
     distance = nodes("Add", nearest, nodes("MatMul", nodes("Mul", z, z), background))
     limits = nodes.number(-CLIP), nodes.number(CLIP)
     odds = nodes("MatMul", nodes("Clip", x, *limits), nodes.constant(novelty.weights))
-    first, second, third = map(over, (doubt, distance, odds), novelty.spreads)
+    first, second, third = map(over, (uncertainty, distance, odds), novelty.deviations)
     nodes("Add", nodes("Add", first, second), third, name=NOVELTY)
 
 

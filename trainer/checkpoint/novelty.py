@@ -81,15 +81,15 @@ class Novelty(nn.Module):
     """The score, from a photo's statistics and logits; `fit` finds its constants.
 
     Args:
-        constants: mean, spread, weights: (F,), of the features and of the regression.
+        constants: mean, deviation, weights: (F,), of the features and of the regression.
             directions: (S, D), along which the variance within a species is 1.
             centres: (species, D), the species' means.
             background: (D,), one over the variance of all training photos.
-        spreads: of the three parts on training photos, each over its weight.
+        deviations: of the three parts on training photos, each over its weight.
     """
 
     mean: Tensor
-    spread: Tensor
+    deviation: Tensor
     weights: Tensor
     directions: Tensor
     centres: Tensor
@@ -98,33 +98,33 @@ class Novelty(nn.Module):
     def __init__(
         self,
         constants: dict[str, NDArray[np.float64]],
-        spreads: tuple[float, float, float] = (1.0, 1.0, 1.0),
+        deviations: tuple[float, float, float] = (1.0, 1.0, 1.0),
     ) -> None:
         super().__init__()
         for name, value in constants.items():
             # The directions are most of what the score adds to a file.
             kind = np.float16 if name == "directions" else np.float32
             self.register_buffer(name, torch.from_numpy(np.asarray(value, kind)))
-        self.spreads = spreads
+        self.deviations = deviations
 
     def parts(self, statistics: Tensor, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """One minus the largest probability, the relative distance, and the log odds of an
         outlier, up to a constant; (N,) each."""
-        doubt = 1 - logits.softmax(dim=1).amax(dim=1)
-        x = (ood_features(statistics, logits) - self.mean) / self.spread
+        uncertainty = 1 - logits.softmax(dim=1).amax(dim=1)
+        x = (ood_features(statistics, logits) - self.mean) / self.deviation
         z = x[:, : statistics.shape[1]] @ self.directions.float()
         # |z - c|^2 of all species at once; |z|^2 is common to them.
         nearest = ((self.centres * self.centres).sum(dim=1) - 2 * z @ self.centres.T).amin(dim=1)
         distance = nearest + (z * z * (1 - self.background)).sum(dim=1)
-        return doubt, distance, x.clamp(-CLIP, CLIP) @ self.weights
+        return uncertainty, distance, x.clamp(-CLIP, CLIP) @ self.weights
 
     def forward(self, statistics: Tensor, logits: Tensor) -> Tensor:
         """statistics: (N, S), logits: (N, species) -> (N,), larger out of distribution."""
         parts = self.parts(statistics, logits)
-        doubt, distance, odds = (
-            part / spread for part, spread in zip(parts, self.spreads, strict=True)
+        uncertainty, distance, odds = (
+            part / deviation for part, deviation in zip(parts, self.deviations, strict=True)
         )
-        return doubt + distance + odds
+        return uncertainty + distance + odds
 
 
 def fit(own: Activations, labels: Labels, outliers: Activations) -> Novelty:
@@ -133,8 +133,8 @@ def fit(own: Activations, labels: Labels, outliers: Activations) -> Novelty:
     mean = features[0].mean(axis=0, dtype=np.float64)
     # Shrinking covariances towards even ones needs features of one scale; a channel that is dead in
     # training must not drown the others once it fires.
-    spread = features[0].std(axis=0, dtype=np.float64).clip(1e-3)
-    own_features, outlier_features = ((x - mean) / spread for x in features)
+    deviation = features[0].std(axis=0, dtype=np.float64).clip(1e-3)
+    own_features, outlier_features = ((x - mean) / deviation for x in features)
     x = own_features[:, : own.statistics.shape[1]]
     names, indices = np.unique(labels, return_inverse=True)
     centres = np.stack([x[indices == i].mean(axis=0) for i in range(len(names))])
@@ -144,7 +144,7 @@ def fit(own: Activations, labels: Labels, outliers: Activations) -> Novelty:
     novelty = Novelty(
         {
             "mean": mean,
-            "spread": spread,
+            "deviation": deviation,
             "weights": fit_outlier_classifier(own_features, outlier_features),
             "directions": vectors[:, kept],
             "centres": centres @ vectors[:, kept],
@@ -153,11 +153,11 @@ def fit(own: Activations, labels: Labels, outliers: Activations) -> Novelty:
     )
     with torch.no_grad():
         parts = novelty.parts(*map(torch.from_numpy, own))
-    doubt, distance, odds = (
+    uncertainty, distance, odds = (
         max(float(part.std()), 1e-6) / weight
         for part, weight in zip(parts, PART_WEIGHTS, strict=True)
     )
-    novelty.spreads = doubt, distance, odds
+    novelty.deviations = uncertainty, distance, odds
     return novelty
 
 

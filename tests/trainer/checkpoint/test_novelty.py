@@ -84,8 +84,8 @@ def test_each_part_counts_by_its_weight():
     values, logits, labels = drawn(300)
     novelty = fit(values, logits, labels)
     parts = novelty.parts(torch.from_numpy(values), torch.from_numpy(logits))
-    spreads = [float(p.std()) / s for p, s in zip(parts, novelty.spreads, strict=True)]
-    assert spreads == pytest.approx(PART_WEIGHTS)
+    deviations = [float(p.std()) / s for p, s in zip(parts, novelty.deviations, strict=True)]
+    assert deviations == pytest.approx(PART_WEIGHTS)
 
 
 def test_a_photo_scores_alike_alone_and_in_a_batch():

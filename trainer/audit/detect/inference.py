@@ -1,6 +1,6 @@
-"""What checkpoints answer on a photo set, fast enough for tens of thousands of photos.
+"""Predictions of checkpoints on tens of thousands of photos.
 
-A quick network looks at every photo, a careful one where the two may differ.
+A fast network sees every photo, an accurate one those that the fast one finds unlikely.
 """
 
 import json
@@ -22,8 +22,8 @@ from plumage.contract import IMAGE_SIZE, LOGITS, MODEL, PHOTOS, SPECIES, TEMPERA
 from trainer.audit.detect.survey import Pixels, in_threads
 
 BATCH = 4  # photos at a time: the layers' maps stay near the core
-QUICK = "torch-bn"  # the variant whose graph is the simplest, so the fastest in 8 bits
-QUICK_SCALE = 2 / 3  # of its photos' side: cheaper; where it errs, the careful one is asked
+FAST = "torch-bn"  # the variant whose graph is the simplest, so the fastest in 8 bits
+FAST_SCALE = 2 / 3  # of its photos' side: cheaper; its errors go to the accurate network
 CALIBRATING = 128  # photos that show how large numbers get in the network
 
 Photos = Pixels | NDArray[np.uint8]
@@ -39,7 +39,7 @@ class Network:
     """
 
     def __init__(self, model: Path, calibrate_with: Photos | None = None) -> None:
-        """Read a model.onnx; given photos, be quick: small photos, whole numbers of 8 bits."""
+        """Read a model.onnx; given photos, be fast: small photos, whole numbers of 8 bits."""
         whole = onnx.load(model)
         metadata = {entry.key: entry.value for entry in whole.metadata_props}
         self.size = int(metadata[IMAGE_SIZE])
@@ -47,7 +47,7 @@ class Network:
         self.temperature = float(metadata.get(TEMPERATURE, 1))
         graph = onnx.utils.Extractor(whole).extract_model([PHOTOS], [LOGITS])
         if calibrate_with is not None:
-            self.size = round(self.size * QUICK_SCALE)
+            self.size = round(self.size * FAST_SCALE)
             for side in graph.graph.input[0].type.tensor_type.shape.dim[1:3]:
                 side.dim_value = self.size
             del graph.graph.value_info[:]  # shapes of before
@@ -100,13 +100,13 @@ class Network:
 
 
 def networks(checkpoints: Path, variant: str, pixels: Photos) -> tuple[Network, Network]:
-    """The variant's network, and one for every photo: QUICK in 8 bits, or the same without it."""
-    careful = Network(checkpoints / variant / MODEL)
-    model = checkpoints / QUICK / MODEL
+    """The variant's network, and one for every photo: FAST in 8 bits, or the same without it."""
+    accurate = Network(checkpoints / variant / MODEL)
+    model = checkpoints / FAST / MODEL
     if not model.exists():
-        return careful, careful
-    quick = Network(model, calibrate_with=pixels)
-    return careful, quick if quick.species == careful.species else careful
+        return accurate, accurate
+    fast = Network(model, calibrate_with=pixels)
+    return accurate, fast if fast.species == accurate.species else accurate
 
 
 class _Batches(CalibrationDataReader):
@@ -128,7 +128,7 @@ def _in_8_bits(graph: onnx.ModelProto, photos: NDArray[np.uint8]) -> onnx.ModelP
     The first convolution, of pixels, stays as it is: three channels are too few to gain by it.
     """
     with tempfile.TemporaryDirectory() as home:
-        given, ready, quick = (Path(home) / f"{step}.onnx" for step in ("given", "ready", "quick"))
+        given, ready, fast = (Path(home) / f"{step}.onnx" for step in ("given", "ready", "fast"))
         onnx.save(graph, given)
         quant_pre_process(given, ready, skip_symbolic_shape=True)
         prepared = onnx.load(ready)
@@ -138,11 +138,11 @@ def _in_8_bits(graph: onnx.ModelProto, photos: NDArray[np.uint8]) -> onnx.ModelP
         of_pixels = kinds.index("Relu") + 1 if "Relu" in kinds else 0
         quantize_static(
             prepared,
-            quick,
+            fast,
             _Batches(photos),
             op_types_to_quantize=["Conv", "Add", "Relu"],
             nodes_to_exclude=[node.name for node in prepared.graph.node[:of_pixels]],
             per_channel=True,
             activation_type=QuantType.QUInt8,  # with a sign it is slower than in 32 bits
         )
-        return onnx.load(quick)
+        return onnx.load(fast)

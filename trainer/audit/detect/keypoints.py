@@ -52,7 +52,7 @@ def find_corners(
 
     mirror: (photos,) whether the mirror image of each is wanted; those of others have no corners.
     """
-    both = [_room(len(greys)) for _ in range(2)]
+    both = [_empty(len(greys)) for _ in range(2)]
 
     def one(index: int) -> None:
         orb = cv2.ORB.create(MAX_CORNERS, 1.2, 6, edgeThreshold=12, patchSize=25, fastThreshold=15)
@@ -77,7 +77,7 @@ def find_corners(
     return both[0], both[1]
 
 
-def _room(count: int) -> Corners:
+def _empty(count: int) -> Corners:
     return Corners(
         np.zeros((count, MAX_CORNERS, 2), np.float32),
         np.zeros((count, MAX_CORNERS), np.float32),

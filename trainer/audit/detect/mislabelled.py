@@ -19,23 +19,23 @@ MAX_LOW_SELF_CONFIDENCE = 0.4
 
 
 def species_probabilities(
-    careful: Network, quick: Network, photos: Survey, logits: NDArray[np.float32]
+    accurate: Network, fast: Network, photos: Survey, logits: NDArray[np.float32]
 ) -> NDArray[np.float64] | None:
     """Probabilities (photos, species), or None where neither network nor set can give them.
 
     Args:
-        careful: asked where the quick network hardly believes the label.
-        quick: it knows the same species.
+        accurate: asked where the fast network hardly believes the label.
+        fast: it knows the same species.
         photos: the set.
-        logits: (photos, outputs) of the quick network.
+        logits: (photos, outputs) of the fast network.
     """
-    probabilities = quick.probabilities(logits, photos.species)
+    probabilities = fast.probabilities(logits, photos.species)
     if probabilities is None:
         return own_probabilities(logits, photos.labels, len(photos.species))
-    if careful is not quick:
+    if accurate is not fast:
         unsure = np.flatnonzero(low_self_confidence(photos.labels, probabilities))
-        answers = careful.logits(photos.pixels, unsure)
-        probabilities[unsure] = careful.probabilities(answers, photos.species)
+        answers = accurate.logits(photos.pixels, unsure)
+        probabilities[unsure] = accurate.probabilities(answers, photos.species)
     return probabilities
 
 

@@ -18,7 +18,7 @@ NOISE = 2.0  # grey levels that count for nothing
 
 @dataclass(frozen=True)
 class Measures:
-    """What a glance says of a photo.
+    """Measures of a photo's quality.
 
     Attributes:
         contrast: grey levels between its darkest and brightest hundredth.

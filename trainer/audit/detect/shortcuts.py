@@ -1,4 +1,4 @@
-"""What a glance gives away: how well one cue alone, without any bird, tells the species.
+"""Shortcuts: how well a single cue, without any bird, predicts the species.
 
 A network takes the easiest way. If the border, the corners or the JPEG tables say which species it
 is, it learns them (Geirhos et al. 2020, "Shortcut learning in deep neural networks").
@@ -86,14 +86,14 @@ def folds_of(labels: NDArray[np.int64], groups: NDArray[np.int64]) -> list[Fold]
         ]
 
 
-def judge(
+def score_cue(
     name: str,
     values: NDArray[np.float64],
     labels: NDArray[np.int64],
     folds: Sequence[Fold],
     species: Sequence[str],
 ) -> Cue:
-    """How well a cue (photos, dims) tells the species, by the folds of `folds_of`."""
+    """Cross-validate a cue (photos, dims) as a predictor of the species, over `folds_of`."""
     present, labels = np.unique(labels, return_inverse=True)
     chance = 1 / len(present)
     if np.ptp(values, axis=0).max() == 0 or not folds:

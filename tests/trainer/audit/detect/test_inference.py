@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import SPECIES, colour_checkpoint, draw_bird
-from trainer.audit.detect.inference import QUICK, Network, networks
+from trainer.audit.detect.inference import FAST, Network, networks
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_probabilities_are_of_the_species_asked_for_and_none_where_one_is_unknow
 
 def test_without_the_quick_variant_the_asked_one_answers_all(tmp_path: Path, pixels):
     colour_checkpoint(tmp_path / "bin")
-    careful, quick = networks(tmp_path, "bin", pixels)
-    assert careful is quick
-    colour_checkpoint(tmp_path / QUICK)
+    accurate, fast = networks(tmp_path, "bin", pixels)
+    assert accurate is fast
+    colour_checkpoint(tmp_path / FAST)
     assert answered(networks(tmp_path, "bin", pixels)[1], pixels)[1] == "Blue-Bird"

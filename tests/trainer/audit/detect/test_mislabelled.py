@@ -36,11 +36,11 @@ def test_a_network_that_knows_little_doubts_nothing():
 
 def test_the_careful_network_is_asked_where_the_quick_one_hardly_believes_the_label():
     believed = np.array([[0.8, 0.2], [0.3, 0.7], [0.06, 0.94]])
-    quick, careful, photos = Mock(), Mock(), Mock(labels=np.array([0, 0, 0]))
-    quick.probabilities.return_value = believed.copy()
-    careful.probabilities.return_value = np.array([[0.99, 0.01]])
-    found = species_probabilities(careful, quick, photos, np.zeros((3, 2), np.float32))
-    assert careful.logits.call_args.args[1].tolist() == [2]
+    fast, accurate, photos = Mock(), Mock(), Mock(labels=np.array([0, 0, 0]))
+    fast.probabilities.return_value = believed.copy()
+    accurate.probabilities.return_value = np.array([[0.99, 0.01]])
+    found = species_probabilities(accurate, fast, photos, np.zeros((3, 2), np.float32))
+    assert accurate.logits.call_args.args[1].tolist() == [2]
     np.testing.assert_array_equal(found, [*believed[:2], [0.99, 0.01]])
 
 
