@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from plumage.contract import NORM_NAMES
+from streamlit_app.norms import EFFECTS
 from streamlit_app.results import charts
 from streamlit_app.results.charts import VARIANT_COLOURS, percent, probability_bars
 
@@ -91,5 +92,5 @@ def test_every_colour_stands_out_from_a_light_and_a_dark_page(page: str) -> None
 
 
 def test_each_of_the_seven_has_its_own_colour() -> None:
-    assert set(VARIANT_COLOURS) == set(NORM_NAMES)
+    assert set(VARIANT_COLOURS) == set(NORM_NAMES) == set(EFFECTS)
     assert len(set(VARIANT_COLOURS.values())) == len(NORM_NAMES)
