@@ -29,6 +29,9 @@ from trainer.metrics import Labels, Logits
 from trainer.model.resnet import ResNet, to_input
 
 SAMPLE = 3000  # training photos that the score is fitted on
+# Pseudo-outliers made of them, or up to twice as many. Four times as many add at most 0.002 to the
+# AUROC against photos of other birds and of none; half the training photos would cost 0.005.
+OUTLIERS = 750
 ACCEPTED = 0.95  # share of val photos below the threshold
 # Number of generalised eigenvectors kept; with them a checkpoint is below 2 MB.
 N_COMPONENTS = 280
@@ -245,9 +248,10 @@ def fit_novelty(
     """
     network, pixels = network.float().cpu(), np.ascontiguousarray(subsample(photos))
     own = statistics_of(network, pixels)
-    return fit(own, subsample(labels), statistics_of(network, corrupt(pixels))), own.logits
+    corrupted = corrupt(subsample(pixels, OUTLIERS))
+    return fit(own, subsample(labels), statistics_of(network, corrupted)), own.logits
 
 
-def subsample(rows: NDArray[Any]) -> NDArray[Any]:
-    """Evenly spaced rows, SAMPLE or up to twice as many; all of fewer."""
-    return rows[:: max(1, len(rows) // SAMPLE)]
+def subsample(rows: NDArray[Any], count: int = SAMPLE) -> NDArray[Any]:
+    """Evenly spaced rows, `count` or up to twice as many; all of fewer."""
+    return rows[:: max(1, len(rows) // count)]
