@@ -36,9 +36,9 @@ class Recipe:
     """Folder in which the run gets a folder of its own, named after the norm."""
     image_size: int = 96
     """Side in pixels of the square that photos are squeezed to when the network answers."""
-    first_scale: float = 0.67
+    first_scale: Annotated[float, tyro.conf.arg(aliases=["--initial-resolution"])] = 0.67
     """Side of the training crops in the first epoch over image_size, to which they then grow."""
-    stored_size: int = 160
+    stored_size: Annotated[int, tyro.conf.arg(aliases=["--cache-size"])] = 160
     """Side in pixels at which training photos are kept decoded, for crops to be cut from."""
     photos_per_species: int | None = None
     """Photos of each species to train on, the same for every seed; None: all."""
@@ -65,9 +65,9 @@ class Recipe:
     augmentation: Literal["none", "crops", "crops-and-colour"] = "crops"
     """Crops: random square-ish crops of the photo, shrunk with a random filter, and flips; colour:
     brightness, contrast and saturation as well."""
-    smallest_crop: float = 0.35
+    smallest_crop: Annotated[float, tyro.conf.arg(aliases=["--min-crop-scale"])] = 0.35
     """Share of the photo that the smallest crops keep; with 1 they are whole."""
-    largest_aspect: float = 1.25
+    largest_aspect: Annotated[float, tyro.conf.arg(aliases=["--max-crop-aspect"])] = 1.25
     """Width over height, or the other way round, of the narrowest crops; with 1 they are square."""
     outliers: str | None = None
     """Folder of photos of none of the species to train with, in a folder for each kind; those in

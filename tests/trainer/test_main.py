@@ -137,6 +137,19 @@ def test_the_number_of_blocks_has_a_flag_that_torchrun_leaves_alone():
     assert parse(["--blocks-per-stage", "5"]).recipe.n == parse(["--n", "5"]).recipe.n == 5
 
 
+@pytest.mark.parametrize(
+    ("flag", "old", "value"),
+    [
+        ("--initial-resolution", "--first-scale", "0.5"),
+        ("--cache-size", "--stored-size", "128"),
+        ("--min-crop-scale", "--smallest-crop", "0.5"),
+        ("--max-crop-aspect", "--largest-aspect", "1.5"),
+    ],
+)
+def test_a_renamed_flag_keeps_its_old_spelling(flag, old, value):
+    assert parse([flag, value]).recipe == parse([old, value]).recipe != parse([]).recipe
+
+
 def test_help_explains_every_flag(capsys):
     with pytest.raises(SystemExit) as stop:
         parse(["--help"])

@@ -11,6 +11,7 @@ import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
@@ -28,7 +29,7 @@ class Command:
 
     data: tyro.conf.Positional[Path]
     """Folder with one folder of photos a class, or with train/, test/ ... of such folders."""
-    fix: Path | None = None
+    fix: Annotated[Path | None, tyro.conf.arg(aliases=["--clean-copy"])] = None
     """Write a clean copy into this folder, which is new or empty and outside the photos'."""
     output: Path = Path(Recipe.output)
     """Folder in which decoded photos are kept and audit/ is written."""
