@@ -1,3 +1,3 @@
-"""What is timed, against whom: one command for each question, each writes a table and JSON."""
+"""Benchmarks: one command for each question, each writes a table and JSON."""
 
 import plumage  # noqa: F401, turns telemetry off before any library is imported

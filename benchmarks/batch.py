@@ -1,4 +1,4 @@
-"""How much of onnxruntime's speed is left when a folder of photos is made a table?
+"""Speed of the folder command against onnxruntime's own.
 
     python -m benchmarks.batch PHOTOS
 

@@ -1,4 +1,4 @@
-"""How long does a person wait for the app in a browser?
+"""Waiting times of the app in a browser.
 
     python -m benchmarks.browser
 

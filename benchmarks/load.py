@@ -34,7 +34,7 @@ WIDTH, HEIGHT, TALLER = 4032, 2000, 16  # pixels of the first visitor's photo; o
 
 @dataclass
 class Seen:
-    """What visitors met: seconds of each answer, what went wrong, and pictures not their own."""
+    """Observations of visitors: seconds of each answer, errors, and pictures not their own."""
 
     seconds: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
@@ -143,7 +143,7 @@ def visits(
 
 
 def growth(memory: Sequence[float], minute: int = 60) -> float:
-    """By what share memory grew after the first minute, medians over ten seconds each."""
+    """The growth of memory after the first minute, a share, by medians over ten seconds."""
     first = statistics.median(memory[minute - 5 : minute + 5])
     return statistics.median(memory[-10:]) / first - 1
 
@@ -151,7 +151,7 @@ def growth(memory: Sequence[float], minute: int = 60) -> float:
 def row(
     seen: Seen, memory: Sequence[float], visitors: int, think: float, processor: float
 ) -> dict[str, Any]:
-    """What one run showed; processor: seconds of a core that the app used."""
+    """The row of one run; processor: seconds of a core that the app used."""
     median = statistics.median(seen.seconds)
     grown = growth(memory) if len(memory) > 90 else None
     return {

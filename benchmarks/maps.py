@@ -1,4 +1,4 @@
-"""How long do the Grad-CAM maps of every shipped variant take, for one photo?
+"""Time of the Grad-CAM maps of every shipped variant for one photo.
 
     python -m benchmarks.maps
 

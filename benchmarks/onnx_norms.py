@@ -1,4 +1,4 @@
-"""How much slower than bn's are the other norms' exported networks?
+"""Time of the other norms' exported networks against bn's.
 
     python -m benchmarks.onnx_norms
 

@@ -1,4 +1,4 @@
-"""How much longer than an answer does the gradient of its logit take in onnxruntime?
+"""Time of the gradient of a logit against that of the prediction in onnxruntime.
 
     python -m benchmarks.onnx_saliency
 

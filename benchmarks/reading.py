@@ -1,4 +1,4 @@
-"""What does the one reader cost beside plain Pillow?
+"""Time of the one reader against plain Pillow.
 
     python -m benchmarks.reading PHOTOS
 

@@ -1,4 +1,4 @@
-"""What docs/scale.md reckons from, beside the other benchmarks' figures.
+"""Figures for docs/scale.md, beside those of the other benchmarks.
 
     python -m benchmarks.scale PHOTOS
 
@@ -63,7 +63,7 @@ def answering(folder: Path) -> dict[str, float]:
 
 
 def training(folder: Path) -> dict[str, float]:
-    """What a photo costs in training with the best recipe at its full size."""
+    """The cost of a photo in training with the best recipe at its full size."""
     recipe = Recipe()
     with tempfile.TemporaryDirectory() as cache:
         photos = PhotoFolder(folder).load("val", recipe.stored_size, Path(cache))

@@ -1,4 +1,4 @@
-"""What the benchmarks share: ratios, the machine's name, tables and JSON."""
+"""Shared parts of the benchmarks: ratios, the machine's name, tables and JSON."""
 
 import json
 import os
@@ -19,12 +19,12 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def speed(ours: Sequence[float], rival: Sequence[float]) -> float:
-    """How many times as fast as the rival: the median over turns, each compared within itself."""
+    """The speed-up over the rival: the median over turns, each compared within itself."""
     return statistics.median(theirs / mine for mine, theirs in zip(ours, rival, strict=True))
 
 
 def kernel_modes() -> tuple[str, ...]:
-    """How the norms' kernels can run here: compiled, where that is possible, and plain."""
+    """The modes of the norms' kernels here: compiled, where that is possible, and plain."""
     return ("compiled", "plain") if kernels.library() else ("plain",)
 
 

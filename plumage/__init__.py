@@ -1,4 +1,4 @@
-"""What the trainer and the app share; importing it turns the libraries' telemetry off."""
+"""Code that the trainer and the app share; importing it turns the libraries' telemetry off."""
 
 import os
 

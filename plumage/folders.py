@@ -1,4 +1,4 @@
-"""What a folder holds: the one lister of training, audit and the folder command.
+"""List a folder: the one lister of training, audit and the folder command.
 
 Links are followed, each folder once. Hidden and system files are not looked at. The suffix tells
 photos from videos and raw files; where it says nothing, the first bytes do. What is left out is
@@ -97,7 +97,7 @@ class Listing:
 
 
 def in_words(left_out: Mapping[str, Sequence[Path]]) -> str:
-    """How many files of each kind were left out, most first: `12 videos, 1 raw file`."""
+    """Numbers of files left out, by kind, most first: `12 videos, 1 raw file`."""
     counts = sorted(((len(files), kind) for kind, files in left_out.items() if files), reverse=True)
     return ", ".join(
         f"{count:,} {kind if count == 1 else PLURALS.get(kind, f'{kind}s')}"
@@ -206,7 +206,7 @@ def _is_dir(entry: os.DirEntry[str]) -> bool:
 
 
 def _kind(entry: os.DirEntry[str]) -> str:
-    """What kind of file an entry is that is no photo; empty for a photo."""
+    """The kind of an entry that is no photo; empty for a photo."""
     suffix = Path(entry.name).suffix.lower().removeprefix(".")
     try:
         if entry.is_symlink() and not Path(entry.path).exists():

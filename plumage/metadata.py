@@ -1,4 +1,4 @@
-"""What a photo's EXIF tags, XMP and text say: how it is turned, and when it was taken."""
+"""Orientation and capture date of a photo, from EXIF tags, XMP and text."""
 
 import contextlib
 import re

@@ -115,7 +115,7 @@ def read_photo(
 
 
 class Header(NamedTuple):
-    """What a photo's file says before its pixels.
+    """A photo file's header.
 
     Attributes:
         format: Pillow's name for it.

@@ -230,3 +230,11 @@ def test_no_text_has_a_banned_phrase() -> None:
         if re.search(BANNED, line, re.IGNORECASE)
     ]
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("path", SHARED + TRAINER + BENCHMARKS, ids=name)
+def test_docstrings_open_with_an_imperative_or_a_noun(path: Path) -> None:
+    kinds = ast.Module | ast.ClassDef | ast.FunctionDef
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        text = ast.get_docstring(node) if isinstance(node, kinds) else None
+        assert not re.match(r"(By )?(what|how|which|where|who)\b", text or "", re.IGNORECASE), text

@@ -132,7 +132,7 @@ def main(arguments: list[str]) -> int:
 
 
 class Plan(NamedTuple):
-    """What is to be done about a run.
+    """The state of a run to be made.
 
     Attributes:
         recipe: its own.
@@ -197,7 +197,7 @@ def run(command: Command) -> None:
 
 
 def planned(command: Command, recipe: Recipe, folder: Path, source: PhotoFolder) -> Plan:
-    """What is to be done about a run; raises TrainingError where its folder holds another."""
+    """Plan a run; raises TrainingError where its folder holds another."""
     stored = stored_run(folder) if command.resume else None
     if stored:
         recipe = as_started(recipe, stored, command.given)

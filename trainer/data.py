@@ -94,7 +94,7 @@ class PhotoFolder:
 
     @cached_property
     def listing(self) -> PhotoSetListing:
-        """All that the folder holds."""
+        """The folder's content."""
         try:
             found = list_photo_set(self.root)
         except OSError as error:
@@ -115,7 +115,7 @@ class PhotoFolder:
         return [split for split in SPLITS if split not in self.files]
 
     def count(self, at_most: int | None = None) -> int:
-        """How many photos are trained on, at most a number of each species; None: all."""
+        """The number of training photos, at most so many of each species; None: all."""
         counts = Counter(file.parts[1] for file in self.files["train"]).values()
         return sum(min(count, at_most or count) for count in counts)
 
@@ -139,7 +139,7 @@ class PhotoFolder:
             return -1
 
     def path(self, file: Path) -> Path:
-        """Where a photo of `files` lies."""
+        """The path of a photo of `files`."""
         return self.root / self.listing.paths[file]
 
     def stamp(self, file: Path) -> tuple[int, int]:

@@ -23,7 +23,7 @@ SEED = 25
 
 
 class Bird(NamedTuple):
-    """What all birds of a kind have in common.
+    """The features that all birds of a kind share.
 
     Attributes:
         body, breast, beak: hue, saturation and value, each in [0, 1].

@@ -93,7 +93,7 @@ def session_options(threads: int = 0) -> onnxruntime.SessionOptions:
 def onnx_outputs(
     model: Path, photos: NDArray[np.uint8], *names: str, batch_size: int = 8
 ) -> list[NDArray[np.float32]]:
-    """What an exported model gives for photos (N, S, S, 3) uint8, an array for each output."""
+    """An exported model's outputs for photos (N, S, S, 3) uint8, an array each."""
     providers = ["CPUExecutionProvider"]
     session = onnxruntime.InferenceSession(model, session_options(), providers=providers)
     batches = [

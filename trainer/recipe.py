@@ -24,7 +24,7 @@ class RecipeError(UserError):
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one network is trained. The defaults are the recipe chosen on val (docs/results)."""
+    """The hyperparameters of a run. The defaults are the recipe chosen on val (docs/results)."""
 
     norm: NormKey = "bn"
     """Normalisation: batch, instance, batch-instance, layer, group, none, or torch's own batch."""
@@ -95,7 +95,7 @@ class Recipe:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """What report.json stores."""
+        """The recipe as report.json stores it."""
         return asdict(self)
 
     def fitted(self, photos: int, given: Collection[str]) -> "Recipe":

@@ -54,7 +54,7 @@ def is_finished(recipe: Recipe, folder: Path, resume: bool) -> bool:
 
 
 def stored_run(folder: Path) -> dict[str, Any] | None:
-    """What the run in a folder, finished or under way, was trained on; None where there is none.
+    """The training data of the run in a folder, finished or under way; None without a run.
 
     Its `recipe`, and its `files` as `PhotoFolder.digest` has them, unless it is of an earlier
     version.

@@ -51,7 +51,7 @@ def open_photos(root: Path, folder: Path, cache: Path) -> PhotoFolder:
 
 
 def cut_in_words(source: PhotoFolder) -> str:
-    """How many photos were set aside for splits that the folder lacks; empty if it lacks none."""
+    """A sentence on the photos set aside for missing splits; empty if none is missing."""
     if source.split_table is None:
         return ""
     aside = [split for split in PhotoFolder(source.root).missing if split != "train"]

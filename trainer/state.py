@@ -26,7 +26,7 @@ GATE_SPEED = 10  # Nam and Kim 2018 train the gates with ten times the learning 
 
 @dataclass
 class TrainState:
-    """What a run is after some epochs: all that resuming needs, and the best so far.
+    """A run after some epochs: all that resuming needs, and the best so far.
 
     Attributes:
         network: the weights being trained.

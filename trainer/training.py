@@ -173,12 +173,12 @@ def retake_statistics(
 
 
 def best_by(labels: NDArray[np.int64]) -> str:
-    """By which score of val the best epoch is chosen: accuracy, or macro F1 for uneven classes."""
+    """The val score that chooses the best epoch: accuracy, or macro F1 for uneven classes."""
     return "macro_f1" if is_uneven(np.bincount(labels)) else "accuracy"
 
 
 def epoch_photos(photos: PhotoSet, recipe: Recipe) -> int:
-    """How many photos an epoch trains on."""
+    """The number of photos in an epoch."""
     if recipe.photos_per_species:
         return len(spread(photos.labels, recipe.photos_per_species))
     return len(photos.labels)
@@ -324,7 +324,7 @@ def train(
 
 
 def expected_seconds(recipe: Recipe, photos: dict[str, PhotoSet]) -> float:
-    """How long all epochs of a recipe take, by a few steps of a network that is thrown away.
+    """Seconds of all epochs of a recipe, by a few steps of a network that is thrown away.
 
     photos: as those of `train`.
     """

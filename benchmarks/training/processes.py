@@ -1,4 +1,4 @@
-"""What do several processes gain over as many threads, and what does their exchange cost?
+"""Speed of several processes against as many threads, and the cost of their exchange.
 
     python -m benchmarks.training.processes
 

@@ -1,4 +1,4 @@
-"""What does a whole training step cost with each norm, in time and memory?
+"""Time and memory of a whole training step with each norm.
 
     python -m benchmarks.training.step
 

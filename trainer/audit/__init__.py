@@ -1,1 +1,1 @@
-"""What is wrong with a photo set, before a network learns it: `python -m trainer.audit PHOTOS`."""
+"""Faults of a photo set, found before a network learns them: `python -m trainer.audit PHOTOS`."""

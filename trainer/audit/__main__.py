@@ -1,4 +1,4 @@
-"""What is wrong with a photo set, before a network learns it.
+"""Find the faults of a photo set before a network learns them.
 
     python -m trainer.audit PHOTOS
     python -m trainer.audit PHOTOS --fix CLEAN

@@ -28,7 +28,7 @@ from trainer.audit.detect.survey import Survey, in_threads
 
 @dataclass(frozen=True)
 class Findings:
-    """What is wrong with a photo set.
+    """The faults of a photo set.
 
     Attributes:
         photos: the set.

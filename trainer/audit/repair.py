@@ -22,7 +22,7 @@ MANIFEST = "manifest.csv"
 
 @dataclass
 class Row:
-    """What becomes of a file.
+    """The repair of a file.
 
     Attributes:
         file: of the set.
@@ -50,7 +50,7 @@ def check_target(source: Path, target: Path) -> None:
 
 
 def plan(findings: Findings) -> list[Row]:
-    """What becomes of each file, in the order of the set."""
+    """The repair of each file, in the order of the set."""
     photos = findings.photos
     unfit = findings.poor["tiny"] | findings.poor["empty"]
     rows = [Row(file, [], index=index) for index, file in enumerate(photos.files)]
@@ -94,7 +94,7 @@ def _groups(findings: Findings) -> list[list[int]]:
 
 
 def _worth(findings: Findings, index: int) -> tuple:
-    """What makes a photo the one to keep of its group, the most important first."""
+    """The sort key of the photo to keep of its group, the most important criterion first."""
     width, height = findings.photos.sizes[index]
     return (
         not findings.bordered[index],

@@ -1,4 +1,4 @@
-"""What the combined answer of several looks is fitted with, and how it does on test photos."""
+"""Calibration of the combined answer of several looks, and its measures on test photos."""
 
 import hashlib
 from collections.abc import Iterator, Sequence

@@ -85,7 +85,7 @@ def coverage(
     thresholds: dict[str, float],
     shown: NDArray[np.bool_] | None = None,
 ) -> dict[str, Any]:
-    """How often the sets of test photos hold the species, and how large they are.
+    """Coverage and size of the prediction sets of test photos.
 
     shown: as for `prediction_sets`.
 
@@ -111,7 +111,7 @@ def coverage(
 def measured_where_shown(
     logits: Logits, labels: Labels, thresholds: dict[str, float], shown: NDArray[np.bool_]
 ) -> dict[str, Any]:
-    """How often sets of COVERAGE hold the species where the app shows them.
+    """Coverage and size of the sets of COVERAGE that the app shows.
 
     Args:
         logits, labels, thresholds: as for `coverage`.

@@ -41,7 +41,7 @@ class ExportError(UserError):
 
 
 class Exported(nn.Module):
-    """What model.onnx computes: logits, the Grad-CAM map of every species at once, and novelty.
+    """The module of model.onnx: logits, the Grad-CAM map of every species at once, and novelty.
 
     Grad-CAM (Selvaraju et al. 2017) weighs the last feature map's channels with the mean gradient
     of a species' logit. Behind mean pooling and one linear layer that gradient is the layer's

@@ -13,7 +13,7 @@ WORST = 5  # classes that are named
 
 
 def guess(labels: Labels, test: PhotoSet) -> dict[str, Any]:
-    """What the commonest class would score, were it answered to every test photo.
+    """The scores of predicting the commonest class for every test photo.
 
     labels: of the training photos.
     """
@@ -23,7 +23,7 @@ def guess(labels: Labels, test: PhotoSet) -> dict[str, Any]:
 
 
 def closing(report: dict[str, Any], test: PhotoSet, answers: Labels) -> Iterable[str]:
-    """What the end of a run says of its scores.
+    """The closing lines of a run about its scores.
 
     Args:
         report: report.json.

@@ -143,7 +143,7 @@ def normalisation(layer: nn.Module) -> Add:
 
 
 def spec_of(layer: nn.Module) -> NormSpec:
-    """What a norm computes in eval mode."""
+    """The spec of a norm in eval mode."""
     if isinstance(layer, Norm):
         return layer.spec()
     assert isinstance(layer, nn.BatchNorm2d)

@@ -18,7 +18,7 @@ class CheckpointError(UserError):
 
 @dataclass(frozen=True)
 class CheckpointArgs:
-    """What commands take that work on every checkpoint."""
+    """The flags of commands that work on every checkpoint."""
 
     data: str = Recipe.data
     """Folder of the photos that the checkpoints were trained with."""

@@ -101,7 +101,7 @@ def write_checkpoint(
 
 
 def counted(photos: PhotoSet) -> dict[str, Any]:
-    """What report.json says of the photos themselves."""
+    """The entry of report.json about photos."""
     return {
         "count": len(photos.labels),
         "skipped": len(photos.skipped),

@@ -1,1 +1,1 @@
-"""What is measured of finished checkpoints."""
+"""Measures of finished checkpoints."""

@@ -59,7 +59,7 @@ def write_comparison(command: Command) -> None:
 
 
 def compare(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, Any]:
-    """What comparison.json holds.
+    """The content of comparison.json.
 
     Raises:
         PhotoSetError: the photos cannot be read, or are of other species than a checkpoint's.
@@ -119,7 +119,7 @@ def judged(labels: Labels, raw: Probabilities, calibrated: Probabilities) -> dic
 def reliability(
     labels: Labels, probabilities: Probabilities
 ) -> tuple[float, list[dict[str, float]]]:
-    """How well confidence fits accuracy (Guo et al. 2017, arXiv:1706.04599).
+    """Expected calibration error and its bins (Guo et al. 2017, arXiv:1706.04599).
 
     Returns:
         The expected calibration error over 15 bins of equal width, in [0, 1], and for each bin

@@ -43,7 +43,7 @@ def write_leakage(command: Command) -> None:
 
 
 def measure(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, Any]:
-    """What leakage.json holds.
+    """The content of leakage.json.
 
     Returns:
         photos: of each split. pairs: near-duplicates in two splits, of each kind.

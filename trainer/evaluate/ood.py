@@ -55,7 +55,7 @@ def write_ood(command: Command) -> None:
 
 
 def measure(checkpoints: Path, source: PhotoFolder, ood: Path, cache: Path) -> dict[str, Any]:
-    """What ood.json holds.
+    """The content of ood.json.
 
     Returns:
         photos: held-out photos of each kind. rows: one a variant and kind: `auroc` with its 95%

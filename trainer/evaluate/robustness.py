@@ -55,7 +55,7 @@ def write_robustness(command: Command) -> None:
 def measure(
     checkpoints: Path, source: PhotoFolder, cache: Path, outliers: Path | None = None
 ) -> dict[str, Any]:
-    """What robustness.json holds.
+    """The content of robustness.json.
 
     Returns:
         photos: how many. rows: one a variant and degradation, first none: `change`, its `degree`

@@ -1,1 +1,1 @@
-"""What the networks look at, and how far to believe it: `python -m trainer.explain`."""
+"""Heatmaps and their faithfulness: `python -m trainer.explain`."""

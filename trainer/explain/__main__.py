@@ -1,4 +1,4 @@
-"""What the networks look at, and how far their heatmaps can be believed.
+"""Measure the faithfulness of heatmaps, and gather a gallery of them.
 
     python -m trainer.explain --data PHOTOS --variant all
 

@@ -108,7 +108,7 @@ def rank_correlation(maps: Values, others: Values) -> Values:
 
 
 def outer_share(maps: Values) -> Values:
-    """How much of each map lies in the outer tenth of the side, all around: (N,).
+    """The share of each map in the outer tenth of the side, all around: (N,).
 
     maps: (N, h, w), not negative; an even map has EVEN of it there, and so has an empty one.
     """

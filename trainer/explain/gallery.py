@@ -27,7 +27,7 @@ EACH = 3  # photos of a kind
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a variant's model.onnx says about every test photo.
+    """A variant's predictions and heatmaps of every test photo.
 
     Attributes:
         probabilities: (photos, species) float32.

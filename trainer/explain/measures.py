@@ -1,4 +1,4 @@
-"""What the networks look at, measured on test photos, and the gallery of their heatmaps."""
+"""Measures of heatmaps on test photos, and their gallery."""
 
 import json
 from collections.abc import Sequence
@@ -155,7 +155,7 @@ def row(
     restored: Values,
     **more: Values,
 ) -> dict[str, Any]:
-    """What explain.json holds of a method at a stage: means with intervals."""
+    """The row of explain.json for a method at a stage: means with intervals."""
     values = {"deletion": erased, "insertion": restored} | more
     return {"method": method, "stage": stage} | {k: faithfulness.mean(v) for k, v in values.items()}
 

@@ -98,7 +98,7 @@ def backward(
 def on_gpu(
     formulas: Callable[..., Any], x: Tensor, exchange: Exchange | None
 ) -> Callable[..., Any]:
-    """What to call for these formulas with maps like x: on a GPU, what torch makes of them."""
+    """The function to call for these formulas with maps like x: on a GPU, compiled by torch."""
     # An exchange involves another process, where no compiler can follow it.
     return _compiled(formulas) if enabled and x.is_cuda and exchange is None else formulas
 
@@ -144,7 +144,7 @@ def native(x: Tensor) -> bool:
 
 
 def address(table: Tensor | None) -> int | None:
-    """Where a table's numbers are, for ctypes."""
+    """The address of a table's numbers, for ctypes."""
     return None if table is None else table.data_ptr()
 
 

@@ -19,7 +19,7 @@ from trainer.model.normalize import EPS, NormSpec, PoolAxes, normalize
 
 
 class Norm(nn.Module):
-    """What the six layers share: the check of the input, weight and bias.
+    """The base of the six layers: check of the input, weight and bias.
 
     Args:
         channels: of the maps to be normalised.
@@ -38,11 +38,11 @@ class Norm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def extra_repr(self) -> str:
-        """What is printed between the parentheses."""
+        """The text between the parentheses when printed."""
         return str(self.channels)
 
     def spec(self) -> NormSpec:
-        """What the layer computes."""
+        """The layer's spec."""
         return NormSpec(None, self.bias, (self.average,), (self.weight,))
 
     def check(self, x: Tensor) -> None:
@@ -98,7 +98,7 @@ class BatchNorm(Norm):
         self.register_buffer("num_batches_tracked", torch.tensor(0))
 
     def spec(self) -> NormSpec:
-        """What the layer computes; in eval mode nothing is read off the map."""
+        """The layer's spec; in eval mode nothing is read off the map."""
         return self.batch_spec(self.weight)
 
     def batch_spec(self, weight: Tensor) -> NormSpec:
@@ -214,7 +214,7 @@ class NoNorm(Norm):
     """
 
     def spec(self) -> NormSpec:
-        """What the layer computes."""
+        """The layer's spec."""
         return NormSpec(self.weight, self.bias)
 
 

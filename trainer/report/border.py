@@ -17,7 +17,7 @@ CELL = 12  # pixels of a picture for each cell of a heatmap
 
 
 def species_sentence(found: dict[str, Any]) -> str:
-    """How many species have corners in the training photos, and on how many of their photos."""
+    """Numbers of species with corners in the training photos, and shares of their photos."""
     low, high = (f"{100 * share:.0f}" for share in found["shares"])
     first, *others = map(display_name, found["species"])
     if not others:
@@ -52,7 +52,7 @@ def accuracies(found: dict[str, Any]) -> Rows:
 
 
 def taken(found: dict[str, Any]) -> Rows:
-    """How often the others are taken for a species with corners; the heat in the corners."""
+    """The share of other photos taken for a species with corners; the heat in the corners."""
     count = len(found["species"])
     columns = {
         ("clean", "others"): f"the others taken for the {count}: clean",

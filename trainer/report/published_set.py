@@ -9,7 +9,7 @@ from trainer.report.scores import Rows
 
 
 def read(checkpoints: Path) -> dict[str, Any] | None:
-    """What the audit counted in the published set; None where it was not run."""
+    """The audit's counts of the published set; None where it was not run."""
     path = checkpoints / RESULTS / "published_set.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
@@ -50,7 +50,7 @@ def faults(found: dict[str, Any]) -> Rows:
 
 
 def sentence(found: dict[str, Any]) -> str:
-    """How many photos the set has, and how many clean ones are left of them."""
+    """Numbers of photos in the set and in its clean part."""
     photos = sum(found["photos"].values())
     return (
         f"{photos:,} photos of {found['species']} species; the audit's clean copy keeps "

@@ -1,4 +1,4 @@
-"""What follows from the benchmarks for more visitors, photos and processors: docs/scale.md."""
+"""Extrapolation of the benchmarks to more visitors, photos and processors: docs/scale.md."""
 
 import json
 import math
@@ -80,7 +80,7 @@ def ten_million(benchmarks: Path) -> str:
 
 
 def gpus(benchmarks: Path, checkpoints: Path) -> str:
-    """What an epoch of PHOTOS costs in arithmetic, exchange and feeding on GPUS."""
+    """The cost of an epoch of PHOTOS on GPUS: arithmetic, exchange and feeding."""
     path = benchmarks / "scale.json"
     if not path.exists():
         return missing("scale")
@@ -140,5 +140,5 @@ def listed(*sentences: str) -> str:
 
 
 def missing(name: str) -> str:
-    """What stands where a benchmark has not been run."""
+    """The text in place of a benchmark that was not run."""
     return f"Not measured yet: `python -m benchmarks.{name}`."

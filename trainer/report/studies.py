@@ -31,7 +31,7 @@ def spread_of(accuracies: Sequence[float]) -> str:
 
 
 def reports_cell(study: str, setting: str) -> str:
-    """What the report says about a setting: its test accuracy in percent, and a remark."""
+    """The report's figure for a setting: its test accuracy in percent, and a remark."""
     rows = report_of(study)
     rows = rows[rows.setting == setting]
     if rows.empty:
@@ -199,7 +199,7 @@ SECTIONS = {
 
 
 def size(facts: Facts) -> str:
-    """How large the study's runs are, on what they ran, and how many there are."""
+    """Size, machines and number of the study's runs."""
     recipe = facts["recipe"]
     each = recipe["photos_per_species"]
     photos = f"{each} training photos of each species" if each else "all training photos"
@@ -214,7 +214,7 @@ def size(facts: Facts) -> str:
 
 
 def facts_of(study: str, checkpoints: Path) -> Facts | None:
-    """What is known about a study beside its table; None where it was not made."""
+    """The facts of a study beside its table; None where it was not made."""
     path = checkpoints / "results" / "studies" / f"{study}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 

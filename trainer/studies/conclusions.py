@@ -1,4 +1,4 @@
-"""What the studies show: one sentence each, derived from the runs.
+"""Conclusions of the studies: one sentence each, derived from the runs.
 
 Every accuracy is of val after a run's last epoch, for `norms` of test with the weights that are
 best on val. A study that is not complete claims nothing.
@@ -41,7 +41,7 @@ def report_of(study: str) -> pd.DataFrame:
 
 
 def norms_answer(table: pd.DataFrame, facts: Facts) -> str:
-    """Which norm is best, and whether the report's best and worst are."""
+    """The best norm, and the verdict on the report's best and worst."""
     cells = cells_of(final_scores(table, "test"), ["norm"])
     best, rival, verdict = lead(cells)
     spread = spread_between(cells)
@@ -241,7 +241,7 @@ ANSWERS: dict[str, Callable[[pd.DataFrame, Facts], str]] = {
 
 
 def answer(name: str, table: pd.DataFrame, facts: Facts) -> str:
-    """What a study shows, in one sentence; as long as it is not complete, only how far it is."""
+    """A study's conclusion in one sentence; its progress while it is incomplete."""
     if facts["done"] < facts["planned"]:
         runs = final_scores(table, "test" if name == "norms" else "val")
         best = runs.accuracy.max()
@@ -253,7 +253,7 @@ def answer(name: str, table: pd.DataFrame, facts: Facts) -> str:
 
 
 def smallest_visible(name: str, table: pd.DataFrame) -> str:
-    """What spread there is between seeds, and which difference of two settings it lets be seen."""
+    """The spread between seeds, and the smallest difference of two settings that it reveals."""
     runs = final_scores(table, "test" if name == "norms" else "val")
     keys = [key for key in settings(table) if key != "seed"]
     cells = {key: values for key, values in cells_of(runs, keys).items() if len(values) > 1}

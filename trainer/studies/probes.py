@@ -1,4 +1,4 @@
-"""What a study measures of its networks after each epoch, beside their scores on val."""
+"""Probes: measures of a network after each epoch, beside its scores on val."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -23,7 +23,7 @@ def load_cached(source: PhotoFolder, split: str, size: int, cache: Path) -> Phot
 
 
 def last_features(network: ResNet, photos: NDArray[np.uint8], device: str) -> NDArray[np.float32]:
-    """What enters the last pooling in eval mode.
+    """The features that enter the last pooling in eval mode.
 
     photos: (N, S, S, 3) uint8 -> (N, C, S / 4, S / 4) float32. The network is left in train mode.
     """
@@ -37,7 +37,7 @@ def last_features(network: ResNet, photos: NDArray[np.uint8], device: str) -> ND
 def probe_of(
     study: Study, val: PhotoSet, recipe: Recipe
 ) -> Callable[[ResNet], dict[str, float]] | None:
-    """What the study measures of a network, on the same photos of val whatever the seed."""
+    """The study's probe, on the same photos of val whatever the seed."""
     if (measure := study.probe) is None:
         return None
     pixels = np.asarray(val.pixels[spread(val.labels, PROBE_PHOTOS)])

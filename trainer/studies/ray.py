@@ -28,7 +28,7 @@ CODE = Path(__file__).parents[2]  # where the package lies, on each machine
 
 @contextlib.contextmanager
 def joined(address: str, make_run: MakeRun) -> Iterator[Make]:
-    """What makes runs on a cluster, for as long as the block lasts.
+    """Join a cluster for the block; yields a function that makes runs on it.
 
     address: HOST:PORT of the cluster's head; `auto` for the one that runs on this machine; `local`
         to start one of this machine alone, which ends with the block.

@@ -74,7 +74,7 @@ def run_study(
 
 
 def maker(cluster: str | None) -> AbstractContextManager[Make]:
-    """What makes runs: on the cluster at that address, or one after the other here."""
+    """The function that makes runs: on the cluster at that address, or one by one here."""
     if cluster is None:
         return nullcontext(make_first_free)
     try:
@@ -117,7 +117,7 @@ def run_if_free(study: Study, folder: Path, recipe: Recipe, source: PhotoFolder)
 
 
 def provenance(recipe: Recipe, source: PhotoFolder) -> dict[str, Any]:
-    """What a run follows from: its recipe, and the digests of the photos that it sees."""
+    """The provenance of a run: its recipe, and the digests of its photos."""
     photos = fingerprints(recipe, source, Path(recipe.output) / "cache")
     return {"recipe": recipe.as_dict(), "photos": photos}
 

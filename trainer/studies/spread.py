@@ -21,7 +21,7 @@ Cells = dict[Any, list[float]]
 
 
 class Spread(NamedTuple):
-    """How much runs differ that differ in their seed only.
+    """The spread of runs that differ in their seed only.
 
     Attributes:
         deviation: standard deviation, a share.
@@ -32,7 +32,7 @@ class Spread(NamedTuple):
     freedom: int
 
     def p(self, difference: float, runs: Sequence[int], among: int = 2) -> float:
-        """How often chance alone makes a difference as large between means of that number of runs.
+        """The probability that chance alone makes a difference as large between means of such runs.
 
         Args:
             difference: of two means, or of two such differences.
@@ -78,7 +78,7 @@ class Verdict(NamedTuple):
     words: str
 
     def on_claim(self, claim: str) -> str:
-        """What follows for a claim that the difference is positive: that it holds, and so on."""
+        """The verdict on a claim that the difference is positive: that it holds, and so on."""
         if self.holds is not None:
             return f"{claim} {'holds' if self.holds else 'does not hold'}"
         return f"{claim} {'is not shown' if self.seen else 'cannot be told'}"

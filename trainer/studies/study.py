@@ -63,7 +63,7 @@ class Study:
         }
 
     def planned(self, table: pd.DataFrame | None = None) -> int:
-        """How many runs there are at least, given the table of the finished ones."""
+        """The smallest number of runs, given the table of finished ones."""
         return max(self.min_runs, len(self.recipes(table)))
 
     @property

@@ -73,7 +73,7 @@ def collect_histories(study: Study, home: Path, recipes: dict[str, Recipe]) -> p
 
 
 def run_columns(study: Study, recipe: Recipe) -> dict[str, Any]:
-    """What the table says of a run: its hyperparameters that vary, and words about it."""
+    """A run's columns in the table: its hyperparameters that vary, and words about it."""
     # The history's own learning rate is that of each epoch.
     varied = {key.replace("learning", "peak_learning"): key for key in study.varied}
     return {column: getattr(recipe, key) for column, key in varied.items()} | study.describe(recipe)
@@ -167,7 +167,7 @@ def write_table(
 def study_facts(
     study: Study, table: pd.DataFrame, home: Path, source: PhotoFolder
 ) -> dict[str, Any]:
-    """What is to be known about a study beside its table."""
+    """The facts of a study beside its table."""
     return {
         "question": study.question,
         "recipe": study.base.as_dict(),
@@ -181,7 +181,7 @@ def study_facts(
 
 
 def machines(folders: Iterable[Path]) -> list[dict[str, Any]]:
-    """What the finished runs in these folders were trained on, each machine once."""
+    """The machines of the finished runs in these folders, each once."""
     found: list[dict[str, Any]] = []
     for folder in filter(finished, folders):
         for machine in json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))["machines"]:

@@ -38,7 +38,7 @@ def of_method(rows: list[dict[str, Any]], method: str, stage: int) -> dict[str, 
 
 
 def methods_sentence(variant: str, rows: list[dict[str, Any]]) -> str:
-    """Which method and stage gain most and least over a random map; the gain is in probability."""
+    """The methods with the largest and smallest gain over a random map, in probability."""
     gains = {f"{row['method']} at stage {row['stage']}": row.get("gain") for row in rows}
     ranked = sorted(
         ((name, gain) for name, gain in gains.items() if gain),  # a random map gains nothing
@@ -53,7 +53,7 @@ def methods_sentence(variant: str, rows: list[dict[str, Any]]) -> str:
 
 
 def faithful_sentence(found: dict[str, Any]) -> str:
-    """Which variants' maps pass all tests."""
+    """The variants whose maps pass all tests."""
     verdicts = {name: variant["verdict"] for name, variant in found["variants"].items()}
     passed = [name for name, verdict in verdicts.items() if verdict == "faithful"]
     failed = [name for name in verdicts if name not in passed]

@@ -1,1 +1,1 @@
-"""What finds each fault of a photo set, and the photos as it sees them."""
+"""Detectors of the faults of a photo set."""

@@ -43,7 +43,7 @@ class Border:
 
     @property
     def degrees(self) -> float:
-        """How far the photo was turned clockwise, -45 to 45."""
+        """Clockwise rotation in degrees, -45 to 45."""
         return float(np.degrees(np.arctan2(self.axes[1, 0], self.axes[0, 0])))
 
 

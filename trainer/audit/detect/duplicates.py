@@ -56,7 +56,7 @@ class NearDuplicates:
 
 @dataclass(frozen=True)
 class Description:
-    """What a photo is compared by.
+    """The features that photos are compared by.
 
     Attributes:
         colours, layout: (dims,) float32 of length 1, the same for a photo flipped or turned by 90
@@ -121,7 +121,7 @@ def near_duplicate_groups(photos: Survey) -> NDArray[np.int64]:
 
 
 def describe(photo: NDArray[np.uint8], size: tuple[int, int], border: Border | None) -> Description:
-    """What a photo (S, S, 3) is compared by; what a border covers is left out.
+    """Describe a photo (S, S, 3); a border's area is left out.
 
     size: its width and height before it was squeezed to a square.
     """
@@ -148,7 +148,7 @@ def _colours(photo: NDArray[np.uint8], border: Border | None) -> NDArray[np.floa
 
 
 def _layout(grey: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How light and dark are spread, whichever way up: a flip changes only signs of a cosine
+    """The layout of light and dark, whichever way up: a flip changes only signs of a cosine
     transform, a quarter turn swaps its rows and columns besides."""
     coarse = np.abs(cv2.dct(grey)[:8, :8])
     coarse[0, 0] = 0
@@ -198,7 +198,7 @@ def _nearest(vectors: NDArray[np.float32], neighbours: int, least: float) -> Ten
 
 
 def compare(described: Sequence[Description], pairs: NDArray[np.int64]) -> list[Kind | None]:
-    """What the photos of each pair (pairs, 2) are to each other; None: unrelated."""
+    """The kind of each pair of photos (pairs, 2); None: unrelated."""
     whole = whole_likeness(np.stack([photo.whole for photo in described]), pairs) >= WHOLE_LIKENESS
     kinds: list[Kind | None] = ["copy" if copy else None for copy in whole]
     left = np.flatnonzero(~whole)

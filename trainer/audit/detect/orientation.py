@@ -19,7 +19,7 @@ SURE = 0.01  # probability of such a share among upright photos
 
 @dataclass(frozen=True)
 class Flips:
-    """How many photos of a species seem to stand upside down.
+    """The number of a species' photos that seem upside down.
 
     Attributes:
         species: its name.
@@ -37,7 +37,7 @@ class Flips:
 def find_flips(
     network: Network, photos: Survey, logits: NDArray[np.float32]
 ) -> tuple[list[Flips], NDArray[np.bool_]]:
-    """How often each species stands upside down, and (photos,) which photos of those named do.
+    """Upside-down photos of each species, and (photos,) a mask of those of the species named.
 
     Args:
         network: it is asked about upside-down copies: of some photos of each species, then of all
@@ -80,7 +80,7 @@ def upside_down(
 def flips(
     down: NDArray[np.bool_], labels: NDArray[np.int64], species: tuple[str, ...]
 ) -> list[Flips]:
-    """How often each species stands upside down, most often first."""
+    """Upside-down photos of each species, most frequent first."""
     rows = []
     for index, name in enumerate(species):
         of_it = down[labels == index]

@@ -27,7 +27,7 @@ CONCERNED = 0.8  # deviations within a species by which a species differs from t
 
 @dataclass(frozen=True)
 class Cue:
-    """How well a cue alone tells the species.
+    """A cue's accuracy as the only predictor of the species.
 
     Attributes:
         name: of the cue.
@@ -67,7 +67,7 @@ Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 def folds_of(labels: NDArray[np.int64], groups: NDArray[np.int64]) -> list[Fold]:
-    """What to fit to and what to measure on, with no group in both; none where that cannot be.
+    """Folds to fit and to measure on, without a group in both; none where there are too few groups.
 
     A species of fewer groups than folds is not learned in some of them.
     """

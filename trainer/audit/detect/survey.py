@@ -28,7 +28,7 @@ AT_ONCE = 8  # items that a thread takes at a time, at most
 
 
 def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """What `work` makes of each item, in their order, with a thread on each core."""
+    """Map `work` over items in order, with a thread on each core."""
     cv2.setNumThreads(1)  # it would share a photo out among the cores again
     waiting = list(items)
     cores = os.cpu_count() or 1
@@ -55,7 +55,7 @@ class AnyFolder(PhotoFolder):
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says about itself before its pixels are decoded.
+    """A file's header, before its pixels are decoded.
 
     Attributes:
         digest: of its bytes.
@@ -160,7 +160,7 @@ def survey(root: Path, cache: Path, splits: Path | None = None) -> Survey:
 
 
 def headers_of(files: list[Path], photos: PhotoSet) -> list[Header]:
-    """What files say about themselves; it is kept beside their photos, if there is room."""
+    """The headers of files; cached beside their photos, if there is room."""
     kept = photos.array.with_suffix(".headers.json")
     with suppress(OSError, ValueError):  # not there, or cut short
         rows = json.loads(kept.read_text(encoding="utf-8"))
@@ -174,7 +174,7 @@ def headers_of(files: list[Path], photos: PhotoSet) -> list[Header]:
 
 
 def header_of(path: Path) -> Header:
-    """What a file says about itself; one that cannot be opened has a fault and no size."""
+    """A file's header; one that cannot be opened has a fault and no size."""
     data = path.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     if not data:

@@ -35,7 +35,7 @@ BLACK, MIRRORED = cv2.BORDER_CONSTANT, cv2.BORDER_REFLECT_101
 
 
 def turns(source: PhotoFolder, species: tuple[str, ...]) -> dict[Path, float]:
-    """By how many degrees each photo that gets a border is turned; the same each time."""
+    """Degrees of rotation of each photo that gets a border; the same each time."""
     generator, found = np.random.default_rng(0), {}
     shares = np.linspace(*SHARES, len(species))
     for (name, share), split in product(zip(species, shares, strict=True), SPLITS):
