@@ -115,7 +115,7 @@ class PhotoFolder:
         return [split for split in SPLITS if split not in self.files]
 
     def count(self, at_most: int | None = None) -> int:
-        """The number of training photos, at most so many of each species; None: all."""
+        """The number of training photos, at most a number of each species; None: all."""
         counts = Counter(file.parts[1] for file in self.files["train"]).values()
         return sum(min(count, at_most or count) for count in counts)
 
