@@ -51,7 +51,7 @@ SCIENTIFIC_NAMES = {facts.common_name: facts.scientific_name for facts in FACTS.
 
 @dataclass(frozen=True)
 class Deployment:
-    """What photos cannot tell: the camera's name, its place in degrees (WGS 84), its time zone."""
+    """A deployment: the camera's name, its place in degrees (WGS 84), its time zone."""
 
     name: str
     latitude: float | None = None
@@ -236,7 +236,7 @@ def _write_deployment(
 
 
 def _package_before(path: Path) -> dict[str, Any]:
-    """What an earlier run, and people after it, wrote to datapackage.json."""
+    """The datapackage.json of an earlier run, as people have edited it."""
     if not path.exists():
         return {}
     try:
@@ -246,7 +246,7 @@ def _package_before(path: Path) -> dict[str, Any]:
 
 
 def _placeholders(deployment: str) -> dict[str, Any]:
-    """What the standard requires and photos do not tell: for people to fill in."""
+    """Placeholders of the standard's required values that people fill in."""
     name = re.sub(r"[^a-z0-9._-]+", "-", deployment.lower()).strip("-._")
     return {
         "name": name or "photos",
@@ -262,7 +262,7 @@ def _placeholders(deployment: str) -> dict[str, Any]:
 
 
 def _metadata(deployments: Path, start: datetime, end: datetime, names: set[str]) -> dict[str, Any]:
-    """What datapackage.json says of the tables."""
+    """The content of datapackage.json."""
     with deployments.open(encoding="utf-8", newline="") as file:
         (place,) = csv.DictReader(file)
     point = [float(place["longitude"]), float(place["latitude"])]

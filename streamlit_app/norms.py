@@ -1,4 +1,4 @@
-"""What pages say of each norm."""
+"""Words of pages for each norm."""
 
 from typing import NamedTuple
 

@@ -21,7 +21,7 @@ onnxruntime.create_and_register_allocator(
 
 
 class GraphError(ValueError):
-    """What is wrong with a graph, as the rest of a sentence that names its checkpoint."""
+    """A fault of a graph, as the rest of a sentence that names its checkpoint."""
 
 
 class Graph:

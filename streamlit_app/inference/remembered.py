@@ -1,4 +1,4 @@
-"""What a folder's table remembers beside it, in NAME.csv.json: the folder, its files, the looks.
+"""The memory of a folder's table, NAME.csv.json beside it: the folder, its files, the looks.
 
 Without that file a table is resumed by the names in it.
 """

@@ -1,1 +1,1 @@
-"""What was measured, as tables and charts."""
+"""Tables and charts of the results."""

@@ -1,4 +1,4 @@
-"""What all charts have in common, and the chart of one answer."""
+"""Shared parts of charts, and the chart of one prediction."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -155,7 +155,7 @@ def share_axis(field: str, title: str, zero: bool = False) -> alt.X:
 
 
 def share_tooltips(*fields: str) -> list[alt.Tooltip]:
-    """What the pointer shows of shares."""
+    """Tooltips of shares."""
     return [
         alt.Tooltip(f"{field}:Q", title=field.replace("_", " "), format=".1%") for field in fields
     ]

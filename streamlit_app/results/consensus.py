@@ -1,4 +1,4 @@
-"""What several variants say about one photo, together."""
+"""The consensus of several variants about one photo."""
 
 from collections.abc import Mapping
 
@@ -24,7 +24,7 @@ def probabilities(answers: Mapping[str, Prediction]) -> pd.DataFrame:
 
 
 def agreement(table: pd.DataFrame) -> str:
-    """Who says what, in Markdown, for a table of `probabilities`.
+    """The variants by their prediction, in Markdown, for a table of `probabilities`.
 
     As in: **5 of 7 say Hoopoe.** `ln` and `nn` say House Crow.
     """

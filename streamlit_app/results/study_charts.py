@@ -1,4 +1,4 @@
-"""What the studies measured, from tables to Altair charts."""
+"""Altair charts of the studies' tables."""
 
 import altair as alt
 import pandas as pd

@@ -118,7 +118,7 @@ def species_dots(scores: pd.DataFrame, variant: str) -> alt.LayerChart:
 
 
 def reliability_diagram(bins: pd.DataFrame, variant: str) -> alt.LayerChart:
-    """How often answers are right, for each bin of like probabilities.
+    """Accuracy of predictions, for each bin of like probabilities.
 
     bins: as streamlit_app.results.variant.reliability makes them.
     """

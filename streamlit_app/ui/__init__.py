@@ -1,1 +1,1 @@
-"""What the pages share."""
+"""State and widgets that pages share."""

@@ -9,7 +9,7 @@ from streamlit_app.results.reading import ResultsError
 
 
 def attempt(read: Callable[[], Any]) -> Any:
-    """What a reader returns; None, and a warning on the page, where its file is damaged."""
+    """A reader's result; None, and a warning on the page, where its file is damaged."""
     try:
         return read()
     except ResultsError as error:
