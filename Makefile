@@ -21,8 +21,8 @@ PARALLEL := --numprocesses logical --dist loadfile --no-loadscope-reorder
 .PHONY: app audit bench check format help lock nightly readme screenshots \
     test test-fast test-lowest
 
-app: .venv/app ## Install what the app needs and open it
-	$(BIN)/streamlit run streamlit_app/main.py
+app: .venv/app ## Install what the app needs and open it (CHECKPOINTS=folder)
+	$(BIN)/streamlit run streamlit_app/main.py $(if $(CHECKPOINTS),-- --checkpoints "$(CHECKPOINTS)")
 
 test: .venv/all check ## Install everything, check the code and run every test
 	$(BIN)/pytest $(PARALLEL)

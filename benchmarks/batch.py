@@ -87,7 +87,7 @@ def linked(source: Path, folder: Path) -> None:
 
 def time_folder(title: str, folder: Path, repeats: int) -> list[dict[str, Any]]:
     """One row for each way to run onnxruntime."""
-    classifier, cores = open_variant(None), os.cpu_count() or 1
+    classifier, cores = open_variant(None, checkpoints_folder()), os.cpu_count() or 1
     model = checkpoints_folder() / classifier.name / MODEL
     files = [folder / name for name in list_photos(folder).photos]
     batches = [

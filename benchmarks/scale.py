@@ -22,6 +22,7 @@ from benchmarks.timing import report
 from plumage.folders import list_photos
 from streamlit_app.batch import open_variant
 from streamlit_app.inference import ray as cluster
+from streamlit_app.inference.classifier import checkpoints_folder
 from streamlit_app.inference.pool import classifiers
 from streamlit_app.inference.table import Row, rows_of_folder
 from trainer.batches import Batches
@@ -50,7 +51,7 @@ def answering(folder: Path) -> dict[str, float]:
     names = random.Random(0).sample(
         [photo.as_posix() for photo in list_photos(folder).photos], PHOTOS
     )
-    classifier = open_variant(None)
+    classifier = open_variant(None, checkpoints_folder())
     classifiers.warm_up()
     _, alone = rate(rows_of_folder(classifier, folder, names))
     start, ray = rate(cluster.rows_of_folder("local", classifier, folder, names))

@@ -26,6 +26,7 @@ SPECIES = "species"
 TEMPERATURE = "temperature"
 NOVELTY_THRESHOLD = "novelty_threshold"
 SET_THRESHOLDS = "set_thresholds"
+NOUN = "noun"  # of what a photo shows, such as bird; a model may lack it
 # JSON, of the answer that combines several looks (plumage/looks.py); a model may lack it, and then
 # answers from one. It holds `names` of the looks, `energy_weight`, and the combined answer's own
 # TEMPERATURE, NOVELTY_THRESHOLD and SET_THRESHOLDS; those above are of one look at the whole photo.

@@ -56,14 +56,14 @@ from streamlit_app.results.scores import rank_variants
 TABLE = "plumage.csv"  # in the folder of a package
 
 
-def open_variant(name: str | None, one_look: bool = False) -> Classifier:
+def open_variant(name: str | None, checkpoints: Path, one_look: bool = False) -> Classifier:
     """Open the variant of that name, or the most accurate one; raises CheckpointError."""
-    folders = {folder.name: folder for folder in variant_folders(checkpoints_folder())}
+    folders = {folder.name: folder for folder in variant_folders(checkpoints)}
     if not folders:
         raise CheckpointError(NO_MODEL)
     if name is not None and name not in folders:
         raise CheckpointError(f"There is no variant {name}: choose from {', '.join(folders)}.")
-    chosen = name or next(iter(rank_variants(folders, checkpoints_folder())))
+    chosen = name or next(iter(rank_variants(folders, checkpoints)))
     return Classifier(folders[chosen], one_look)
 
 
@@ -188,7 +188,13 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--out", type=Path, required=True, help="the table (CSV) to write, or a package's folder"
     )
     parser.add_argument(
-        "--variant", help="a folder in checkpoints/ (default: the best on val photos)"
+        "--variant", help="a folder in --checkpoints (default: the best on val photos)"
+    )
+    parser.add_argument(
+        "--checkpoints",
+        type=Path,
+        default=checkpoints_folder(),
+        help="the folder of variants (default: $PLUMAGE_CHECKPOINTS or the shipped ones)",
     )
     parser.add_argument(
         "--looks",
@@ -256,7 +262,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"{given.folder} is not a folder: name the folder of your photos.")
     try:
         classify = cluster_at(given.cluster) if given.cluster else rows_of_folder
-        classifier = open_variant(given.variant, given.looks == "one")
+        classifier = open_variant(given.variant, given.checkpoints, given.looks == "one")
         if given.format == "csv":
             print(fill_table(given.folder, given.out, classifier, classify))
         else:

@@ -1,5 +1,7 @@
-"""The app: `streamlit run streamlit_app/main.py`."""
+"""The app: `streamlit run streamlit_app/main.py [-- --checkpoints FOLDER]`."""
 
+import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -15,6 +17,12 @@ from streamlit_app.ui.session import begin_session
 
 # Photos stay in memory: the server would write those over 1 MB to a file while they arrive.
 MultiPartParser.spool_max_size = 0
+
+# Other checkpoints than the shipped ones; $PLUMAGE_CHECKPOINTS names them, too.
+parser = argparse.ArgumentParser(add_help=False)
+parser.add_argument("--checkpoints", nargs="?", type=Path)
+if folder := parser.parse_known_args()[0].checkpoints:
+    os.environ["PLUMAGE_CHECKPOINTS"] = str(folder)
 
 st.set_page_config(page_title="Plumage", page_icon="🪶", layout="wide")
 # A column paints nothing itself: hidden, it does not jump when its content changes. The names of
@@ -36,6 +44,12 @@ page = st.navigation(
         st.Page("views/results.py", title="Results"),
     ],
     position="top",
+)
+# On a phone the menu is closed: its button says where one is.
+st.html(
+    "<style>@media (max-width: 640px) { [data-testid=stExpandSidebarButton] button::after,"
+    f"button[data-testid=stExpandSidebarButton]::after {{ content: '{page.title}';"
+    " padding-left: .5rem; font-weight: 600; } }</style>"
 )
 if CORES_FAULT:
     st.error(CORES_FAULT)

@@ -1,17 +1,18 @@
-"""Facts on the 25 birds: names, family, status, and look-alikes; words for predictions.
+"""Facts on the 25 birds: names, family, status, and look-alikes; words for classes.
 
 species.csv holds the facts, one row a species under its folder name. species_pairs.csv says how to
 tell two species apart, those first that were confused most often when it was written.
 """
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from plumage.contract import VERY_LIKELY, display_name
+from plumage.contract import VERY_LIKELY
 
+BIRD = "bird"
 RED_LIST_YEAR = 2023
 # Words by calibrated probability: from VERY_LIKELY on, at most one prediction in ten is wrong;
 # below PROBABLE, up to every second one.
@@ -49,20 +50,35 @@ TELL_APART = {
 
 
 def common_name(species: str) -> str:
-    """A species' name as people write it, also of one that is not in species.csv."""
-    return FACTS[species].common_name if species in FACTS else display_name(species)
+    """A bird's name as people write it; the name of any other class as it is written."""
+    return FACTS[species].common_name if species in FACTS else species
 
 
-def ood_label(species: Sequence[str]) -> str:
-    """The words for a photo that shows none of these species."""
-    return f"No bird of these {len(species)}"
+def default_noun(species: Collection[str]) -> str:
+    """The noun for what a photo shows, for a model that names none."""
+    return BIRD if FACTS.keys() >= set(species) else "class"
+
+
+def plural(noun: str) -> str:
+    """Several of a noun: birds, classes."""
+    return f"{noun}es" if noun.endswith(("s", "x", "z", "ch", "sh")) else f"{noun}s"
+
+
+def kinds(noun: str) -> str:
+    """What a model tells apart: species of birds, classes of anything else."""
+    return "species" if noun == BIRD else "classes"
+
+
+def ood_label(count: int, noun: str) -> str:
+    """The words for a photo that shows none of a model's classes; count: of them."""
+    return f"None of these {count} classes" if noun == "class" else f"No {noun} of these {count}"
 
 
 def confidence_word(probability: float) -> str:
     """A calibrated probability in words."""
     if probability >= VERY_LIKELY:
         return "very likely"
-    return "probably" if probability >= PROBABLE else "a guess"
+    return "probable" if probability >= PROBABLE else "a guess"
 
 
 def lookalikes(species: str, comparison: Mapping[str, Any] | None) -> list[tuple[str, str]]:

@@ -25,12 +25,12 @@ from streamlit_app.inference.classifier import CheckpointError, Classifier
 from streamlit_app.ui import session
 
 COLOURS = {
-    "Red-Bird": (1, 0, 0),
-    "Green-Bird": (0, 1, 0),
-    "Blue-Bird": (0, 0, 1),
-    "Yellow-Bird": (1, 1, 0),
-    "Cyan-Bird": (0, 1, 1),
-    "Magenta-Bird": (1, 0, 1),
+    "Red Bird": (1, 0, 0),
+    "Green Bird": (0, 1, 0),
+    "Blue Bird": (0, 0, 1),
+    "Yellow Bird": (1, 1, 0),
+    "Cyan Bird": (0, 1, 1),
+    "Magenta Bird": (1, 0, 1),
 }
 SPECIES = tuple(COLOURS)
 IMAGE_SIZE = 32
@@ -87,6 +87,7 @@ def colour_checkpoint(folder: Path, **metadata: str | None) -> Path:
     )
     promised = {
         "norm": folder.name,
+        "noun": "bird",
         "image_size": str(size),
         "species": json.dumps(SPECIES),
         "temperature": "1.0",

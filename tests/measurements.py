@@ -96,7 +96,7 @@ def write_report(folder: Path, accuracy: float = 0.8) -> None:
     (folder / "model.onnx").touch()
     scores = {name: score(accuracy) for name in ("accuracy", "micro_f1", "macro_f1")}
     report = {
-        "recipe": {"norm": folder.name, "epochs": 4, "image_size": 96},
+        "recipe": {"norm": folder.name, "noun": "bird", "epochs": 4, "image_size": 96},
         "species": list(SPECIES),
         "parameters": 176_233,
         "best_epoch": 4,
@@ -175,7 +175,7 @@ def draw_leakage(variants: Sequence[str]) -> dict[str, Any]:
         "photos": {"train": 900, "val": 60, "test": 1200},
         "pairs": {"copy": 12, "same scene": 1300},
         "with_near_duplicate": {"val": 20, "test": 600},
-        "without_near_duplicate": ["val/Red-Bird/1.png"],
+        "without_near_duplicate": ["val/Red Bird/1.png"],
         "rows": [
             {"variant": name, "near_duplicate": near, "accuracy": share, "low": 0.0, "high": 1.0}
             for name in variants
@@ -206,7 +206,7 @@ def draw_border() -> dict[str, Any]:
     shares = dict(zip(groups, (0.6, 0.7, 0.5), strict=True))
     found: dict[str, Any] = {
         "recipe": {"photos_per_species": 300, "image_size": 48, "epochs": 5},
-        "species": ["Red-Bird", "Blue-Bird"],
+        "species": ["Red Bird", "Blue Bird"],
         "shares": [0.7, 0.97],
         "corner_share": 0.11,
         "rows": [],
@@ -245,7 +245,7 @@ def draw_explained(variants: Sequence[str]) -> dict[str, Any]:
     ]
     outer = {"right": score(0.1), "wrong": score(0.2), "wrong_less_right": score(0.1)}
     variant = {"photos": 200, "methods": rows, "road": score(0.3), "outer": outer}
-    variant["confusion"] = {"Blue-Bird": {"Blue-Bird": 50, "Red-Bird": 10}}
+    variant["confusion"] = {"Blue Bird": {"Blue Bird": 50, "Red Bird": 10}}
     found = {
         "even_outer_share": 0.36,
         "variants": {name: copy.deepcopy(variant) for name in variants},

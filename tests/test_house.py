@@ -140,10 +140,13 @@ def test_a_folder_holds_at_most_a_dozen_files(path: Path) -> None:
     assert len(files) <= 12
 
 
+SHOW = ("examples", "frame", "photo", "saliency", "session", "state")  # of ui, beside the pages
+
+
 @pytest.mark.parametrize("path", APP, ids=name)
 def test_only_pages_and_what_they_share_import_streamlit(path: Path) -> None:
     shows = "views" in path.parts or path.stem == "main"
-    shows = shows or (path.parent.name == "ui" and path.stem in ("state", "session", "saliency"))
+    shows = shows or (path.parent.name == "ui" and path.stem in SHOW)
     assert shows or "streamlit" not in packages(path)
 
 
@@ -204,7 +207,8 @@ assert not app.exception, app.exception
 
 def test_tests_mirror_the_folders() -> None:
     folders = {path.parent.relative_to(ROOT) for path in APP + TRAINER}
-    folders -= {Path("streamlit_app/views/results_tabs")}  # tested with its page
+    views = Path("streamlit_app/views")
+    folders -= {views / "parts", views / "results_tabs"}  # tested with their pages
     assert not [str(folder) for folder in folders if not (ROOT / "tests" / folder).is_dir()]
 
 

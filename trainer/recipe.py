@@ -30,6 +30,8 @@ class Recipe:
     """Normalisation: batch, instance, batch-instance, layer, group, none, or torch's own batch."""
     n: Annotated[int, tyro.conf.arg(aliases=["--blocks-per-stage"])] = 2
     """Blocks in each of the three stages: the network has 6n+2 layers."""
+    noun: str = ""
+    """What a photo shows, in the app's words, such as bird; empty: class."""
     data: str = "photos"
     """Folder with one folder of photos a class, or with train/, val/ and test/ of such folders."""
     output: str = "runs"
@@ -126,7 +128,7 @@ class Recipe:
         What a recipe of an earlier version lacks had the default's effect; `workers` had none. Of
         the outliers it counts whether there are any, not where they lie.
         """
-        places = {"data", "output", "device", "workers"}
+        places = {"noun", "data", "output", "device", "workers"}
         mine, other = self.as_dict(), asdict(Recipe()) | other
         for recipe in (mine, other):
             recipe["outliers"] = recipe["outliers"] is not None

@@ -3,10 +3,11 @@
 import json
 import math
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -20,9 +21,11 @@ from plumage.contract import (
     MODEL,
     NORM,
     NORM_NAMES,
+    NOUN,
     NOVELTY_THRESHOLD,
     OUTPUTS,
     PHOTOS,
+    RESULTS,
     SET_THRESHOLDS,
     SPECIES,
     SPECIES_RULE,
@@ -32,13 +35,21 @@ from plumage.contract import (
 )
 from plumage.looks import ONE_LOOK, Answer, answer, are_looks
 from streamlit_app.inference.onnx_graph import Graph, GraphError
+from streamlit_app.species import default_noun, ood_label
 
 NO_MODEL = (
-    "Plumage can name the bird on a photo once it has a model: make one with "
+    "Plumage can name what a photo shows once it has a model: make one with "
     "`python -m trainer --norm bn --data PHOTOS`."
 )
+CHECKPOINTS = Path(__file__).resolve().parents[2] / "checkpoints"
 MAX_IMAGE_SIZE = 1024  # pixels: as long as the app keeps a photo's side
-Version = tuple[tuple[str, int], ...]  # of all variants: their names and times of writing
+
+
+class Version(NamedTuple):
+    """A folder of variants, and the name and time of writing of each."""
+
+    folder: str
+    files: tuple[tuple[str, int], ...]
 
 
 class CheckpointError(ValueError):
@@ -54,6 +65,7 @@ class Prediction:
     is_ood: (N,) bool, whether the photo is probably out of distribution: it shows none of the
     species. prediction_sets: by coverage, COVERAGE and others, (N, species) bool. frames: (N, 4),
     the closest look: left, top, right, bottom as parts of the photo; None where there was one look.
+    noun: for what a photo shows.
     """
 
     species: tuple[str, ...]
@@ -62,6 +74,12 @@ class Prediction:
     is_ood: np.ndarray
     prediction_sets: Mapping[float, np.ndarray]
     frames: np.ndarray | None = None
+    noun: str = "class"
+
+    @property
+    def ood_label(self) -> str:
+        """The words for a photo that is out of distribution."""
+        return ood_label(len(self.species), self.noun)
 
     def ranking(self, photo: int) -> list[tuple[str, float]]:
         """Every species with its probability for the photo of that number, likeliest first."""
@@ -111,7 +129,7 @@ class Classifier:
 
     folder: the checkpoint's. name: of that folder. norm: the key of its normalisation. image_size:
     the side in pixels that photos are resized to. species: their names, in the order of the
-    predictions. looks: the names of those that make an answer.
+    predictions. looks: the names of those that make an answer. noun: for what a photo shows.
     """
 
     def __init__(self, folder: Path, one_look: bool = False) -> None:
@@ -159,6 +177,7 @@ class Classifier:
                 for level, least in fitted.set_thresholds.items()
             },
             found.frames if several else None,
+            self.noun,
         )
 
     def _run(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -199,6 +218,8 @@ class Classifier:
                 f"{self._name} names fewer than two species, more than {MAX_SPECIES}, or one twice."
             )
         self.species = tuple(species)
+        noun = metadata.get(NOUN, "")
+        self.noun = noun if is_species_name(noun) else default_noun(species)
         for fitted in calibrations:
             self._check_calibration(fitted)
         self._calibration = calibrations[0 if self.one_look else -1]
@@ -241,8 +262,24 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
 
 def checkpoints_folder() -> Path:
     """Where checkpoints are: $PLUMAGE_CHECKPOINTS, or checkpoints/ beside this package."""
-    beside = Path(__file__).parents[2] / "checkpoints"
-    return Path(os.environ.get("PLUMAGE_CHECKPOINTS", beside))
+    return Path(os.environ.get("PLUMAGE_CHECKPOINTS") or CHECKPOINTS)
+
+
+def checkpoints_flag(folder: Path) -> str:
+    """The flag by which a command finds that folder; empty for the one that is shipped."""
+    folder = folder.resolve()
+    if folder == CHECKPOINTS:
+        return ""
+    if (here := Path.cwd()) in folder.parents:
+        folder = folder.relative_to(here)
+    return f" --checkpoints {shlex.quote(str(folder))}"
+
+
+def set_folders(root: Path) -> list[Path]:
+    """The folders that hold variants: `root` itself, and those in it."""
+    within = sorted(root.glob("*/")) if root.is_dir() else []
+    folders = [root, *(path for path in within if path.name != RESULTS)]
+    return [folder for folder in folders if variant_folders(folder)]
 
 
 def variant_folders(folder: Path) -> list[Path]:
@@ -258,7 +295,10 @@ def variant_folders(folder: Path) -> list[Path]:
 def version_of(folder: Path) -> Version:
     """The version of the variants in `folder`: it changes where one appears, changes or goes."""
     files = [(path.name, path / MODEL) for path in variant_folders(folder)]
-    return tuple((name, file.stat().st_mtime_ns if file.is_file() else 0) for name, file in files)
+    return Version(
+        str(folder),
+        tuple((name, file.stat().st_mtime_ns if file.is_file() else 0) for name, file in files),
+    )
 
 
 def open_variants(folder: Path) -> tuple[dict[str, Classifier], list[str]]:

@@ -8,7 +8,7 @@ from typing import Any
 from plumage.contract import MODEL
 from streamlit_app.inference.classifier import CheckpointError, Classifier, Prediction
 from streamlit_app.inference.protocol import Decoded
-from streamlit_app.species import common_name, ood_label
+from streamlit_app.species import common_name
 
 __all__ = ["CheckpointError", "classify_batch", "row_fields"]
 
@@ -35,7 +35,7 @@ def row_fields(prediction: Prediction, photo: int) -> dict[str, Any]:
     (first, probability), (second, second_probability), *_ = prediction.ranking(photo)
     if prediction.is_ood[photo]:
         return {
-            "species": ood_label(prediction.species),
+            "species": prediction.ood_label,
             "second_species": common_name(first),
             "second_probability": probability,
         }

@@ -22,6 +22,7 @@ from plumage.contract import (
     WEIGHTS_DIGEST,
 )
 from plumage.photos import resized
+from streamlit_app.inference.classifier import checkpoints_flag
 from streamlit_app.inference.onnx_graph import MAX_BYTES, Graph, GraphError
 
 GRADIENT = "Gradient"
@@ -52,9 +53,9 @@ class Saliency:
 
         image_size: the side in pixels that photos are resized to.
         """
-        self._make = (
-            f"`python -m trainer.checkpoint.saliency --data PHOTOS` makes one for {folder.name}."
-        )
+        command = "python -m trainer.checkpoint.saliency --data PHOTOS"
+        flag = checkpoints_flag(folder.parent)
+        self._make = f"`{command}{flag}` makes one for {folder.name}."
         path, weights = folder / SALIENCY, folder / WEIGHTS
         if not (path.is_file() and weights.is_file()):
             raise SaliencyError(f"The checkpoint {folder.name} has no {SALIENCY}: {self._make}")

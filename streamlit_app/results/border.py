@@ -10,6 +10,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from plumage.contract import RESULTS
 from streamlit_app.results.charts import (
     SMALL,
     grouped_rows,
@@ -22,10 +23,15 @@ from streamlit_app.results.charts import (
 )
 from streamlit_app.results.reading import Results, read_measured
 
-COMMAND = "`python -m trainer.studies.border --data PHOTOS`"
+MODULE = "trainer.studies.border"
 TRAINING = {"none": "whole photos", "crops": "random crops"}  # by augmentation
 TRAINED = {"clean": "trained on clean photos", "bordered": "trained on photos with corners"}
 ASKED = {"clean": "clean", "black": "with corners", "mirrored": "turned, corners filled"}
+
+
+def is_measured(folder: Path) -> bool:
+    """Whether a checkpoints folder has the border experiment."""
+    return (folder / RESULTS / "border.json").is_file()
 
 
 def read_border(folder: Path) -> Results | None:
@@ -37,7 +43,7 @@ def read_border(folder: Path) -> Results | None:
             mean_heatmaps(found, way)
         len(found["species"])
 
-    return read_measured(folder, "border.json", COMMAND, validate)
+    return read_measured(folder, "border.json", MODULE, validate)
 
 
 def verdicts(found: Results) -> dict[str, str]:

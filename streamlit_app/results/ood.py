@@ -11,6 +11,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from plumage.contract import RESULTS
 from streamlit_app.results.charts import (
     GREY,
     grouped_rows,
@@ -23,10 +24,14 @@ from streamlit_app.results.charts import (
 from streamlit_app.results.reading import Reports, Results, read_measured
 from streamlit_app.species import common_name
 
-COMMAND = "`python -m trainer.evaluate.ood --data PHOTOS --ood FOLDER`"
-SETS_COMMAND = "`python -m trainer.checkpoint --data PHOTOS`"
+MODULE = "trainer.evaluate.ood --ood FOLDER"
 AUROC_TITLE = "AUROC of the novelty score"
 ALL, LOWEST = "all species", "species of lowest coverage"
+
+
+def is_measured(folder: Path) -> bool:
+    """Whether a checkpoints folder has measurements on out-of-distribution photos."""
+    return (folder / RESULTS / "ood.json").is_file()
 
 
 def read_ood(folder: Path) -> Results | None:
@@ -38,7 +43,7 @@ def read_ood(folder: Path) -> Results | None:
         detection(found)
         baselines(found)
 
-    return read_measured(folder, "ood.json", COMMAND, validate)
+    return read_measured(folder, "ood.json", MODULE, validate)
 
 
 def detection(found: Results) -> pd.DataFrame:

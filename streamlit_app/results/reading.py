@@ -4,6 +4,7 @@ A file that is absent gives None or an empty table; one that is damaged raises R
 """
 
 import json
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from plumage.contract import REPORT, RESULTS
-from streamlit_app.inference.classifier import variant_folders
+from streamlit_app.inference.classifier import checkpoints_flag, variant_folders
 
 Reports = Mapping[str, Mapping[str, Any]]
 Results = dict[str, Any]
@@ -36,12 +37,24 @@ def read_reports(folder: Path) -> tuple[dict[str, Any], list[str]]:
     return reports, faults
 
 
+def command(module: str, folder: Path) -> str:
+    """The trainer's command, in Markdown, that measures the variants of a folder.
+
+    As in: `python -m trainer.explain --data MYPHOTOS --checkpoints checkpoints/garden`.
+    """
+    flag = checkpoints_flag(folder)
+    reports, _ = read_reports(folder) if flag else ({}, [])
+    photos = {report["recipe"].get("data", "PHOTOS") for report in reports.values()}
+    data = shlex.quote(photos.pop()) if len(photos) == 1 else "PHOTOS"
+    return f"`python -m {module} --data {data}{flag}`"
+
+
 def read_measured(
-    folder: Path, name: str, command: str, validate: Callable[[Any], object]
+    folder: Path, name: str, module: str, validate: Callable[[Any], object]
 ) -> Results | None:
     """The content of a JSON file of results; None where there is none.
 
-    command: makes the file. validate: fails on damaged content.
+    module: of the command that makes the file. validate: fails on damaged content.
 
     Raises:
         ResultsError: the file is damaged.
@@ -54,7 +67,7 @@ def read_measured(
         validate(found)
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ResultsError(
-            f"checkpoints/{RESULTS}/{name} is damaged: remake it with {command}."
+            f"checkpoints/{RESULTS}/{name} is damaged: remake it with {command(module, folder)}."
         ) from error
     return found
 

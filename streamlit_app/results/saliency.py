@@ -9,7 +9,7 @@ import pandas as pd
 from streamlit_app.results.charts import BAR, GREY, OTHER, dumbbell, styled
 from streamlit_app.results.reading import Results, read_measured
 
-COMMAND = "`python -m trainer.explain --data PHOTOS`"
+MODULE = "trainer.explain"
 RIGHT, WRONG = "right answers", "wrong answers"
 
 
@@ -23,7 +23,7 @@ def read_explained(folder: Path) -> Results | None:
         for name in found["variants"]:
             str(found["variants"][name]["sentence"])
 
-    return read_measured(folder, "explain.json", COMMAND, validate)
+    return read_measured(folder, "explain.json", MODULE, validate)
 
 
 def outer_shares(found: Results) -> pd.DataFrame:

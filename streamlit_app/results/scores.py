@@ -29,13 +29,14 @@ from streamlit_app.results.charts import (
 )
 from streamlit_app.results.reading import (
     Reports,
+    command,
     join_words,
     read_measured,
     read_reports,
     read_table,
 )
 
-COMMAND = "`python -m trainer.evaluate.comparison --data PHOTOS`"
+MODULE = "trainer.evaluate.comparison"
 SHORT_COLUMNS = ["norm", "seed", "epoch", "split", "accuracy", "macro_f1", "seconds"]
 NO_SHORT_RUNS = pd.DataFrame(
     columns=["variant", "seed", "epochs", "accuracy", "macro_f1", "minutes"]
@@ -69,13 +70,13 @@ def read_comparison(folder: Path) -> dict[str, Any] | None:
         comparison["models"].keys()
         pair_tests(comparison)
 
-    return read_measured(folder, "comparison.json", COMMAND, validate)
+    return read_measured(folder, "comparison.json", MODULE, validate)
 
 
 def read_leakage(folder: Path) -> dict[str, Any] | None:
     """The effect of near-duplicates of training photos; None where it is not measured."""
-    command = "`python -m trainer.evaluate.leakage --data PHOTOS`"
-    return read_measured(folder, "leakage.json", command, lambda found: str(found["sentence"] + ""))
+    module = "trainer.evaluate.leakage"
+    return read_measured(folder, "leakage.json", module, lambda found: str(found["sentence"] + ""))
 
 
 def read_histories(folder: Path, variants: Iterable[str]) -> pd.DataFrame:
@@ -95,7 +96,7 @@ def read_short_runs(folder: Path) -> pd.DataFrame:
     if not file.is_file():
         return NO_SHORT_RUNS
     history = read_table(
-        file, SHORT_COLUMNS, "remake it with `python -m trainer.studies norms --data PHOTOS`"
+        file, SHORT_COLUMNS, f"remake it with {command('trainer.studies norms', folder)}"
     )
     # The test row's own epoch is the best one, whose weights were measured, not the last.
     spent = history.groupby(["norm", "seed"]).agg(
@@ -166,6 +167,12 @@ def readable_summary(table: pd.DataFrame) -> pd.DataFrame:
     return text.loc[:, (text.notna() & (text != "")).any()]
 
 
+def photos_used(reports: Reports, split: str) -> str:
+    """How many photos of a split the variants used, as in: 900, or 900 to 1,200."""
+    counts = [report["photos"][split]["count"] for report in reports.values()]
+    return " to ".join(f"{count:,}" for count in sorted({min(counts), max(counts)}))
+
+
 def budget(reports: Reports) -> str:
     """How long and how large the full runs trained, as in: 16 epochs at 96 px."""
     recipes = [report["recipe"] for report in reports.values()]
@@ -199,14 +206,19 @@ def short_budget(short_runs: pd.DataFrame) -> str:
     )
 
 
-def outdated(folder: Path, reports: Reports, comparison: Comparison) -> list[str]:
-    """The variants that the comparison lacks, or whose model.onnx is another one by its SHA-256."""
+def outdated(folder: Path, reports: Reports, comparison: Comparison) -> tuple[list[str], list[str]]:
+    """The variants that the comparison lacks, and those whose model.onnx is another one.
+
+    A model.onnx is known by its SHA-256.
+    """
     compared = comparison["models"]
-    return [
+    changed = [
         name
         for name in reports
-        if compared.get(name) != hashlib.sha256((folder / name / MODEL).read_bytes()).hexdigest()
+        if name in compared
+        and compared[name] != hashlib.sha256((folder / name / MODEL).read_bytes()).hexdigest()
     ]
+    return [name for name in reports if name not in compared], changed
 
 
 def pair_tests(comparison: Comparison) -> pd.DataFrame:
@@ -219,7 +231,7 @@ def pair_tests(comparison: Comparison) -> pd.DataFrame:
 
 
 def accuracy_intervals(
-    summary: pd.DataFrame, short_runs: pd.DataFrame, photos: int
+    summary: pd.DataFrame, short_runs: pd.DataFrame, photos: str
 ) -> alt.LayerChart:
     """Each variant's accuracy on test with its interval, and those of its short runs.
 
@@ -229,7 +241,7 @@ def accuracy_intervals(
     order = summary.sort_values("test_accuracy", ascending=False)["variant"].tolist()
     short_runs = short_runs[short_runs["variant"].isin(order)]
     y = alt.Y("variant:N", sort=order, title=None, axis=name_axis())
-    title = f"accuracy on {photos:,} test photos"
+    title = f"accuracy on {photos} test photos"
     kinds = {full: BAR} | ({short: OTHER} if len(short_runs) else {})
     whole = alt.Chart(summary.assign(run=full)).encode(
         y=y,

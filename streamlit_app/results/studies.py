@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from plumage.contract import RESULTS, STUDIES
-from streamlit_app.results.reading import ResultsError, join_words
+from streamlit_app.results.reading import ResultsError, command, join_words
 
 TITLES = {
     "optimizers": "Optimizers",
@@ -62,11 +62,6 @@ class Study:
         )
 
 
-def command(name: str) -> str:
-    """What makes a study."""
-    return f"`python -m trainer.studies {name} --data PHOTOS`"
-
-
 def made(folder: Path) -> list[str]:
     """The studies that a checkpoints folder has, in the order shown."""
     kinds = ("csv", "json")
@@ -92,7 +87,7 @@ def read_study(folder: Path, name: str) -> Study | None:
     except (ValueError, KeyError, TypeError, AttributeError, pd.errors.ParserError) as error:
         raise ResultsError(
             f"checkpoints/{RESULTS}/{STUDIES}/{name}.csv or {name}.json is damaged: make them "
-            f"again with {command(name)}."
+            f"again with {command(f'trainer.studies {name}', folder)}."
         ) from error
     return study
 

@@ -1,7 +1,9 @@
 """A heatmap laid over its photo: where the network saw a species."""
 
+import textwrap
+
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 # Inferno's colours at equal steps, as matplotlib has them: told apart by colour-blind eyes, and
 # each lighter than the one before. The darkest are left out, they look like shadows on a photo.
@@ -53,3 +55,17 @@ def overlay(photo: Image.Image, heatmap: np.ndarray, strength: float) -> Image.I
     colours.putpalette(_PALETTE)
     opacity = heat.point(lambda value: round(value * strength))
     return Image.composite(colours.convert("RGB"), photo, opacity)
+
+
+def captioned(picture: Image.Image, words: str) -> Image.Image:
+    """The RGB picture on white, at least 320 pixels wide, with words below it."""
+    width = max(320, picture.width)
+    size = max(14, width // 32)
+    font = ImageFont.load_default(size)
+    text = "\n".join(textwrap.wrap(words, int((width - size) / (0.55 * size))))
+    _, _, _, bottom = ImageDraw.Draw(picture).multiline_textbbox((0, 0), text, font)
+    whole = Image.new("RGB", (width, picture.height + round(bottom) + size), "white")
+    whole.paste(picture, ((width - picture.width) // 2, 0))
+    place = size // 2, picture.height + size // 2
+    ImageDraw.Draw(whole).multiline_text(place, text, "black", font)
+    return whole

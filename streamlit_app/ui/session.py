@@ -14,6 +14,12 @@ from streamlit.runtime.scriptrunner import add_script_run_ctx, get_script_run_ct
 from streamlit.runtime.state import SafeSessionState
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+# Choices that a visitor takes along, by their key in the address, and to which pages.
+CARRIED = {
+    "set": ("", "compare", "explain", "many", "results"),
+    "species": ("", "compare", "explain"),
+}
+
 
 @dataclass(frozen=True)
 class _Session:
@@ -28,14 +34,17 @@ _leaving: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle]] = {}
 def begin_session(page: str) -> None:
     """Begin every page with this: the session is dropped once its browser has gone.
 
-    page: the visitor's. Uploads to the page before are dropped now: coming back to it starts
-    without them.
+    page: the visitor's. The uploader of the page before is emptied; the photo of the session and
+    the choices made for it are kept.
     """
     if context := get_script_run_ctx():
         _session(context.session_id)
         if st.session_state.setdefault("page", page) != page:
             st.session_state.page = page
             context.uploaded_file_mgr.remove_session_files(context.session_id)
+            for key, pages in CARRIED.items():
+                chosen = st.session_state.get(f"chosen_{key}", "") if page in pages else ""
+                st.session_state[f"carried {key}"] = chosen
 
 
 def forget_uploads(uploads: Iterable[UploadedFile]) -> None:

@@ -3,6 +3,8 @@
 import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
 
 import altair as alt
 import pandas as pd
@@ -18,8 +20,10 @@ from streamlit_app.inference.classifier import (
     Classifier,
     Prediction,
     Version,
+    checkpoints_flag,
     checkpoints_folder,
     open_variants,
+    set_folders,
     version_of,
 )
 from streamlit_app.inference.limits import CORES, BusyError, ConcurrencyLimiter
@@ -27,6 +31,7 @@ from streamlit_app.inference.pool import decode_photo, decoders
 from streamlit_app.markdown import escape_markdown
 from streamlit_app.norms import norm_text
 from streamlit_app.results.scores import rank_variants
+from streamlit_app.results.sets import ClassSet, class_sets
 from streamlit_app.ui.cropping import Box
 
 # A prediction keeps one core busy. Beyond 60 waiting the server refuses rather than queues.
@@ -36,11 +41,11 @@ BATCH_SLOT = ConcurrencyLimiter(at_once=1, waiting=8)  # a table keeps every cor
 
 # Widgets rerun the page; results that they do not change are kept. Those of a visitor's photo are
 # kept for that session only.
-@st.cache_resource(max_entries=1, show_spinner=False)
+@st.cache_resource(max_entries=4, show_spinner=False)
 def variants_at(version: Version) -> tuple[dict[str, Classifier], list[str]]:
-    """Open every variant: those that can serve, and the faults of the others."""
+    """Open every variant of a folder: those that can serve, and the faults of the others."""
     decoders.warm_up(1)  # the first visitor is about to choose a photo
-    opened = open_variants(checkpoints_folder())
+    opened = open_variants(Path(version.folder))
     # Streamlit collects garbage after each run of a page, and all threads wait for it meanwhile.
     # Nearly every object that it would look through exists by now, and is no garbage.
     gc.freeze()
@@ -54,8 +59,14 @@ def decoded(data: bytes) -> Image.Image:
         return decode_photo(data)
 
 
+def view_of(data: bytes, box: Box | None) -> Image.Image:
+    """The photo in a file, or a box of it; raises PhotoError, BusyError."""
+    photo = decoded(data)
+    return photo.crop(box) if box else photo
+
+
 def predict(data: bytes, variant: str, version: Version, box: Box | None = None) -> Prediction:
-    """Classify the photo in an uploaded file, or a box of it; raises CheckpointError, BusyError."""
+    """Classify the photo in a file, or a box of it; raises CheckpointError, BusyError."""
     prediction = _prediction(data, variant, version, box)
     if isinstance(prediction, str):
         raise CheckpointError(prediction)
@@ -66,10 +77,10 @@ def predict(data: bytes, variant: str, version: Version, box: Box | None = None)
 def _prediction(data: bytes, variant: str, version: Version, box: Box | None) -> Prediction | str:
     """The prediction, or the checkpoint's fault: it may take 20 s to show, and is kept too."""
     variants, _ = variants_at(version)
-    photo = decoded(data)
+    photo = view_of(data, box)
     with ANSWER_SLOTS.slot():
         try:
-            return variants[variant].classify([photo.crop(box) if box else photo])
+            return variants[variant].classify([photo])
         except CheckpointError as error:
             return str(error)
 
@@ -96,10 +107,8 @@ def or_fault(place: DeltaGenerator) -> Iterator[None]:
         st.stop()
 
 
-def uploaded_photo(data: bytes | None, place: DeltaGenerator) -> Image.Image | None:
-    """The photo in an uploaded file; None without a file, or where `place` says what is wrong."""
-    if data is None:
-        return None
+def decoded_or_fault(data: bytes, place: DeltaGenerator) -> Image.Image | None:
+    """The photo in a file; None where `place` says what is wrong."""
     try:
         with or_retry():
             return decoded(data)
@@ -108,25 +117,48 @@ def uploaded_photo(data: bytes | None, place: DeltaGenerator) -> Image.Image | N
         return None
 
 
-def reset_species() -> None:
-    """Forget the species chosen for the photo before; the first photo keeps a link's choice."""
-    if st.session_state.get("answered"):
-        st.query_params.pop("species", None)
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _sets(versions: tuple[Version, ...]) -> list[ClassSet]:
+    return class_sets(checkpoints_folder())
 
 
-def variants_to_serve() -> tuple[dict[str, Classifier], Version]:
-    """Every variant that can serve, by name, and their version.
+def chosen_set() -> ClassSet:
+    """The set of classes to serve, chosen where there are several; ends the page without any."""
+    root = checkpoints_folder()
+    sets = _sets(tuple(map(version_of, [root, *set_folders(root)])))
+    if not sets:
+        st.error(f"`{root}` holds no model. {NO_MODEL}" if checkpoints_flag(root) else NO_MODEL)
+        st.stop()
+    labels = {one.label: one for one in sets}
+    first = sets[0].label
+    chosen = selectbox_in_url("Classes", list(labels), "set", first) if len(sets) > 1 else first
+    st.session_state.chosen_set = "" if chosen == first else chosen
+    return labels[chosen or first]
+
+
+class Served(NamedTuple):
+    """The variants to serve, by name, their version and their set."""
+
+    variants: dict[str, Classifier]
+    version: Version
+    classes: ClassSet
+
+
+def variants_to_serve() -> Served:
+    """The chosen set's variants that can serve.
 
     The page warns of faults in the others; where none can serve, it ends there.
     """
-    version = version_of(checkpoints_folder())
-    variants, faults = variants_at(version)
+    classes = chosen_set()
+    version = version_of(classes.folder)
+    opened, faults = variants_at(version)
     for fault in faults:
         st.warning(escape_markdown(fault))
+    variants = {name: opened[name] for name in classes.variants if name in opened}
     if not variants:
         st.error(NO_MODEL)
         st.stop()
-    return variants, version
+    return Served(variants, version, classes)
 
 
 def variant_label(variant: str, norm: str) -> str:
@@ -190,20 +222,22 @@ def _kept_in_url(options: Sequence[str], key: str, default: str | None) -> Calla
 
     def remember() -> None:
         chosen = st.session_state[key]
+        st.session_state.pop(f"carried {key}", None)
         if chosen == default:
             st.query_params.pop(key, None)
         else:
             st.query_params[key] = chosen
 
-    wanted = st.query_params.get(key, "").lower()
-    # The address decides: after Back it has changed and the widget has not.
+    # The address decides: after Back it has changed and the widget has not. Where it says nothing,
+    # the choice on the page before does.
+    wanted = (st.query_params.get(key) or st.session_state.get(f"carried {key}", "")).lower()
     st.session_state[key] = next((o for o in options if o.lower() == wanted), default)
     return remember
 
 
-def choose_variant(variants: dict[str, Classifier]) -> str:
+def choose_variant(served: Served) -> str:
     """Choose the variant to ask where there are several; the most accurate one is the default."""
-    variants = rank_variants(variants, checkpoints_folder())
+    variants = rank_variants(served.variants, served.classes.folder)
     first = next(iter(variants))
     if len(variants) == 1:
         return first

@@ -2,29 +2,37 @@
 
 import re
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain, count
 from pathlib import PurePath
 from typing import IO
 
 
-def write_zip(file: IO[bytes], photos: Iterable[tuple[str, str, bytes]]) -> None:
+def write_zip(file: IO[bytes], photos: Iterable[tuple[Sequence[str], str, bytes]]) -> None:
     """Write a ZIP sorted into folders.
 
-    photos: (folder, name, the file's bytes). Of a path the last part is kept; names are made safe
-    for every system, and those that would collide are numbered.
+    photos: (folders, the inner ones last, name, the file's bytes). Of a path the last part is kept;
+    names are made safe for every system, and those that would collide are numbered.
     """
     used: set[str] = set()
-    places: dict[str, str] = {}  # of each folder its name in the ZIP
+    places: dict[tuple[str, ...], str] = {}  # of each folder its path in the ZIP
+
+    def place_of(folders: tuple[str, ...]) -> str:
+        if folders not in places:
+            *outer, name = folders
+            before = f"{place_of(tuple(outer))}/" if outer else ""
+            taken = [path.removeprefix(before) for path in places.values()]
+            places[folders] = before + _unused(_safe(name), taken)
+        return places[folders]
+
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:  # photos are compressed
-        for folder, path, data in photos:
+        for folders, path, data in photos:
             name = PurePath(_safe(re.split(r"[/\\]", path)[-1]))
-            if folder not in places:
-                places[folder] = _unused(_safe(folder), places.values())
-            place, number = f"{places[folder]}/{name}", 1
+            folder = place_of(tuple(folders))
+            place, number = f"{folder}/{name}", 1
             while place.lower() in used:
                 number += 1
-                place = f"{places[folder]}/{name.stem} ({number}){name.suffix}"
+                place = f"{folder}/{name.stem} ({number}){name.suffix}"
             used.add(place.lower())
             archive.writestr(place, data)
 

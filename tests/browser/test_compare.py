@@ -34,7 +34,7 @@ def test_the_species_shown_stands_in_the_address_and_back_undoes_it(
 ) -> None:
     page = open_page("compare")
     give(page, kingfisher)
-    choose(page, "Show evidence for", "Sarus Crane")
+    choose(page, "Evidence for", "Sarus Crane")
     expect(page.get_by_alt_text("evidence for Sarus Crane")).to_have_count(len(VARIANTS))
     expect(page).to_have_url(re.compile("species=Sarus-Crane"))
     page.go_back()

@@ -49,7 +49,7 @@ def test_a_link_opens_its_variant_species_and_method(open_page: Open, kingfisher
     give(page, kingfisher)
     for label, value in {
         "Model": "gn: group norm",
-        "Show evidence for": "Sarus Crane",
+        "Evidence for": "Sarus Crane",
         "Method": re.compile("^Gradient"),
     }.items():
         expect(page.get_by_role("combobox", name=label)).to_have_value(value)

@@ -57,8 +57,8 @@ def test_many_photos_become_a_table_and_folders_and_a_bad_file_one_row(
     assert not table["bird.jpg"]["species"]
     assert not table["one.png"]["error"]
     sorted_into = folders(page)
-    assert sorted_into["one.png"] == table["one.png"]["species"]
-    assert sorted_into["bird.jpg"] == "Not read"
+    assert sorted_into["one.png"] == "train/White-Breasted-Kingfisher"
+    assert sorted_into["bird.jpg"] == "apart/not read"
 
 
 def test_a_bar_tells_how_far_the_photos_are(
@@ -103,7 +103,7 @@ def test_a_row_corrected_by_hand_is_corrected_in_table_and_folders(
     page.keyboard.press("Enter")
     expect(page.get_by_text("1 photo named, 1 corrected by hand.")).to_be_visible()
     assert rows(page)["one.png"]["corrected species"] == "Eurasian Hoopoe"
-    assert folders(page) == {"one.png": "Eurasian Hoopoe"}
+    assert folders(page) == {"one.png": "train/Hoopoe"}
 
 
 def test_the_table_shows_only_what_is_asked_for_and_all_is_downloaded(

@@ -17,6 +17,7 @@ from plumage.contract import (
     IMAGE_SIZE,
     LOGITS,
     NORM,
+    NOUN,
     NOVELTY,
     NOVELTY_THRESHOLD,
     OUTPUTS,
@@ -135,6 +136,7 @@ def export(
     image_size: int,
     species: tuple[str, ...],
     photos: NDArray[np.uint8],
+    noun: str = "",
 ) -> dict[str, float]:
     """Write model.onnx and return its largest differences from torch.
 
@@ -148,6 +150,7 @@ def export(
         image_size: S, the side that photos are squeezed to.
         species: names in logit order.
         photos: (N, S, S, 3) uint8, real ones, to check with.
+        noun: for what a photo shows, in the app's words; empty for none.
 
     Raises:
         ExportError: logits or heatmaps differ by more than 1e-4, or novelty by more than 1e-3.
@@ -157,6 +160,7 @@ def export(
         NORM: norm,
         IMAGE_SIZE: str(image_size),
         SPECIES: json.dumps(species),
+        **({NOUN: noun} if noun else {}),
     }
     with torch.no_grad():
         model = graph(module, image_size)

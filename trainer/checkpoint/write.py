@@ -155,6 +155,7 @@ def write_model(
         image_size=recipe.image_size,
         species=photos["val"].species,
         photos=check_photos(photos),
+        noun=recipe.noun,
     )
     return differences, logits
 

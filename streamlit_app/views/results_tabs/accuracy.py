@@ -1,20 +1,20 @@
 """The Accuracy tab: each variant's scores, with the chart and table."""
 
+from pathlib import Path
+
 import pandas as pd
 import streamlit as st
 
 from streamlit_app.results import scores
+from streamlit_app.results.reading import command
 from streamlit_app.results.scores import Comparison, Reports
 from streamlit_app.ui.state import show_chart
 
-SHORT_RUNS = "`python -m trainer.studies norms --data PHOTOS`"
-
 
 def show_accuracy(
-    reports: Reports, short_runs: pd.DataFrame, comparison: Comparison | None
+    reports: Reports, short_runs: pd.DataFrame, comparison: Comparison | None, folder: Path
 ) -> None:
     """The chart, the budgets and the table."""
-    photos = next(iter(reports.values()))["photos"]
     table = scores.summary(reports, short_runs, comparison)
     if not scores.same_budget(reports):
         st.warning(
@@ -24,25 +24,27 @@ def show_accuracy(
     left, right = st.columns([3, 2], gap="medium")
     with left:
         show_chart(
-            scores.accuracy_intervals(table, short_runs, photos["test"]["count"]),
+            scores.accuracy_intervals(table, short_runs, scores.photos_used(reports, "test")),
             "Accuracy of each variant on test photos; the table has the numbers",
             table,
             "scores",
         )
     with right:
+        studies = command("trainer.studies norms", folder)
         seeds = (
             f"**Short runs**: {scores.short_budget(short_runs)}. Their standard deviation over "
             "seeds is the variance of training."
             if len(short_runs)
-            else f"**Short runs** with several seeds show the variance of training: {SHORT_RUNS}."
+            else f"**Short runs** with several seeds show the variance of training: {studies}."
         )
+        val = scores.photos_used(reports, "val")
         full = ["one a variant, served by this app", scores.machines(reports)]
         st.markdown(
-            f"The networks differ only in their norm: {photos['train']['count']:,} training "
-            f"photos, {photos['test']['count']:,} test photos."
+            f"The networks differ only in their norm: {scores.photos_used(reports, 'train')} "
+            f"training photos, {scores.photos_used(reports, 'test')} test photos."
             f"\n\n**Full run**: {scores.budget(reports)}, {', '.join(filter(None, full))}."
             f"\n\n{seeds}\n\n"
-            f"**Test** photos chose nothing. **Val** photos ({photos['val']['count']:,}) chose the "
+            f"**Test** photos chose nothing. **Val** photos ({val}) chose the "
             "best epoch, which inflates their score. Intervals: 95% bootstrap over photos."
         )
     st.dataframe(

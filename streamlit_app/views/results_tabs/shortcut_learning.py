@@ -13,11 +13,10 @@ from streamlit_app.ui.state import show_chart
 
 def show_shortcut_learning(folder: Path) -> None:
     """The experiment, a column for each augmentation; raises ResultsError."""
-    st.header("Black corners in the training photos", anchor=False)
     found = border.read_border(folder)
     if found is None:
-        st.markdown(f"Not measured yet: {border.COMMAND}.")
         return
+    st.header("Black corners in the training photos", anchor=False)
     names = join_words(escaped_name(species) for species in found["species"])
     st.markdown(
         f"Many published photos of {names} are turned and have black corners. The same small "

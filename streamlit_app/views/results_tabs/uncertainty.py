@@ -17,11 +17,10 @@ def show_uncertainty(folder: Path, reports: Reports) -> None:
 
 def show_detection(folder: Path, reports: Reports) -> None:
     """How well photos of none of the species are detected."""
-    st.header("Out-of-distribution photos", anchor=False)
     found = ood.read_ood(folder)
     if found is None:
-        st.markdown(f"Not measured yet: {ood.COMMAND}.")
         return
+    st.header("Out-of-distribution photos", anchor=False)
     st.markdown(
         "\n".join(f"- {row['sentence']}" for row in found["verdicts"])
         + "\n\nA photo is rejected when its novelty score exceeds that of 95% of val photos. These "
@@ -72,11 +71,10 @@ def show_detection(folder: Path, reports: Reports) -> None:
 
 def show_sets(reports: Reports) -> None:
     """The coverage and size of prediction sets."""
-    st.header("Prediction sets", anchor=False)
     table = ood.prediction_sets(reports)
     if table.empty:
-        st.markdown(f"Not measured yet: {ood.SETS_COMMAND}.")
         return
+    st.header("Prediction sets", anchor=False)
     st.markdown(
         "A set names the likely species. Its size is calibrated on val photos for a coverage of "
         "90% or 95% over all photos; this is its coverage on test photos."

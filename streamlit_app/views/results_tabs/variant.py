@@ -1,10 +1,11 @@
 """The Per variant tab: confusion, species and calibration of one variant."""
 
+from pathlib import Path
+
 import pandas as pd
 import streamlit as st
 
 from plumage.contract import CONSENSUS
-from streamlit_app.inference.classifier import checkpoints_folder
 from streamlit_app.markdown import escape_markdown
 from streamlit_app.results import variant as variant_results
 from streamlit_app.results.scores import Comparison, Reports, rank_variants
@@ -12,10 +13,10 @@ from streamlit_app.species import common_name
 from streamlit_app.ui.state import selectbox_in_url, show_chart, variant_label
 
 
-def show_variant(reports: Reports, comparison: Comparison) -> None:
+def show_variant(reports: Reports, comparison: Comparison, folder: Path) -> None:
     """One variant's mistakes, species and calibration, all on test photos."""
     compared = {name: report for name, report in reports.items() if name in comparison["models"]}
-    variants = list(rank_variants(compared, checkpoints_folder()))
+    variants = list(rank_variants(compared, folder))
     if len(variants) > 1:
         variants.append(CONSENSUS)
 

@@ -70,8 +70,8 @@ def test_a_model_is_asked_by_the_looks_that_it_was_calibrated_for(tmp_path: Path
     once = Classifier(tmp_path / "bn", one_look=True)
     assert (twice.looks, once.looks) == (("centre", "zoom"), ("whole",))
     answer = twice.classify([small_bird(), draw_bird("green")])
-    assert [answer.ranking(photo)[0][0] for photo in (0, 1)] == ["Blue-Bird", "Green-Bird"]
-    assert once.classify([small_bird()]).ranking(0)[0][0] == "Red-Bird"
+    assert [answer.ranking(photo)[0][0] for photo in (0, 1)] == ["Blue Bird", "Green Bird"]
+    assert once.classify([small_bird()]).ranking(0)[0][0] == "Red Bird"
 
 
 def test_the_closest_look_is_told_and_holds_the_bird(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_the_closest_look_is_told_and_holds_the_bird(tmp_path: Path) -> None:
 
 def test_the_heatmap_of_several_looks_lies_over_the_whole_photo(tmp_path: Path) -> None:
     classifier = Classifier(colour_checkpoint(tmp_path / "bn", looks=several_looks()))
-    heatmap = classifier.classify([small_bird()]).heatmap(0, "Blue-Bird")
+    heatmap = classifier.classify([small_bird()]).heatmap(0, "Blue Bird")
     height, width = heatmap.shape
     row, column = np.unravel_index(heatmap.argmax(), heatmap.shape)
     assert 0.35 < (row + 0.5) / height < 0.65
@@ -153,7 +153,7 @@ def test_photos_are_squeezed_with_pillows_bicubic_filter(classifier: Classifier)
 
 
 def test_the_heatmap_of_a_species_is_hot_where_its_bird_is(classifier: Classifier) -> None:
-    heatmap = classifier.classify([draw_bird("blue")]).heatmap(0, "Blue-Bird")
+    heatmap = classifier.classify([draw_bird("blue")]).heatmap(0, "Blue Bird")
     assert heatmap.min() >= 0
     assert heatmap[4, 2] > 0
     assert heatmap[:, 5:].max() < 0.1 * heatmap[4, 2]

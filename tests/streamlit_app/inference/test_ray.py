@@ -48,7 +48,7 @@ def test_two_machines_fill_the_table_that_one_fills_and_go_on_with_one_begun(
     assert lines(there)[:7] == [header, *rows[:6]]
     assert sorted(lines(there)[1:]) == sorted(rows)
     assert len(rows) == PHOTOS + 2
-    assert {row[1] for row in rows} == {*(name.replace("-", " ") for name in COLOURS)} & {
+    assert {row[1] for row in rows} == {*(name for name in COLOURS)} & {
         "Red Bird", "Green Bird", "Blue Bird", "Yellow Bird"
     } | {""}  # fmt: skip
     main([str(folder), "--out", str(there), "--cluster", cluster])

@@ -130,11 +130,11 @@ def test_one_seed_has_no_spread(tmp_path: Path) -> None:
 def test_a_comparison_of_other_weights_is_outdated(tmp_path: Path) -> None:
     comparison = write_results(tmp_path, ["bn", "gn"])
     reports, _ = read_reports(tmp_path)
-    assert results.outdated(tmp_path, reports, comparison) == []
+    assert results.outdated(tmp_path, reports, comparison) == ([], [])
     (tmp_path / "gn" / "model.onnx").write_bytes(b"other weights of the same accuracy")
     write_report(tmp_path / "nn")
     reports, _ = read_reports(tmp_path)
-    assert results.outdated(tmp_path, reports, comparison) == ["gn", "nn"]
+    assert results.outdated(tmp_path, reports, comparison) == (["nn"], ["gn"])
 
 
 def test_a_lead_is_in_shares_of_photos_and_signed() -> None:
@@ -183,7 +183,7 @@ def measured(tmp_path: Path) -> dict[str, alt.LayerChart]:
     histories = results.read_histories(tmp_path, reports)
     return {
         "accuracy": results.accuracy_intervals(
-            results.summary(reports, runs, comparison), runs, comparison["photos"]
+            results.summary(reports, runs, comparison), runs, str(comparison["photos"])
         ),
         "pairs": results.pair_grid(results.pair_tests(comparison), SEVEN),
         "train": results.learning_curves(histories, "train", "accuracy"),
@@ -267,5 +267,5 @@ def test_the_folder_command_asks_the_best_where_none_is_named(
     monkeypatch.setenv("PLUMAGE_CHECKPOINTS", str(tmp_path))
     for name, accuracy in {"bn": 0.7, "gn": 0.9}.items():
         write_report(colour_checkpoint(tmp_path / name), accuracy)
-    assert open_variant(None).name == "gn"
-    assert open_variant("bn").name == "bn"
+    assert open_variant(None, tmp_path).name == "gn"
+    assert open_variant("bn", tmp_path).name == "bn"

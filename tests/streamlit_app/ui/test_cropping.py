@@ -1,34 +1,36 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
-from streamlit_app.ui.cropping import crop_box, marked, outlined
-
-SIDE = st.integers(1, 1024)
-SHARE = st.floats(0, 1)
+from streamlit_app.ui.cropping import box_from_browser, marked
 
 
-@pytest.mark.parametrize("size", [(640, 480), (300, 900)])
-def test_without_zoom_the_whole_photo_is_looked_at(size: tuple[int, int]) -> None:
-    assert crop_box(size, 1.0, 0.2, 0.9) == (0, 0, *size)
+def test_a_box_in_the_photo_is_taken_as_it_is() -> None:
+    assert box_from_browser([10, 20, 110, 120], (640, 480)) == (10, 20, 110, 120)
+    assert box_from_browser([10.0, 20.0, 110.0, 120.0], (640, 480)) == (10, 20, 110, 120)
 
 
-@given(width=SIDE, height=SIDE, zoom=st.floats(1.01, 8), across=SHARE, down=SHARE)
-def test_the_box_is_a_square_inside_the_photo(
-    width: int, height: int, zoom: float, across: float, down: float
-) -> None:
-    left, top, right, bottom = crop_box((width, height), zoom, across, down)
-    assert right - left == bottom - top > 0
-    assert 0 <= left < right <= width
-    assert 0 <= top < bottom <= height
+def test_a_box_round_the_whole_photo_is_none() -> None:
+    assert box_from_browser([0, 0, 640, 480], (640, 480)) is None
 
 
-def test_the_box_reaches_every_side_and_the_middle() -> None:
-    assert crop_box((640, 480), 2, 0, 0) == (0, 0, 240, 240)
-    assert crop_box((640, 480), 2, 1, 1) == (400, 240, 640, 480)
-    assert crop_box((640, 480), 2, 0.5, 0.5) == (200, 120, 440, 360)
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "0,0,1,1",
+        [1, 2, 3],
+        [0, 0, 641, 10],
+        [-1, 0, 10, 10],
+        [10, 0, 10, 10],
+        [20, 0, 10, 10],
+        [0, 0, "10", 10],
+        [0, 0, float("nan"), 10],
+        [0, 0, 1e300, 10],
+    ],
+)
+def test_what_is_no_box_in_the_photo_is_none(value: object) -> None:
+    assert box_from_browser(value, (640, 480)) is None
 
 
 def test_the_marked_photo_is_the_inside_in_the_box_and_darker_outside() -> None:
@@ -45,13 +47,3 @@ def test_the_marked_photo_is_the_inside_in_the_box_and_darker_outside() -> None:
 def test_a_box_round_the_whole_photo_leaves_nothing_to_mark() -> None:
     inside = Image.new("RGB", (80, 60), "red")
     assert marked(Image.new("RGB", (80, 60)), inside, (0, 0, 80, 60)) == inside
-
-
-def test_an_outlined_photo_has_a_white_line_round_the_part_and_nothing_else_changed() -> None:
-    photo = Image.new("RGB", (300, 200), "green")
-    found = outlined(photo, (0.2, 0.25, 0.6, 0.75))
-    assert photo.getcolors() == [(60_000, (0, 128, 0))]
-    assert {found.getpixel(place) for place in ((60, 50), (179, 149), (120, 50))} == {
-        (255, 255, 255)
-    }
-    assert {found.getpixel(place) for place in ((50, 100), (120, 100), (185, 100))} == {(0, 128, 0)}

@@ -9,7 +9,7 @@ def test_a_gallery_lists_the_photos_that_are_there(tmp_path: Path) -> None:
     assert exhibits(tmp_path, "bn") == []
     folder = tmp_path / "bn"
     folder.mkdir()
-    entry = {"species": "Red-Bird", "kind": "right", "answered": "Red-Bird", "probability": 0.9}
+    entry = {"species": "Red Bird", "kind": "right", "answered": "Red Bird", "probability": 0.9}
     entries = [entry | {"photo": name} for name in ("a.jpg", "gone.jpg", "../a.jpg")]
     (folder / "gallery.json").write_text(json.dumps(entries))
     draw_bird().save(folder / "a.jpg")

@@ -12,7 +12,7 @@ from streamlit_app.ui.zips import write_zip
 
 def test_a_zip_is_sorted_into_folders_and_keeps_the_bytes(tmp_path: Path) -> None:
     with (tmp_path / "birds.zip").open("wb") as file:
-        write_zip(file, [("Hoopoe", "a.jpg", b"1"), ("House Crow", "a.jpg", b"2")])
+        write_zip(file, [(["Hoopoe"], "a.jpg", b"1"), (["House Crow"], "a.jpg", b"2")])
     with zipfile.ZipFile(tmp_path / "birds.zip") as archive:
         assert archive.namelist() == ["Hoopoe/a.jpg", "House Crow/a.jpg"]
         assert archive.read("House Crow/a.jpg") == b"2"
@@ -20,7 +20,7 @@ def test_a_zip_is_sorted_into_folders_and_keeps_the_bytes(tmp_path: Path) -> Non
 
 def zipped(*photos: tuple[str, str]) -> list[str]:
     file = io.BytesIO()
-    write_zip(file, [(folder, name, b"") for folder, name in photos])
+    write_zip(file, [([folder], name, b"") for folder, name in photos])
     with zipfile.ZipFile(file) as archive:
         return archive.namelist()
 
@@ -52,6 +52,13 @@ def test_photos_of_one_name_are_numbered_also_where_only_the_case_differs() -> N
 )
 def test_a_name_in_a_zip_is_a_plain_file_on_every_system(name: str, safe: str) -> None:
     assert zipped(("Hoopoe", name)) == [f"Hoopoe/{safe}"]
+
+
+def test_folders_lie_in_folders() -> None:
+    file = io.BytesIO()
+    write_zip(file, [(["train", "a"], "1.jpg", b""), (["apart", "a"], "1.jpg", b"")])
+    with zipfile.ZipFile(file) as archive:
+        assert archive.namelist() == ["train/a/1.jpg", "apart/a/1.jpg"]
 
 
 @given(st.text(st.characters(exclude_categories=[])), st.text(st.characters(exclude_categories=[])))

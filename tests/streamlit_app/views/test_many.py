@@ -19,6 +19,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit_app.inference import table as tables
 from streamlit_app.inference.classifier import CheckpointError, Classifier
 from streamlit_app.inference.table import COLUMNS, File, Row, rows_of
+from streamlit_app.views.parts import table
 from tests.conftest import SPECIES, colour_checkpoint, draw_bird, encode
 
 ROOT = Path(__file__).parents[3]
@@ -97,7 +98,7 @@ def test_each_photo_is_a_row_with_its_thumbnail_species_and_second_guess(page: P
     assert page.table["Second guess"].str.endswith("Bird").all()
     data = base64.b64decode(page.table["Photo"][0].partition(",")[2])
     assert Image.open(io.BytesIO(data)).convert("RGB").getpixel((30, 30))[0] > 200
-    birds = sorted(name.replace("-", " ") for name in SPECIES)
+    birds = sorted(name for name in SPECIES)
     assert page.options == [*birds, "No bird of these 6"]
     assert "3 photos named." in page.words()
 
@@ -108,7 +109,7 @@ def test_a_bad_file_is_one_row_that_says_why_before_the_others(page: Page) -> No
     assert "not a photo" in page.table["Note"][0]
     assert page.table["Species"][0] == "Not read"
     assert "3 photos named, 1 could not be read." in page.words()
-    assert "Not read/bad.jpg" in page.zip().namelist()
+    assert "apart/not read/bad.jpg" in page.zip().namelist()
     assert not page.csv()[3]["corrected species"]
 
 
@@ -128,7 +129,7 @@ def test_a_note_names_the_species_among_which_the_bird_is_where_there_are_severa
 def test_a_photo_of_no_bird_says_so_and_has_a_folder_of_its_own(page: Page) -> None:
     page.drop({**BIRDS, "wall.jpg": encode(Image.new("RGB", (60, 60), "white"))})
     assert page.species()["wall.jpg"] == "No bird of these 6"
-    assert "No bird of these 6/wall.jpg" in page.zip().namelist()
+    assert "apart/none of these/wall.jpg" in page.zip().namelist()
 
 
 def test_when_a_photo_was_taken_stands_in_its_row(page: Page) -> None:
@@ -150,9 +151,9 @@ def test_a_corrected_row_changes_table_folder_and_summary_and_keeps_the_first_an
     assert (first["species"], first["corrected species"]) == ("Red Bird", "Cyan Bird")
     assert all(not row["corrected species"] for row in others)
     assert sorted(page.zip().namelist()) == [
-        "Blue Bird/blue.jpg", "Cyan Bird/red.jpg", "Green Bird/lime.jpg",
+        "train/Blue Bird/blue.jpg", "train/Cyan Bird/red.jpg", "train/Green Bird/lime.jpg",
     ]  # fmt: skip
-    assert page.zip().read("Cyan Bird/red.jpg") == BIRDS["red.jpg"]
+    assert page.zip().read("train/Cyan Bird/red.jpg") == BIRDS["red.jpg"]
 
 
 def test_a_correction_outlives_the_filter_that_hid_it_and_can_be_undone(page: Page) -> None:
@@ -257,10 +258,20 @@ def test_a_model_that_fails_is_named_and_another_can_be_chosen(
     assert not page.app.error
 
 
+def test_a_row_is_opened_on_identify_and_the_table_is_there_on_coming_back(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page.drop(BIRDS)
+    monkeypatch.setattr(table, "clicked_row", lambda: 1)
+    page.run()
+    assert page.app.header[0].value == "Green Bird, 85%"
+    assert page.app.session_state.given.name == "lime.jpg"
+
+
 def test_a_name_that_a_spreadsheet_would_compute_is_harmless_in_the_download(page: Page) -> None:
     page.drop({"=1+1.jpg": BIRDS["red.jpg"]})
     assert page.csv()[0]["file"] == "'=1+1.jpg"
-    assert page.zip().namelist() == ["Red Bird/=1+1.jpg"]
+    assert page.zip().namelist() == ["train/Red Bird/=1+1.jpg"]
 
 
 def test_no_checkpoint_is_explained_with_the_command_that_makes_one(

@@ -106,9 +106,10 @@ def test_one_variant_without_a_comparison_shows_its_scores_and_the_command_for_t
     write_report(folder / "bn", 0.87)
     app = shown()
     assert app.dataframe[0].value["accuracy on test, %"].tolist() == ["87.0 (85.0 to 89.0)"]
-    assert "`python -m trainer.evaluate.comparison --data PHOTOS`" in app.info[0].value
-    assert "`python -m trainer.studies norms --data PHOTOS`" in text(app)
-    assert tabs(app) == ["Accuracy", "Training", "Uncertainty", "Shortcut learning"]
+    flag = f"--checkpoints {folder}"
+    assert f"`python -m trainer.evaluate.comparison --data PHOTOS {flag}`" in app.info[0].value
+    assert f"`python -m trainer.studies norms --data PHOTOS {flag}`" in text(app)
+    assert tabs(app) == ["Accuracy", "Training", "Uncertainty"]
 
 
 def test_one_variant_has_neither_pairs_nor_a_consensus(folder: Path) -> None:
@@ -141,7 +142,7 @@ def test_a_removed_variant_is_not_looked_at_closely(folder: Path) -> None:
 
 def test_a_link_opens_its_variant_and_species(folder: Path) -> None:
     write_results(folder)
-    app = closely(variant="consensus", species="Blue-Bird")
+    app = closely(variant="consensus", species="Blue Bird")
     assert app.selectbox(key="variant").value == "consensus"
     assert "Mistakes with Blue Bird" in text(app)
 
@@ -152,12 +153,12 @@ def test_a_choice_goes_into_the_address_and_a_default_out_of_it(folder: Path) ->
     best = app.selectbox(key="variant").value
     other = "nn" if best != "nn" else "bn"
     app.selectbox(key="variant").set_value(other)
-    app.selectbox(key="species").set_value("Red-Bird")
+    app.selectbox(key="species").set_value("Red Bird")
     run(app)
-    assert app.query_params == {"tab": "Per variant", "variant": other, "species": "Red-Bird"}
+    assert app.query_params == {"tab": "Per variant", "variant": other, "species": "Red Bird"}
     app.selectbox(key="variant").set_value(best)
     run(app)
-    assert app.query_params == {"tab": "Per variant", "species": "Red-Bird"}
+    assert app.query_params == {"tab": "Per variant", "species": "Red Bird"}
 
 
 def test_the_best_variant_on_val_photos_is_looked_at_first(folder: Path) -> None:
@@ -220,7 +221,7 @@ def test_no_results_are_explained_with_the_command_that_makes_some(folder: Path)
     ("tab", "command"),
     [("Uncertainty", "trainer.evaluate.ood"), ("Shortcut learning", "trainer.studies.border")],
 )
-def test_what_was_not_measured_or_is_damaged_is_said_in_its_tab_with_the_command(
+def test_what_is_damaged_is_said_in_its_tab_with_the_command_and_without_it_nothing_is(
     folder: Path, tab: str, command: str
 ) -> None:
     write_results(folder, ["bn"])
@@ -230,15 +231,19 @@ def test_what_was_not_measured_or_is_damaged_is_said_in_its_tab_with_the_command
     file.unlink()
     app = shown(tab=tab)
     assert not app.warning
-    assert f"python -m {command}" in text(app)
+    assert f"python -m {command}" not in text(app)
 
 
-def test_sets_that_no_variant_has_are_said_with_their_command(folder: Path) -> None:
+def test_what_was_never_measured_has_no_tab(folder: Path) -> None:
     write_results(folder, ["bn"])
+    for name in ("ood", "border"):
+        result_file(folder, f"{name}.json").unlink()
+    assert "Uncertainty" in tabs(shown())  # the prediction sets
+    assert "Shortcut learning" not in tabs(shown())
     report = json.loads((folder / "bn" / "report.json").read_text())
     del report["prediction_sets"], report["novelty"]
     (folder / "bn" / "report.json").write_text(json.dumps(report))
-    assert "python -m trainer.checkpoint" in text(shown(tab="Uncertainty"))
+    assert "Uncertainty" not in tabs(shown())
 
 
 def study(name: str) -> AppTest:

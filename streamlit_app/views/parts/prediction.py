@@ -1,0 +1,87 @@
+"""A prediction in words: the likeliest class, the confidence, and what else it could be."""
+
+from contextlib import suppress
+
+import pandas as pd
+import streamlit as st
+
+from streamlit_app.inference.classifier import Prediction
+from streamlit_app.markdown import escape_markdown, escaped_name
+from streamlit_app.results.charts import percent, probability_bars
+from streamlit_app.results.reading import read_reports
+from streamlit_app.results.sets import ClassSet
+from streamlit_app.species import BIRD, common_name, confidence_word, kinds, plural
+from streamlit_app.ui.state import show_chart
+from streamlit_app.views.parts.facts import show_facts
+
+# The chart is drawn last: on a phone, what lies below it keeps its place meanwhile.
+STYLE = "<style>.st-key-chances { min-height: 13.75rem; }</style>"
+CLOSER = "A crop closer to the bird may help."
+
+
+def show_prediction(prediction: Prediction, variant: str, classes: ClassSet) -> None:
+    """The likeliest class in large letters, the confidence in words, and facts on a bird."""
+    st.html(STYLE)
+    (best, probability), *_ = prediction.ranking(0)
+    if prediction.is_ood[0]:
+        show_ood(prediction, variant, classes)
+        return
+    st.header(f"{escaped_name(best)}, {percent(probability)}", anchor=False)
+    word = confidence_word(probability)
+    sentences = [f"**Confidence: {word}.**"]
+    if word != "very likely":
+        sentences.append(alternatives(prediction, word))
+    if word == "a guess" and classes.noun == BIRD:
+        sentences.append(CLOSER)
+    st.markdown(" ".join(sentences))
+    show_facts(best, classes)
+
+
+def sentence(prediction: Prediction, variant: str, species: str) -> str:
+    """The prediction in plain text, with the class that the heatmap is of."""
+    (best, probability), *_ = prediction.ranking(0)
+    first = f"{common_name(best)}, {percent(probability)}"
+    if prediction.is_ood[0]:
+        first = f"{prediction.ood_label}; the nearest is {first}"
+    share = percent(dict(prediction.ranking(0))[species])
+    evidence = f"Evidence for {common_name(species)}, {share}."
+    return f"{first}, by Plumage's {variant}. {evidence}"
+
+
+def alternatives(prediction: Prediction, word: str) -> str:
+    """The prediction set where it holds several classes, else the second one."""
+    among = prediction.prediction_set(0)
+    if len(among) > 1:
+        # Without the coverage: it is over all photos, and lower over those with several species.
+        return f"Usually one of: {', '.join(map(escaped_name, among))}."
+    second, probability = prediction.ranking(0)[1]
+    other = f"{escaped_name(second)}, {percent(probability)}"
+    return f"It could equally be {other}." if word == "a guess" else f"If not, then {other}."
+
+
+def show_ood(prediction: Prediction, variant: str, classes: ClassSet) -> None:
+    """Say that the photo shows none of the classes, how often that is wrong, and the nearest."""
+    (nearest, probability), *_ = prediction.ranking(0)
+    st.header(escape_markdown(prediction.ood_label), anchor=False)
+    reports, _ = read_reports(classes.folder)
+    wrong = ""
+    with suppress(KeyError):  # a variant that was measured by an earlier version
+        share = 1 - reports[variant]["novelty"]["accepted"]["test"]
+        own = escape_markdown(plural(classes.noun))
+        wrong = f"So are {share:.1%} of the test photos of its own {own}. "
+    closer = f" {CLOSER}" if classes.noun == BIRD else ""
+    st.markdown(
+        f"The photo is unlike those that the model was trained on. {wrong}If it shows one of them, "
+        f"{escaped_name(nearest)} is the nearest, {percent(probability)}.{closer}"
+    )
+
+
+def show_chances(ranking: list[tuple[str, float]], noun: str) -> None:
+    """The five likeliest classes as bars."""
+    first_five = [(common_name(species), probability) for species, probability in ranking[:5]]
+    show_chart(
+        probability_bars(first_five),
+        f"The most likely {kinds(noun)}",
+        pd.DataFrame(ranking, columns=["species", "probability"]),
+        "answer",
+    )
