@@ -19,7 +19,7 @@ from typing import Annotated
 import tyro
 
 from plumage import contract
-from trainer.data import PhotoFolder
+from trainer.checkpoint.reports import CheckpointArgs
 from trainer.recipe import CHECKPOINTS, Recipe
 from trainer.studies.definitions import STUDIES
 from trainer.utils.cli import RESUME_HINT, command_line, importing
@@ -36,7 +36,7 @@ class Command:
     ] = None
     """Which study."""
     data: str = Recipe.data
-    """Folder with train/, val/ and test/ inside, each with one folder of photos a species."""
+    """Folder of photos; what it lacks of train, val and test is that of the checkpoints."""
     output: str = Recipe.output
     """Folder in which the runs are kept."""
     checkpoints: Path = CHECKPOINTS
@@ -58,12 +58,14 @@ def run(command: Command) -> None:
         for name, study in STUDIES.items():
             print(f"{name:18} {study.planned():3} runs or more  {study.question}")
         return
-    PhotoFolder(Path(command.data)).check()
+    source = CheckpointArgs(command.data, command.output, command.checkpoints).photo_set
+    source.check()
     with importing():
         from trainer.studies.runs import run_study
     tables = command.checkpoints / contract.RESULTS / contract.STUDIES
     own = None if command.checkpoints == CHECKPOINTS else tables
-    run_study(command.name, Path(command.data), Path(command.output), command.cluster, own)
+    output, table = Path(command.output), source.split_table
+    run_study(command.name, source.root, output, command.cluster, table, own)
 
 
 main = command_line(Command, run, "trainer.studies", RESUME_HINT)

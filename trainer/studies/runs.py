@@ -40,16 +40,27 @@ from trainer.utils.system import machine, prepare
 
 
 def run_study(
-    name: str, data: Path, output: Path, cluster: str | None = None, tables: Path | None = None
+    name: str,
+    data: Path,
+    output: Path,
+    cluster: str | None = None,
+    split_table: Path | None = None,
+    tables: Path | None = None,
 ) -> None:
     """Make the runs that a study lacks, and write its table after each.
 
-    tables: folder of the table; None for that of the shipped ones.
+    Args:
+        name: of the study.
+        data: folder of the photos.
+        output: folder in which the runs are kept.
+        cluster: address of a Ray cluster that makes the runs.
+        split_table: splits.csv of a run that cut what the folder lacks; None: its own splits.
+        tables: folder of the table; None for that of the shipped ones.
     """
     tables = tables or study_tables.TABLES
     prepare()
     study, home = STUDIES[name], output / "studies" / name
-    source = PhotoFolder(data)
+    source = PhotoFolder(data, split_table)
     source.check()
     photos = fingerprints(study.base, source, output / "cache")
     for run, recipe in study.recipes(finished_runs(study, home)).items():
