@@ -27,7 +27,7 @@ import tyro
 from plumage.contract import RESULTS
 from trainer.checkpoint.reports import checkpoints_for
 from trainer.data import OutlierFolder, PhotoFolder
-from trainer.demo import photo_folder
+from trainer.demo import DEMO, EPOCHS, photo_folder
 from trainer.recipe import CHECKPOINTS, FITTED, PRESETS, NormKey, Recipe, RecipeError
 from trainer.run_folder import (
     DivergedError,
@@ -113,13 +113,17 @@ def parse(arguments: list[str]) -> Command:
     preset = fixed.preset
     given = [name for name in FITTED if preset != "best" or getattr(fixed, name) is not None]
     recipe = replace(PRESETS[preset], norm=norms[0])
-    return tyro.cli(
+    command = tyro.cli(
         Command,
         prog="python -m trainer",
         args=rest,
         default=Command(recipe, preset, norms=norms, given=tuple(given)),
         config=(tyro.conf.FlagCreatePairsOff,),
     )
+    if command.recipe.data == DEMO and "epochs" not in given:
+        easy = replace(command.recipe, epochs=EPOCHS)
+        return replace(command, recipe=easy, given=(*command.given, "epochs"))
+    return command
 
 
 def main(arguments: list[str]) -> int:

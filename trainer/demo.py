@@ -20,6 +20,7 @@ PHOTOS = {"train": 60, "val": 15, "test": 20}  # of each kind
 SIDE = 128  # pixels of a picture
 CANVAS = 256  # pixels of the canvas that a bird is drawn on, before it is turned and shrunk
 SEED = 25
+EPOCHS = 24  # that learn it; a set of photos of this size takes more
 
 
 class Bird(NamedTuple):

@@ -11,6 +11,7 @@ from PIL import Image
 from tests.trainer.conftest import train_command
 from trainer import __main__ as module
 from trainer.__main__ import main, parse
+from trainer.demo import EPOCHS
 from trainer.model.norms import NORMS
 from trainer.recipe import CHECKPOINTS, FITTED, PRESETS
 
@@ -68,6 +69,13 @@ def test_flags_that_are_given_are_known_from_defaults():
     assert parse([]).given == ()
     assert parse(["--epochs", "16", "--batch-size=64"]).given == ("batch_size", "epochs")
     assert parse(["--preset", "report"]).given == FITTED
+
+
+def test_the_drawn_set_is_trained_on_for_fewer_epochs_unless_given():
+    assert parse(["--data", "demo"]).recipe.epochs == EPOCHS
+    assert "epochs" in parse(["--data", "demo"]).given
+    assert parse(["--data", "demo", "--epochs", "3"]).recipe.epochs == 3
+    assert parse(["--data", "./demo"]).recipe.epochs == 16
 
 
 def test_several_norms_and_seeds_are_runs_in_folders_of_their_own(monkeypatch):
