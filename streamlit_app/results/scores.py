@@ -1,10 +1,9 @@
-"""Scores of all variants: their table, their pairwise tests, their training, and the charts.
+"""Scores of all variants: their table, their training, and the charts.
 
 Shares, such as accuracy, are in [0, 1].
 """
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,12 +11,11 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from plumage.contract import CONSENSUS, HISTORY, MODEL, RESULTS, STUDIES
+from plumage.contract import CONSENSUS, HISTORY, RESULTS, STUDIES
 from streamlit_app.results.charts import (
     BAR,
     OTHER,
     SHAPES,
-    SMALL,
     kind_colours,
     legend_below,
     marks_with_intervals,
@@ -27,21 +25,19 @@ from streamlit_app.results.charts import (
     share_tooltips,
     styled,
 )
+from streamlit_app.results.comparison import Comparison
 from streamlit_app.results.reading import (
     Reports,
     command,
     join_words,
-    read_measured,
     read_reports,
     read_table,
 )
 
-MODULE = "trainer.evaluate.comparison"
 SHORT_COLUMNS = ["norm", "seed", "epoch", "split", "accuracy", "macro_f1", "seconds"]
 NO_SHORT_RUNS = pd.DataFrame(
     columns=["variant", "seed", "epochs", "accuracy", "macro_f1", "minutes"]
 )
-Comparison = Mapping[str, Any]
 Variant = TypeVar("Variant")
 
 
@@ -57,26 +53,6 @@ def rank_variants(variants: Mapping[str, Variant], folder: Path) -> dict[str, Va
 
     best = max(variants, key=accuracy)
     return {best: variants[best], **variants}
-
-
-def read_comparison(folder: Path) -> dict[str, Any] | None:
-    """Measurements of all variants on the same photos; None where there are none yet."""
-
-    def validate(comparison: Any) -> None:
-        count = len(comparison["species"])
-        shapes = {np.shape(scores["confusion"]) for scores in comparison["variants"].values()}
-        if shapes - {(count, count)} or not comparison["sentence"]:
-            raise ValueError
-        comparison["models"].keys()
-        pair_tests(comparison)
-
-    return read_measured(folder, "comparison.json", MODULE, validate)
-
-
-def read_leakage(folder: Path) -> dict[str, Any] | None:
-    """The effect of near-duplicates of training photos; None where it is not measured."""
-    module = "trainer.evaluate.leakage"
-    return read_measured(folder, "leakage.json", module, lambda found: str(found["sentence"] + ""))
 
 
 def read_histories(folder: Path, variants: Iterable[str]) -> pd.DataFrame:
@@ -206,30 +182,6 @@ def short_budget(short_runs: pd.DataFrame) -> str:
     )
 
 
-def outdated(folder: Path, reports: Reports, comparison: Comparison) -> tuple[list[str], list[str]]:
-    """The variants that the comparison lacks, and those whose model.onnx is another one.
-
-    A model.onnx is known by its SHA-256.
-    """
-    compared = comparison["models"]
-    changed = [
-        name
-        for name in reports
-        if name in compared
-        and compared[name] != hashlib.sha256((folder / name / MODEL).read_bytes()).hexdigest()
-    ]
-    return [name for name in reports if name not in compared], changed
-
-
-def pair_tests(comparison: Comparison) -> pd.DataFrame:
-    """One row a pair: McNemar's test, and the share of photos by which `a` leads `b`.
-
-    differ: whether the pair differs by more than chance.
-    """
-    columns = ["a", "b", "only_a_right", "only_b_right", "p", "p_holm", "lead", "differ"]
-    return pd.DataFrame(comparison["pairs"], columns=columns)
-
-
 def accuracy_intervals(
     summary: pd.DataFrame, short_runs: pd.DataFrame, photos: str
 ) -> alt.LayerChart:
@@ -267,37 +219,6 @@ def accuracy_intervals(
     if len(short_runs):
         layers.insert(0, seeds.mark_tick(thickness=3, height=16, opacity=1))
     return styled(alt.layer(*layers), "Accuracy of each variant", alt.Step(32))
-
-
-def pair_grid(pairs: pd.DataFrame, variants: Sequence[str]) -> alt.LayerChart:
-    """By how many points the row's variant leads the column's; in colour where no chance.
-
-    pairs: as streamlit_app.results.scores.pair_tests makes them. variants: in the order shown.
-    """
-    mirrored = pairs.rename(columns={"a": "b", "b": "a"}).assign(lead=-pairs["lead"])
-    table = pd.concat([pairs, mirrored], ignore_index=True)
-    ahead, behind, chance = "row ahead", "row behind", "may be chance"
-    table["result"] = table["lead"].gt(0).map({True: ahead, False: behind})
-    table.loc[~table["differ"].astype(bool), "result"] = chance
-    table["points"] = table["lead"] * 100
-    order = list(variants)
-    grid = alt.Chart(table).encode(
-        y=alt.Y("a:N", sort=order, title=None, axis=name_axis()),
-        x=alt.X("b:N", sort=order, title="set against", axis=name_axis(labelAngle=-45)),
-        tooltip=[
-            alt.Tooltip("a:N", title="variant"),
-            alt.Tooltip("b:N", title="set against"),
-            alt.Tooltip("points:Q", title="lead, points", format="+.1f"),
-            alt.Tooltip("p_holm:Q", title="p after Holm", format=".2g"),
-        ],
-    )
-    # Dark enough for the white numbers on them.
-    colours = {ahead: "#0f6b5c", behind: "#a8431a", chance: "#5f6368"}
-    cells = grid.mark_rect(cornerRadius=3).encode(color=kind_colours("result", colours))
-    numbers = grid.mark_text(color="white", fontSize=SMALL).encode(
-        text=alt.Text("points:Q", format="+.1f")
-    )
-    return styled(alt.layer(cells, numbers), "Lead in test accuracy, points", alt.Step(36))
 
 
 def learning_curves(histories: pd.DataFrame, split: str, measure: str) -> alt.LayerChart:

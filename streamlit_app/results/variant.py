@@ -21,7 +21,7 @@ from streamlit_app.results.charts import (
     share_tooltips,
     styled,
 )
-from streamlit_app.results.scores import Comparison
+from streamlit_app.results.comparison import Comparison
 from streamlit_app.species import common_name
 
 

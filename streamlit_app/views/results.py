@@ -5,6 +5,7 @@ from functools import partial
 import streamlit as st
 
 from streamlit_app.results import border, ood, scores, studies
+from streamlit_app.results.comparison import MODULE, outdated, read_comparison, read_leakage
 from streamlit_app.results.reading import command, join_words, read_reports
 from streamlit_app.ui.state import chosen_set, tabs_in_url
 from streamlit_app.views.results_tabs import attempt
@@ -32,12 +33,12 @@ short_runs = attempt(partial(scores.read_short_runs, results))
 if short_runs is None:
     short_runs = scores.NO_SHORT_RUNS
 histories = attempt(partial(scores.read_histories, folder, reports))
-comparison = attempt(partial(scores.read_comparison, results))
-update = command(scores.MODULE, folder)
+comparison = attempt(partial(read_comparison, results))
+update = command(MODULE, folder)
 if comparison is None:
     st.info(f"Pairwise tests, confusion and calibration are not measured yet: {update}.")
 else:
-    missing, changed = scores.outdated(folder, reports, comparison)
+    missing, changed = outdated(folder, reports, comparison)
     if missing:
         st.warning(f"{join_words(missing)} is not compared yet: {update} updates the comparison.")
     if changed:
@@ -45,7 +46,7 @@ else:
             f"{join_words(changed)} changed after the comparison: {update} updates it. "
             "Until then pairs, species and calibration are those of other weights."
         )
-    found = attempt(partial(scores.read_leakage, results))
+    found = attempt(partial(read_leakage, results))
     st.markdown(
         " ".join([f"**{comparison['sentence']}**", *([found["sentence"]] if found else [])])
     )

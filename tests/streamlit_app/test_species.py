@@ -8,7 +8,7 @@ import pytest
 
 from streamlit_app import species as module
 from streamlit_app.inference.classifier import Classifier
-from streamlit_app.results.scores import read_comparison
+from streamlit_app.results.comparison import read_comparison
 from streamlit_app.species import (
     FACTS,
     TELL_APART,

@@ -8,8 +8,8 @@ from typing import Any
 import streamlit as st
 
 from streamlit_app.markdown import escaped_name
+from streamlit_app.results.comparison import read_comparison
 from streamlit_app.results.reading import ResultsError
-from streamlit_app.results.scores import read_comparison
 from streamlit_app.results.sets import ClassSet
 from streamlit_app.species import (
     BIRD,

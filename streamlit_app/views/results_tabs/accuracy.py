@@ -6,8 +6,9 @@ import pandas as pd
 import streamlit as st
 
 from streamlit_app.results import scores
+from streamlit_app.results.comparison import Comparison
 from streamlit_app.results.reading import command
-from streamlit_app.results.scores import Comparison, Reports
+from streamlit_app.results.scores import Reports
 from streamlit_app.ui.state import show_chart
 
 

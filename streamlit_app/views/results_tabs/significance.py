@@ -2,14 +2,14 @@
 
 import streamlit as st
 
-from streamlit_app.results import scores
-from streamlit_app.results.scores import Comparison, Reports
+from streamlit_app.results.comparison import Comparison, pair_grid, pair_tests
+from streamlit_app.results.scores import Reports
 from streamlit_app.ui.state import show_chart
 
 
 def show_significance(reports: Reports, comparison: Comparison) -> None:
     """The verdict, the grid of leads and the table of tests."""
-    pairs = scores.pair_tests(comparison)
+    pairs = pair_tests(comparison)
     variants = [name for name in reports if name in comparison["models"]]
     st.header("Pairwise tests", anchor=False)
     st.markdown(
@@ -21,7 +21,7 @@ def show_significance(reports: Reports, comparison: Comparison) -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         show_chart(
-            scores.pair_grid(pairs, variants),
+            pair_grid(pairs, variants),
             "Lead of each variant over each other in points; the table has the numbers",
             pairs,
             "pairs",

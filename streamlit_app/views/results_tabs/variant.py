@@ -8,7 +8,8 @@ import streamlit as st
 from plumage.contract import CONSENSUS
 from streamlit_app.markdown import escape_markdown
 from streamlit_app.results import variant as variant_results
-from streamlit_app.results.scores import Comparison, Reports, rank_variants
+from streamlit_app.results.comparison import Comparison
+from streamlit_app.results.scores import Reports, rank_variants
 from streamlit_app.species import common_name
 from streamlit_app.ui.state import selectbox_in_url, show_chart, variant_label
 

@@ -8,6 +8,7 @@ import pytest
 
 from streamlit_app.batch import open_variant
 from streamlit_app.results import scores as results
+from streamlit_app.results.comparison import outdated, pair_grid, pair_tests, read_comparison
 from streamlit_app.results.reading import ResultsError, read_reports
 from streamlit_app.results.scores import rank_variants
 from tests.conftest import colour_checkpoint
@@ -32,7 +33,7 @@ def compared(pairs: list[tuple[str, str, int, int, float]]) -> dict:
 
 def test_an_empty_folder_has_no_results_and_no_faults(tmp_path: Path) -> None:
     assert read_reports(tmp_path) == ({}, [])
-    assert results.read_comparison(tmp_path) is None
+    assert read_comparison(tmp_path) is None
     assert results.read_short_runs(tmp_path).empty
     assert results.read_histories(tmp_path, []).empty
 
@@ -44,7 +45,7 @@ def test_an_empty_folder_has_no_results_and_no_faults(tmp_path: Path) -> None:
 def test_a_damaged_comparison_says_which_command_makes_it(tmp_path: Path, text: str) -> None:
     result_file(tmp_path, "comparison.json").write_text(text)
     with pytest.raises(ResultsError, match="python -m trainer.evaluate.comparison --data PHOTOS"):
-        results.read_comparison(tmp_path)
+        read_comparison(tmp_path)
 
 
 def test_a_comparison_of_other_species_than_its_matrices_is_damaged(tmp_path: Path) -> None:
@@ -52,7 +53,7 @@ def test_a_comparison_of_other_species_than_its_matrices_is_damaged(tmp_path: Pa
         json.dumps(COMPARISON | {"species": ["one"]})
     )
     with pytest.raises(ResultsError):
-        results.read_comparison(tmp_path)
+        read_comparison(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "epoch\n1\n", "\x00\x01"])
@@ -130,15 +131,15 @@ def test_one_seed_has_no_spread(tmp_path: Path) -> None:
 def test_a_comparison_of_other_weights_is_outdated(tmp_path: Path) -> None:
     comparison = write_results(tmp_path, ["bn", "gn"])
     reports, _ = read_reports(tmp_path)
-    assert results.outdated(tmp_path, reports, comparison) == ([], [])
+    assert outdated(tmp_path, reports, comparison) == ([], [])
     (tmp_path / "gn" / "model.onnx").write_bytes(b"other weights of the same accuracy")
     write_report(tmp_path / "nn")
     reports, _ = read_reports(tmp_path)
-    assert results.outdated(tmp_path, reports, comparison) == (["nn"], ["gn"])
+    assert outdated(tmp_path, reports, comparison) == (["nn"], ["gn"])
 
 
 def test_a_lead_is_in_shares_of_photos_and_signed() -> None:
-    pairs = results.pair_tests(compared([("bn", "gn", 3, 15, 0.04), ("bn", "nn", 9, 8, 1.0)]))
+    pairs = pair_tests(compared([("bn", "gn", 3, 15, 0.04), ("bn", "nn", 9, 8, 1.0)]))
     assert pairs["lead"].tolist() == [-12 / COMPARISON["photos"], 1 / COMPARISON["photos"]]
     assert pairs.differ.tolist() == [True, False]
 
@@ -185,7 +186,7 @@ def measured(tmp_path: Path) -> dict[str, alt.LayerChart]:
         "accuracy": results.accuracy_intervals(
             results.summary(reports, runs, comparison), runs, str(comparison["photos"])
         ),
-        "pairs": results.pair_grid(results.pair_tests(comparison), SEVEN),
+        "pairs": pair_grid(pair_tests(comparison), SEVEN),
         "train": results.learning_curves(histories, "train", "accuracy"),
         "loss": results.learning_curves(histories, "val", "loss"),
     }
