@@ -65,7 +65,7 @@ def plural(noun: str) -> str:
 
 
 def kinds(noun: str) -> str:
-    """What a model tells apart: species of birds, classes of anything else."""
+    """The classes of a model: species of birds, or anything else."""
     return "species" if noun == BIRD else "classes"
 
 

@@ -236,7 +236,7 @@ def test_no_text_has_a_banned_phrase() -> None:
     assert not found, "\n".join(found)
 
 
-@pytest.mark.parametrize("path", SHARED + TRAINER + BENCHMARKS, ids=name)
+@pytest.mark.parametrize("path", SHARED + TRAINER + APP + BENCHMARKS, ids=name)
 def test_docstrings_open_with_an_imperative_or_a_noun(path: Path) -> None:
     kinds = ast.Module | ast.ClassDef | ast.FunctionDef
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

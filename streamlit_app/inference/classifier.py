@@ -53,12 +53,12 @@ class Version(NamedTuple):
 
 
 class CheckpointError(ValueError):
-    """What is wrong with a checkpoint, in one sentence that names its folder."""
+    """A fault of a checkpoint, in one sentence that names its folder."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a checkpoint predicts for N photos.
+    """A checkpoint's predictions for N photos.
 
     species: in the order of the others. probabilities: (N, species) float32, rows sum to 1.
     heatmaps: (N, species, h, w) float32, each species' Grad-CAM map: non-negative, unscaled.
@@ -101,7 +101,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Which looks make an answer, and what was fitted on such answers to val photos."""
+    """The looks of a prediction, and the constants fitted on such predictions for val photos."""
 
     names: tuple[str, ...]
     energy_weight: float
@@ -261,7 +261,7 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def checkpoints_folder() -> Path:
-    """Where checkpoints are: $PLUMAGE_CHECKPOINTS, or checkpoints/ beside this package."""
+    """The folder of checkpoints: $PLUMAGE_CHECKPOINTS, or checkpoints/ beside this package."""
     return Path(os.environ.get("PLUMAGE_CHECKPOINTS") or CHECKPOINTS)
 
 

@@ -100,7 +100,7 @@ class Saliency:
         return np.maximum(CAMS[method](features, gradient).sum(axis=0), 0)
 
     def _run(self, photos: np.ndarray, target: int) -> dict[str, np.ndarray]:
-        """What SALIENCY_OUTPUTS names, for photos (N, S, S, 3) uint8 and one species."""
+        """SALIENCY_OUTPUTS for photos (N, S, S, 3) uint8 and one species."""
         targets = np.full(len(photos), target, np.int64)
         try:
             found = self._graph.run({PHOTOS: photos, TARGET: targets})

@@ -70,7 +70,7 @@ def pair_tests(comparison: Comparison) -> pd.DataFrame:
 
 
 def pair_grid(pairs: pd.DataFrame, variants: Sequence[str]) -> alt.LayerChart:
-    """By how many points the row's variant leads the column's; in colour where no chance.
+    """The lead of the row's variant over the column's in points; in colour where significant.
 
     pairs: as streamlit_app.results.scores.pair_tests makes them. variants: in the order shown.
     """

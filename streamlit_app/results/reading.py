@@ -19,7 +19,7 @@ Results = dict[str, Any]
 
 
 class ResultsError(ValueError):
-    """Which file of results is damaged and how to restore it, in one sentence."""
+    """A damaged file of results and the way to restore it, in one sentence."""
 
 
 def read_reports(folder: Path) -> tuple[dict[str, Any], list[str]]:

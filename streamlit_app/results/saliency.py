@@ -44,7 +44,7 @@ def outer_shares(found: Results) -> pd.DataFrame:
 
 
 def methods_sentence(found: Results, variant: str) -> str:
-    """Which method suits a variant best, in Markdown; empty where nothing was measured."""
+    """The method that suits a variant best, in Markdown; empty where nothing was measured."""
     return found["variants"].get(variant, {}).get("sentence", "")
 
 

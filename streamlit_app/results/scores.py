@@ -144,20 +144,20 @@ def readable_summary(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def photos_used(reports: Reports, split: str) -> str:
-    """How many photos of a split the variants used, as in: 900, or 900 to 1,200."""
+    """The number of photos of a split that the variants used, as in: 900, or 900 to 1,200."""
     counts = [report["photos"][split]["count"] for report in reports.values()]
     return " to ".join(f"{count:,}" for count in sorted({min(counts), max(counts)}))
 
 
 def budget(reports: Reports) -> str:
-    """How long and how large the full runs trained, as in: 16 epochs at 96 px."""
+    """Length and resolution of the full runs, as in: 16 epochs at 96 px."""
     recipes = [report["recipe"] for report in reports.values()]
     epochs, sizes = ([recipe[key] for recipe in recipes] for key in ("epochs", "image_size"))
     return f"{_range(epochs)} epochs at {_range(sizes)} px"
 
 
 def machines(reports: Reports) -> str:
-    """What the full runs were trained on, as in: trained on a GPU and a processor, by their names.
+    """The machines of the full runs, as in: trained on a GPU and a processor, by their names.
 
     Empty where no report says so.
     """
@@ -173,7 +173,7 @@ def same_budget(reports: Reports) -> bool:
 
 
 def short_budget(short_runs: pd.DataFrame) -> str:
-    """How many short runs there are and how long they trained, as in: 3 seeds a variant, ..."""
+    """Number and length of the short runs, as in: 3 seeds a variant, ..."""
     seeds = _range(short_runs.groupby("variant").seed.count())
     minutes = short_runs.minutes.median()
     return (

@@ -37,7 +37,7 @@ _FACTS = {"question", "answer", "recipe", "planned", "done", "rule", "machines"}
 
 @dataclass(frozen=True)
 class Study:
-    """What was measured for one question.
+    """The results on one question.
 
     Attributes:
         facts: question, answer, and how large the study is.
@@ -49,7 +49,7 @@ class Study:
 
     @property
     def size(self) -> str:
-        """How large its runs are, on what they ran, and how many there are, in sentences."""
+        """Size, machines and number of its runs, in sentences."""
         recipe, done, planned = self.facts["recipe"], self.facts["done"], self.facts["planned"]
         each = recipe["photos_per_species"]
         photos = f"{each} training photos of each species" if each else "all training photos"

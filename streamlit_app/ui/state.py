@@ -1,4 +1,4 @@
-"""What pages share: results kept between reruns, choices kept in the address, charts."""
+"""State that pages share: results kept between reruns, choices kept in the address, charts."""
 
 import gc
 from collections.abc import Callable, Iterator, Sequence

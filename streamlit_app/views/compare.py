@@ -71,7 +71,7 @@ def predict_all(photo: Photo, served: Served) -> dict[str, Prediction]:
 
 
 def introduce(served: Served) -> None:
-    """What the variants are, and how to get more than one."""
+    """Introduce the variants, and the way to more than one."""
     st.markdown(WHAT_IS_A_NORM)
     if len(served.variants) == 1:
         folder = served.classes.folder

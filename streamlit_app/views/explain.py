@@ -46,7 +46,7 @@ MAX_HEIGHT = 36  # rem, of a photo: the rest of the page stays in sight
 
 
 def introduce() -> None:
-    """What the page does."""
+    """Introduce the page."""
     st.markdown(
         "See where the evidence lies, by five methods and in every variant, and how the "
         "prediction changes while that evidence is erased."

@@ -39,7 +39,7 @@ MAX_HEIGHT = 36  # rem, of a photo: the rest of the page stays in sight
 
 
 def introduce(noun: str) -> None:
-    """What the page does, and how to get the best of it."""
+    """Introduce the page, and the way to the best results."""
     closer = " It works best where the bird fills about half of the photo." if noun == BIRD else ""
     st.markdown(
         f"Plumage names the {escape_markdown(noun)} on your photo and shows where the evidence "

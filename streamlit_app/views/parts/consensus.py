@@ -1,4 +1,4 @@
-"""What several variants say of one photo: their consensus, and a card for each."""
+"""The consensus of several variants about one photo, and a card for each."""
 
 import pandas as pd
 import streamlit as st

@@ -1,4 +1,4 @@
-"""What many photos are downloaded as: a table, and a ZIP of folders to train on."""
+"""Downloads of many photos: a table, and a ZIP of folders to train on."""
 
 import io
 from collections.abc import Sequence

@@ -16,7 +16,7 @@ def show_uncertainty(folder: Path, reports: Reports) -> None:
 
 
 def show_detection(folder: Path, reports: Reports) -> None:
-    """How well photos of none of the species are detected."""
+    """Show the detection of photos of none of the species."""
     found = ood.read_ood(folder)
     if found is None:
         return
