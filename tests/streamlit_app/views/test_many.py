@@ -16,6 +16,7 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
 
+from plumage.folders import list_photo_set
 from streamlit_app.inference import table as tables
 from streamlit_app.inference.classifier import CheckpointError, Classifier
 from streamlit_app.inference.table import COLUMNS, File, Row, rows_of
@@ -154,6 +155,21 @@ def test_a_corrected_row_changes_table_folder_and_summary_and_keeps_the_first_an
         "train/Blue Bird/blue.jpg", "train/Cyan Bird/red.jpg", "train/Green Bird/lime.jpg",
     ]  # fmt: skip
     assert page.zip().read("train/Cyan Bird/red.jpg") == BIRDS["red.jpg"]
+
+
+def test_the_corrected_zip_is_training_data_and_all_else_lies_apart(
+    page: Page, tmp_path: Path
+) -> None:
+    page.corrections["red.jpg"] = "Cyan Bird"
+    white = encode(Image.new("RGB", (60, 60), "white"))
+    page.drop({**BIRDS, "wall.jpg": white, "bad.jpg": b"no photo"})
+    page.zip().extractall(tmp_path / "birds")
+    found = list_photo_set(tmp_path / "birds").photos
+    assert {photo.parts[1:] for photo in found["train"]} == {
+        ("Blue Bird", "blue.jpg"), ("Cyan Bird", "red.jpg"), ("Green Bird", "lime.jpg"),
+    }  # fmt: skip
+    assert {photo.name for photo in found["apart"]} == {"wall.jpg", "bad.jpg"}
+    assert not found.keys() & {"val", "test"}
 
 
 def test_a_correction_outlives_the_filter_that_hid_it_and_can_be_undone(page: Page) -> None:
