@@ -127,7 +127,8 @@ def chosen_set() -> ClassSet:
     root = checkpoints_folder()
     sets = _sets(tuple(map(version_of, [root, *set_folders(root)])))
     if not sets:
-        st.error(f"`{root}` holds no model. {NO_MODEL}" if checkpoints_flag(root) else NO_MODEL)
+        named = NO_MODEL.replace("it has a model", f"`{root}` holds a model")
+        st.error(named if checkpoints_flag(root) else NO_MODEL)
         st.stop()
     labels = {one.label: one for one in sets}
     first = sets[0].label
