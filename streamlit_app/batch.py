@@ -7,7 +7,8 @@ camtrap-dp, the answers become a Camera Trap Data Package in the folder --out.
 
 import signal
 
-if __name__ == "__main__":  # stopped while it imports, it has nothing to say
+# Stopped while it imports, it has nothing to say; in the background it may not be stopped at all.
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import argparse
@@ -282,8 +283,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         main()
     finally:  # all is said; Python prints a traceback where it is stopped while it ends
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
