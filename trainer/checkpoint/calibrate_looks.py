@@ -24,12 +24,17 @@ from plumage.looks import answer, energy
 from plumage.photos import read_photo
 from trainer.checkpoint import calibration
 from trainer.checkpoint.classifier_onnx import add_metadata, strip_debug_info
-from trainer.checkpoint.novelty import ACCEPTED
 from trainer.data import PhotoFolder, PhotoSet
 from trainer.metrics import fit_temperature, scores_with_intervals, session_options
 from trainer.utils.files import replacing
 
 BATCH = 8  # photos answered at once
+# By whether the network was trained with outliers: the spread of the energy in the novelty over
+# that of the mean novelty, and the share of val photos below the threshold. Such a network is
+# unsure of what it does not know, so its energy tells more. Chosen on val photos and on photos as
+# people take them.
+ENERGY_SPREAD = {False: 1.0, True: 4.0}
+ACCEPTED = {False: 0.95, True: 0.93}
 
 
 class LookedAt(NamedTuple):
@@ -40,7 +45,7 @@ class LookedAt(NamedTuple):
 
 
 def calibrate_looks(
-    model: Path, source: PhotoFolder, photos: dict[str, PhotoSet]
+    model: Path, source: PhotoFolder, photos: dict[str, PhotoSet], with_outliers: bool = False
 ) -> dict[str, Any]:
     """Fit the combined answer of a model.onnx on val photos, and store it in its metadata.
 
@@ -48,18 +53,20 @@ def calibrate_looks(
         model: changed in place.
         source: of the photos, which are read whole.
         photos: val and test.
+        with_outliers: whether the network was trained with outliers.
 
     Returns:
         For report.json: names, what was fitted, and the measures of one look for the combination.
     """
     seen = {split: looked_at(model, source, photos, split) for split in ("val", "test")}
     val, labels = seen["val"], {split: photos[split].labels for split in seen}
-    weight = float(val.novelty.std() / max(float(energy(val.logits).std()), 1e-6))
+    spread = ENERGY_SPREAD[with_outliers] * float(val.novelty.std())
+    weight = spread / max(float(energy(val.logits).std()), 1e-6)
     novelty = {
         split: (part.novelty + weight * energy(part.logits)).astype(np.float32)
         for split, part in seen.items()
     }
-    threshold = float(np.quantile(novelty["val"], ACCEPTED, method="higher"))
+    threshold = float(np.quantile(novelty["val"], ACCEPTED[with_outliers], method="higher"))
     temperature = fit_temperature(val.logits, labels["val"])
     accepted = {split: novelty[split] <= threshold for split in seen}
     doubtful = {

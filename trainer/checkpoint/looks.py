@@ -4,8 +4,8 @@
 
 Training does it by itself; older checkpoints get it here. The looks are those of plumage/looks.py,
 by the function that the app calls. On val photos are fitted: the weight of the energy in the
-novelty, by which it has the same spread as the mean novelty; the temperature; the threshold of the
-novelty; and those of the prediction sets.
+novelty, by which it has the spread of the mean novelty, or four times as much after training with
+outliers; the temperature; the threshold of the novelty; and those of the prediction sets.
 """
 
 import sys
@@ -36,7 +36,9 @@ def calibrate_all(command: Command) -> None:
     for name, report in reports.items():
         size = report["recipe"]["image_size"]
         photos = {split: source.load(split, size, cache) for split in SPLITS if split != "train"}
-        found = calibrate_looks(command.checkpoints / name / MODEL, source, photos)
+        found = calibrate_looks(
+            command.checkpoints / name / MODEL, source, photos, bool(report.get("outliers"))
+        )
         write_json(command.checkpoints / name / REPORT, report | {"looks": found})
         accuracy = found["metrics"]["test"]["accuracy"]["value"]
         print(f"{name:10} {accuracy:.1%} of test photos right with {' and '.join(found['names'])}")

@@ -68,7 +68,9 @@ def write_checkpoint(
     print("calibrating", flush=True)
     temperature = fit_temperature(answers["val"].logits, photos["val"].labels)
     calibrated = calibrate_model(model, temperature, photos, answers)
-    calibrated["looks"] = calibrate_looks(model, PhotoFolder(Path(recipe.data)), photos)
+    calibrated["looks"] = calibrate_looks(
+        model, PhotoFolder(Path(recipe.data)), photos, OUTLIERS in photos
+    )
     with replacing(folder / WEIGHTS) as temporary:
         weights = {name: value.contiguous() for name, value in network.state_dict().items()}
         temporary.write_bytes(safetensors.torch.save(weights))
@@ -126,7 +128,7 @@ def export_again(folder: Path, source: PhotoFolder, cache: Path) -> None:
         report["export_differences"] |= differences
         answers = predict_held_out(model, photos)
         report |= calibrate_model(model, report["temperature"], photos, answers)
-        report["looks"] = calibrate_looks(model, source, photos)
+        report["looks"] = calibrate_looks(model, source, photos, bool(report.get("outliers")))
     for split in answers:
         report["metrics"][split] = metrics_of(photos[split].labels, answers[split].logits)
     write_json(folder / REPORT, report)

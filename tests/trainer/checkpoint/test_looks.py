@@ -95,6 +95,16 @@ def test_the_app_accepts_the_share_of_val_photos_that_the_trainer_measured(
     assert right.mean() == found["metrics"]["val"]["accuracy"]["value"]
 
 
+def test_after_training_with_outliers_the_energy_counts_four_times_as_much(
+    source: PhotoFolder, tmp_path: Path
+) -> None:
+    model, photos = colour_checkpoint(tmp_path / "bn") / "model.onnx", load(source, tmp_path / "c")
+    plain = calibrate_looks(model, source, photos)
+    exposed = calibrate_looks(model, source, photos, with_outliers=True)
+    assert exposed["energy_weight"] == pytest.approx(4 * plain["energy_weight"])
+    assert 0.93 <= exposed["accepted"]["val"] <= plain["accepted"]["val"]
+
+
 def test_calibrating_leaves_the_answer_of_one_look_alone(
     source: PhotoFolder, tmp_path: Path
 ) -> None:
