@@ -71,8 +71,10 @@ def tab_to(page: Page, target: Locator) -> None:
 
 def choose(page: Page, label: str, name: str) -> None:
     """Choose from a list by keyboard, as anyone can."""
+    settle(page)  # a list that is drawn anew while one types loses letters
     box = page.get_by_role("combobox", name=label)
     box.focus()
+    expect(box).to_be_focused()
     page.keyboard.type(name)
     expect(box).to_have_value(name)
     expect(page.get_by_role("option").first).to_contain_text(name)

@@ -57,10 +57,12 @@ def load_ahead() -> None:
 
 
 def with_heatmap(
-    photo: Image.Image, box: Box | None, prediction: Prediction, species: str
+    photo: Image.Image, box: Box | None, prediction: Prediction, species: str, strength: int
 ) -> Image.Image:
-    """The photo with the heatmap of a class, dark outside of the box."""
-    strength = st.session_state.strength
+    """The photo with the heatmap of a class, dark outside of the box.
+
+    strength: of the heatmap, in percent.
+    """
     heatmap = prediction.heatmap(0, species)
     inside = overlay(photo.crop(box) if box else photo, heatmap, strength / 100)
     return marked(photo, inside, box) if box else inside
@@ -80,7 +82,7 @@ def show_heatmap(photo: Image.Image, box: Box | None, prediction: Prediction, sp
     with st.container(key="picture"):
         st.html(reserve_space_css(".st-key-picture", photo, MAX_HEIGHT))
         st.image(
-            with_heatmap(photo, box, prediction, species),
+            with_heatmap(photo, box, prediction, species, st.session_state.strength),
             width="stretch",
             output_format="JPEG",
             alt=f"Your photo; bright colours mark the evidence for {common_name(species)}",
@@ -134,7 +136,9 @@ with sheet.view:
 st.session_state.answered = True
 with sheet.answer:
     address = {"set": st.session_state.chosen_set, "variant": variant, "species": species}
-    picture = partial(with_heatmap, photo, given.crop, prediction, species)
+    # Drawn when it is downloaded, outside of the session that holds the slider.
+    strength = st.session_state.strength
+    picture = partial(with_heatmap, photo, given.crop, prediction, species, strength)
     share(given.name, sentence(prediction, variant, species), address, picture)
 with chances:  # last, since drawing a chart keeps a browser longest
     show_chances(prediction.ranking(0), noun)

@@ -59,7 +59,7 @@ def test_a_photo_is_answered_with_its_heatmap_facts_and_numbers(
     give(page, kingfisher)
     assert heading(page) == answered(kingfisher)
     assert page.get_by_alt_text("bright colours mark").evaluate("i => i.naturalWidth") == 480
-    expect(page.get_by_text("Evidence for")).to_be_visible()
+    expect(page.get_by_text(re.compile("Evidence for .+"))).to_be_visible()
     expect(page.get_by_text("IUCN Red List")).to_be_visible()
     expect(page.get_by_text("The 25 birds")).to_have_count(0)
     with page.expect_download() as download:
@@ -234,5 +234,5 @@ def test_a_photo_is_given_by_keyboard_alone(open_page: Open, kingfisher: Path) -
 def test_a_file_that_is_no_photo_is_refused_with_advice(open_page: Open, no_photo: Path) -> None:
     page = open_page("identify")
     page.locator("input[type=file]").set_input_files(no_photo)
-    expect(page.get_by_role("alert")).to_contain_text("save it as one of these and try again")
+    expect(page.get_by_role("alert")).to_contain_text("save it as JPEG and try again")
     expect(page.get_by_text("The 25 birds")).to_be_visible()

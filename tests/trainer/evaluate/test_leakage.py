@@ -20,8 +20,8 @@ def draw_set(root: Path) -> Path:
             for number in range(count):
                 draw(seed, colour).save(root / split / species / f"{number}.png")
                 seed += 1
-    first = Image.open(root / "train" / "Red-Bird" / "0.png")
-    first.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(root / "test" / "Red-Bird" / "0.png")
+    first = Image.open(root / "train" / "Red Bird" / "0.png")
+    first.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(root / "test" / "Red Bird" / "0.png")
     return root
 
 

@@ -104,7 +104,7 @@ def test_a_run_of_other_photos_or_another_recipe_is_not_taken_for_this_one(
     study = Study("Deep?", replace(tiny_recipe, epochs=3), [change])
     STUDIES["depth"] = study  # `quick` puts the real one back
     assert main(command) == 2
-    assert "was started with another --epochs" in capsys.readouterr().err
+    assert "ends with that epoch" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ def test_a_machine_is_named_by_its_processor_and_cores_and_a_gpu(monkeypatch):
 
 
 def test_where_the_system_does_not_tell_its_processor_python_does(monkeypatch):
-    def nothing(path):
+    def nothing(path, encoding):
         raise FileNotFoundError(path)
 
     monkeypatch.setattr(Path, "read_text", nothing)
