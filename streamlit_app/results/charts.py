@@ -46,8 +46,11 @@ def titled(chart: Any, title: str) -> Any:
     )
 
 
-def probability_bars(ranking: Sequence[tuple[str, float]]) -> alt.Chart:
-    """One bar a species in the order given, as long as its probability (0 to 1)."""
+def probability_bars(ranking: Sequence[tuple[str, float]], kinds: str) -> alt.Chart:
+    """One bar a class in the order given, as long as its probability (0 to 1).
+
+    kinds: what the classes are called together, as species.
+    """
     table = pd.DataFrame(ranking, columns=["species", "probability"])
     # Numbers stand in the axis labels: the one kind of text that every theme keeps readable.
     table["label"] = table["species"] + "  " + table["probability"].map(percent)
@@ -71,7 +74,7 @@ def probability_bars(ranking: Sequence[tuple[str, float]]) -> alt.Chart:
         .properties(height=32 * len(table))
         .configure_view(strokeWidth=0)
     )
-    return titled(chart, "Most likely species")
+    return titled(chart, f"Most likely {kinds}")
 
 
 def dumbbell(

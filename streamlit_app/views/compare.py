@@ -120,7 +120,7 @@ show_cards(seen, predictions, labels, species)
 with st.container(key="chances"):
     first_five = [(common_name(name), value) for name, value in table["consensus"].head().items()]
     show_chart(
-        charts.probability_bars(first_five),
+        charts.probability_bars(first_five, kinds(noun)),
         f"The most likely {kinds(noun)}",
         table.reset_index(),
         "answers",

@@ -80,7 +80,7 @@ def show_chances(ranking: list[tuple[str, float]], noun: str) -> None:
     """The five likeliest classes as bars."""
     first_five = [(common_name(species), probability) for species, probability in ranking[:5]]
     show_chart(
-        probability_bars(first_five),
+        probability_bars(first_five, kinds(noun)),
         f"The most likely {kinds(noun)}",
         pd.DataFrame(ranking, columns=["species", "probability"]),
         "answer",

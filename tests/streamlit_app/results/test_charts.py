@@ -21,19 +21,19 @@ def test_a_percentage_never_claims_certainty(probability: float, words: str) -> 
 
 
 def test_the_bars_keep_the_order_given_and_carry_their_numbers() -> None:
-    spec = probability_bars(RANKING).to_dict()
+    spec = probability_bars(RANKING, "species").to_dict()
     (rows,) = spec["datasets"].values()
     assert [row["label"] for row in rows] == ["Hoopoe  90%", "House Crow  6%", "Indian Pitta  <1%"]
     assert spec["encoding"]["y"]["sort"] is None
 
 
 def test_a_bar_is_as_long_as_its_share_of_certainty() -> None:
-    spec = probability_bars(RANKING).to_dict()
+    spec = probability_bars(RANKING, "species").to_dict()
     assert spec["encoding"]["x"]["scale"]["domain"] == [0, 1]
 
 
 def test_the_chart_has_a_title() -> None:
-    assert probability_bars(RANKING).to_dict()["title"]["text"]
+    assert probability_bars(RANKING, "classes").to_dict()["title"]["text"] == "Most likely classes"
 
 
 # Simulated colour blindness on linear RGB (Machado et al. 2009, severity 1).
