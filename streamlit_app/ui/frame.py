@@ -13,11 +13,13 @@ HTML = """<div class="crop-stage">
 <span data-grip="nw"></span><span data-grip="ne"></span><span data-grip="move"></span>
 <span data-grip="sw"></span><span data-grip="se"></span>
 </button></div>"""
-# A grip takes a fingertip, though little of it is seen. Fingers elsewhere scroll the page.
+# The frame is seen once the script has drawn it. A grip takes a fingertip, though little of it is
+# seen. Fingers elsewhere scroll the page.
 CSS = """
 .crop-stage { position: absolute; inset: 0; overflow: hidden; }
 .crop-frame { position: absolute; box-sizing: border-box; padding: 0; border: 2px solid #fff;
     background: none; cursor: move; outline: 1px solid #000a; outline-offset: 0; }
+.crop-frame:not([style]) { display: none; }
 .crop-frame:focus-visible { border-color: #ffd34d; outline: 3px solid #000; }
 .crop-frame.dragged { box-shadow: 0 0 0 9999px #0009; }
 .crop-frame span { position: absolute; width: 44px; height: 44px; touch-action: none; }
@@ -54,7 +56,8 @@ def show_frame(size: tuple[int, int], box: Box | None, picture: str) -> None:
 
     st.html(
         f"<style>.st-key-{picture} {{ position: relative; }}"
-        f".st-key-{picture} > :has(.crop-stage) {{ position: absolute; inset: 0; }}</style>"
+        f".st-key-{picture} > .st-key-frame {{ position: absolute; inset: 0; }}"
+        ".st-key-frame [data-testid=stSkeleton] { display: none; }</style>"
     )
     _FRAME(
         key="frame",

@@ -12,9 +12,11 @@ from streamlit_app.species import common_name
 from streamlit_app.ui.cropping import Box
 from streamlit_app.ui.state import selectbox_in_url
 
-# On a desk, the photo stands beside upload and answer; on a phone, between them.
+# On a desk, the photo stands beside upload and answer; on a phone, between them. Nothing of the
+# answer is seen before its words, which would push it down.
 STYLE = """<style>
 .st-key-upload, .st-key-answer { min-width: 0; }
+.st-key-sheet > :has(> .st-key-answer):not(:has(.st-key-words)) { visibility: hidden; }
 @media (min-width: 641px) {
     .st-key-sheet { display: grid; grid-template-rows: auto 1fr; gap: 1rem 1.5rem;
         grid-template-columns: minmax(0, 4fr) minmax(0, 3fr); }
@@ -37,18 +39,20 @@ class Photo(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """The places of a page about one photo, in the order of a phone."""
+    """The places of a page about one photo, in the order of a phone; words: atop the answer."""
 
     upload: DeltaGenerator
     view: DeltaGenerator
     answer: DeltaGenerator
+    words: DeltaGenerator
 
 
 def lay_out() -> Sheet:
     """The places of a page about one photo."""
     st.html(STYLE)
     with st.container(key="sheet"):
-        return Sheet(*(st.container(key=key) for key in Sheet._fields))
+        upload, view, answer = (st.container(key=key) for key in ("upload", "view", "answer"))
+    return Sheet(upload, view, answer, answer.container(key="words"))
 
 
 def keep(photo: Photo | None) -> None:
@@ -90,8 +94,10 @@ def choose_photo(noun: str) -> Photo | None:
     else:
         source = st.file_uploader(words, key=key, on_change=partial(_take, key))
     photo: Photo | None = st.session_state.get("given")
+    # Always in its place, filled or not: else it would first hold what stood there before.
+    row = st.empty()
     if photo is not None and source is None:
-        with st.container(horizontal=True, vertical_alignment="center", key="kept"):
+        with row, st.container(horizontal=True, vertical_alignment="center", key="kept"):
             st.markdown(escape_markdown(photo.name))
             st.button("Remove", on_click=keep_other, args=(None,), type="tertiary")
     return photo

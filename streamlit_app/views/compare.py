@@ -90,10 +90,10 @@ sheet = lay_out()
 with sheet.upload:
     given = choose_photo(noun)
 photo = decoded_or_fault(given.data, sheet.upload) if given else None
-# Gone before the predictions come; the lower one goes first.
-cards, welcome = st.empty(), sheet.view.empty()
+# Gone before the predictions come; the lowest one goes first.
+cards, welcome, examples = st.empty(), sheet.view.empty(), sheet.upload.empty()
 if given is None or photo is None:
-    with sheet.upload:
+    with examples.container():
         choose_example(next(iter(served.variants.values())).species)
     with welcome.container():
         introduce(served)
@@ -106,13 +106,14 @@ with sheet.view:
     show_photo(seen)
     if given.crop:
         show_whole()
-with sheet.answer, or_retry():
+with sheet.words, or_retry():
     predictions = predict_all(given, served)
 if not predictions:
     st.stop()
 table = probabilities(predictions)
-with sheet.answer:
+with sheet.words:
     show_consensus(predictions, table, noun)
+with sheet.answer:
     species = choose_evidence(table.index, str(table.index[0]))
 st.subheader(f"Evidence for {escaped_name(species)}", anchor=False)
 labels = {name: variant_label(name, served.variants[name].norm) for name in predictions}

@@ -74,10 +74,10 @@ sheet = lay_out()
 with sheet.upload:
     given = choose_photo(served.classes.noun)
 photo = decoded_or_fault(given.data, sheet.upload) if given else None
-# Both are gone before the prediction comes, which would push them down; the lower one goes first.
-guide, welcome = st.empty(), sheet.view.empty()
+# All are gone before the prediction comes, which would push them down; the lowest one goes first.
+guide, welcome, examples = st.empty(), sheet.view.empty(), sheet.upload.empty()
 if given is None or photo is None:
-    with sheet.upload:
+    with examples.container():
         choose_example(next(iter(served.variants.values())).species)
     with welcome.container():
         introduce()
@@ -93,12 +93,16 @@ if given is None or photo is None:
 
 seen = photo.crop(given.crop) if given.crop else photo
 with sheet.answer:
-    words = st.container()
     variant = choose_variant(served)
-with or_retry(), or_fault(words):
+with or_retry(), or_fault(sheet.words):
     prediction = predict(given.data, variant, served.version, given.crop)
 best, probability = prediction.ranking(0)[0]
-with words:
+with sheet.view:  # on a phone above the words, and without the map as high as with it
+    picture = st.container(key="picture")
+    picture.empty()  # a container without any content would have no height yet
+    picture.html(reserve_space_css(".st-key-picture", seen, MAX_HEIGHT))
+    st.html(LEGEND)
+with sheet.words:
     label = variant_label(variant, served.variants[variant].norm)
     st.header(f"{escaped_name(best)}, {percent(probability)}", anchor=False)
     st.markdown(f"So says {label}.")
@@ -108,22 +112,20 @@ with sheet.answer:
     choose_camera()
 place = given.data, given.crop
 try:
-    with or_retry(), or_fault(words):
+    with or_retry(), or_fault(sheet.words):
         heatmap = heatmap_of(*place, variant, species, method, stage, served.version)
 except SaliencyError as error:
-    words.error(str(error))
+    picture.image(seen, width="stretch", output_format="JPEG", alt="Your photo")
+    sheet.words.error(str(error))
     st.stop()
+shown = overlay(seen, visible(heatmap), STRENGTH)
+picture.image(
+    shown,
+    width="stretch",
+    output_format="JPEG",
+    alt=f"Your photo; bright colours mark the evidence for {common_name(species)}",
+)
 with sheet.view:
-    st.html(reserve_space_css(".st-key-picture", seen, MAX_HEIGHT))
-    with st.container(key="picture"):
-        shown = overlay(seen, visible(heatmap), STRENGTH)
-        st.image(
-            shown,
-            width="stretch",
-            output_format="JPEG",
-            alt=f"Your photo; bright colours mark the evidence for {common_name(species)}",
-        )
-    st.html(LEGEND)
     if not heatmap.any():
         st.markdown(f"No evidence for **{escaped_name(species)}** on this photo.")
     if given.crop:

@@ -104,10 +104,10 @@ sheet = lay_out()
 with sheet.upload:
     given = choose_photo(noun)
 photo = decoded_or_fault(given.data, sheet.upload) if given else None
-# Both are gone before the prediction comes, which would push them down; the lower one goes first.
-guide, welcome = st.empty(), sheet.view.empty()
+# All are gone before the prediction comes, which would push them down; the lowest one goes first.
+guide, welcome, examples = st.empty(), sheet.view.empty(), sheet.upload.empty()
 if given is None or photo is None:
-    with sheet.upload:
+    with examples.container():
         choose_example(next(iter(served.variants.values())).species)
     with welcome.container():
         introduce(noun)
@@ -120,12 +120,11 @@ if given is None or photo is None:
     st.stop()
 
 with sheet.answer:
-    words, chances = st.container(), st.container(key="chances")
+    chances = st.container(key="chances")
+    chances.empty()  # a container without any content would have no height yet
     variant = choose_variant(served)
-with or_retry(), or_fault(words):
+with or_retry(), or_fault(sheet.words):
     prediction = predict(given.data, variant, served.version, given.crop)
-with words:
-    show_prediction(prediction, variant, served.classes)
 with sheet.answer:
     species = choose_evidence(prediction.species, prediction.ranking(0)[0][0])
     st.session_state.setdefault("strength", STRENGTH)
@@ -133,6 +132,8 @@ with sheet.answer:
     choose_camera()
 with sheet.view:
     show_heatmap(photo, given.crop, prediction, species)
+with sheet.words:  # after the photo, which on a phone would push them down
+    show_prediction(prediction, variant, served.classes)
 st.session_state.answered = True
 with sheet.answer:
     address = {"set": st.session_state.chosen_set, "variant": variant, "species": species}
