@@ -8,6 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import io
 import json
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,6 +25,7 @@ from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 from streamlit_app.inference.classifier import CheckpointError, Classifier
 from streamlit_app.ui import session
 
+MAIN = sys.modules["__main__"]
 COLOURS = {
     "Red Bird": (1, 0, 0),
     "Green Bird": (0, 1, 0),
@@ -110,6 +112,14 @@ def several_looks(**changes: object) -> str:
         "set_thresholds": {"0.9": 0.3, "0.95": 0.2},
     }
     return json.dumps(values | changes)
+
+
+@pytest.fixture(autouse=True)
+def main_module() -> Iterator[None]:
+    """Undo what AppTest does: it leaves its page as the main module, which processes started by a
+    later test would run."""
+    yield
+    sys.modules["__main__"] = MAIN
 
 
 def break_variant(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
