@@ -71,7 +71,7 @@ def tab_to(page: Page, target: Locator) -> None:
 
 def choose(page: Page, label: str, name: str) -> None:
     """Choose from a list by keyboard, as anyone can."""
-    settle(page)  # a list that is drawn anew loses typed letters
+    settle(page)  # a list that is drawn again loses typed letters
     box = page.get_by_role("combobox", name=label)
     box.focus()
     expect(box).to_be_focused()
