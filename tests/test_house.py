@@ -218,7 +218,7 @@ BANNED = (
     r"|(?<!--)\bstrangers?\b|\brelatives\b|\bspoil(s|t)?\b|\bspeaks? (for|against)\b"
     r"|\bby rights\b|(?-i:\b(MOST|LEAST)_)|\bmoods\b|\bmost surely\b"
 )
-WORDED = (".cpp", ".html", ".j2", ".md", ".py", ".toml", ".yml")
+WORDED = (".cpp", ".html", ".j2", ".js", ".md", ".py", ".toml", ".yml")
 
 
 def test_no_text_has_a_banned_phrase() -> None:

@@ -81,9 +81,7 @@ class Batches:
         self.photos = resident(photos.array, recipe.device)
         self.labels = torch.from_numpy(photos.labels)
         self.recipe, self.size, self.seed = recipe, size, recipe.seed * 100_003 + epoch
-        chosen = torch.arange(len(self.labels))
-        if recipe.photos_per_species:
-            chosen = torch.tensor(spread(photos.labels, recipe.photos_per_species))
+        chosen = torch.from_numpy(photos_of_epoch(photos.labels, recipe))
         generator = torch.Generator().manual_seed(self.seed)
         if recipe.balance:
             chosen = balanced(chosen, self.labels, generator)
@@ -189,6 +187,13 @@ def resident(array: Path, device: str) -> Tensor:
     if device.startswith("cuda") and photos.nbytes < torch.cuda.mem_get_info(device)[0] / 2:
         return photos.to(device)
     return photos
+
+
+def photos_of_epoch(labels: NDArray[np.int64], recipe: Recipe) -> NDArray[np.int64]:
+    """Indices of the photos that an epoch is made of: all, or the recipe's number of a species."""
+    if recipe.photos_per_species:
+        return np.array(spread(labels, recipe.photos_per_species))
+    return np.arange(len(labels))
 
 
 def backgrounds_of(outliers: PhotoSet) -> NDArray[np.int64]:

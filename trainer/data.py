@@ -93,16 +93,21 @@ class PhotoFolder:
     split_table: Path | None = None
 
     @cached_property
-    def listing(self) -> PhotoSetListing:
-        """The folder's content."""
+    def uncut(self) -> PhotoSetListing:
+        """The folder's content, in its own splits."""
         try:
-            found = list_photo_set(self.root)
+            return list_photo_set(self.root)
         except OSError as error:
             default = " (the default of --data)" if self.root == Path(Recipe.data) else ""
             raise PhotoSetError(
                 f"The folder {self.root}{default} cannot be read ({error.strerror}): {LAYOUT}"
             ) from error
-        return with_splits(found, read_splits(self.split_table)) if self.split_table else found
+
+    @cached_property
+    def listing(self) -> PhotoSetListing:
+        """The folder's content, in the splits that are trained on."""
+        table = self.split_table
+        return with_splits(self.uncut, read_splits(table)) if table else self.uncut
 
     @property
     def files(self) -> dict[str, list[Path]]:
@@ -122,7 +127,7 @@ class PhotoFolder:
     @cached_property
     def digest(self) -> dict[str, Any]:
         """The number of photos in the splits, and a digest of their names, classes and sizes."""
-        photos = self.listing if self.split_table is None else list_photo_set(self.root)
+        photos = self.uncut
         rows = [
             (photos.paths[file].as_posix(), self._bytes(photos.paths[file]))
             for split, files in photos.photos.items()

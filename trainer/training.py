@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from plumage.folders import SPLITS
-from trainer.batches import OUTLIER, Batches, squeezed
+from trainer.batches import OUTLIER, Batches, photos_of_epoch, squeezed
 from trainer.data import (
     OUTLIERS,
     OutlierFolder,
@@ -24,7 +24,6 @@ from trainer.data import (
     PhotoSet,
     check_every_species,
     report_left_out,
-    spread,
 )
 from trainer.metrics import scores
 from trainer.model.resnet import ResNet, to_input
@@ -74,6 +73,12 @@ def precision(recipe: Recipe) -> torch.dtype:
     return torch.bfloat16 if native else torch.float32
 
 
+def autocast(recipe: Recipe) -> torch.autocast:
+    """A context in which a network computes in the recipe's `precision`."""
+    dtype = precision(recipe)
+    return torch.autocast(recipe.device.split(":")[0], dtype, enabled=dtype != torch.float32)
+
+
 def train_step(
     run: TrainState, recipe: Recipe, photos: Tensor, labels: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -90,9 +95,7 @@ def train_step(
         species, and beside it that over outliers, weighted: their cross-entropy to the uniform
         distribution.
     """
-    dtype = precision(recipe)
-    device = recipe.device.split(":")[0]
-    with torch.autocast(device, dtype, enabled=dtype != torch.float32):
+    with autocast(recipe):
         logits = run.network(to_input(photos))
     # A loss in bfloat16 would round; one in float64, with which networks are compared, would not.
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
@@ -117,11 +120,9 @@ def predict(network: ResNet, photos: NDArray[np.uint8], recipe: Recipe) -> Tenso
     Where several processes train, each rank predicts its shard of the photos and gets all logits.
     """
     own = photos[distributed.rank().shard(len(photos))]
-    dtype = precision(recipe)
-    device = recipe.device.split(":")[0]
     network.eval()
     batches = []
-    with torch.inference_mode(), torch.autocast(device, dtype, enabled=dtype != torch.float32):
+    with torch.inference_mode(), autocast(recipe):
         for start in range(0, len(own) or 1, 64):  # a shard may be empty
             batch = torch.from_numpy(own[start : start + 64].copy()).to(recipe.device)
             batches.append(network(to_input(batch)).float())
@@ -148,16 +149,12 @@ def retake_statistics(
     if not layers:
         return
     kept = [layer.momentum for layer in layers]
-    chosen = np.arange(len(photos.labels))
-    if recipe.photos_per_species:
-        chosen = np.array(spread(photos.labels, recipe.photos_per_species))
+    chosen = photos_of_epoch(photos.labels, recipe)
     if len(chosen) > MAX_RETAKEN:
         chosen = chosen[np.linspace(0, len(chosen) - 1, MAX_RETAKEN).astype(int)]
     order = np.random.default_rng(0).permutation(chosen)  # each batch is of all classes
-    dtype = precision(recipe)
-    device = recipe.device.split(":")[0]
     network.train()
-    with torch.no_grad(), torch.autocast(device, dtype, enabled=dtype != torch.float32):
+    with torch.no_grad(), autocast(recipe):
         for number, batch in enumerate(np.array_split(order, math.ceil(len(order) / RETAKEN)), 1):
             for layer in layers:
                 layer.momentum = 1 / number  # the average of all batches so far
@@ -179,9 +176,7 @@ def best_by(labels: NDArray[np.int64]) -> str:
 
 def epoch_photos(photos: PhotoSet, recipe: Recipe) -> int:
     """The number of photos in an epoch."""
-    if recipe.photos_per_species:
-        return len(spread(photos.labels, recipe.photos_per_species))
-    return len(photos.labels)
+    return len(photos_of_epoch(photos.labels, recipe))
 
 
 def one_behind(results: Iterable[Result]) -> Iterator[Result]:

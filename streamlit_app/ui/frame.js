@@ -15,14 +15,14 @@ function squared([left, top, right, bottom]) {
     return [x, y, x + side, y + side];
 }
 
-/** The square box moved by so many pixels, as far as the photo reaches. */
+/** The square box moved by dx and dy pixels, as far as the photo reaches. */
 function moved(box, dx, dy, [width, height]) {
     const [left, top, right] = squared(box), side = right - left;
     const x = between(0, left + dx, width - side), y = between(0, top + dy, height - side);
     return [x, y, x + side, y + side];
 }
 
-/** The square box around the same middle, with so many times its side. */
+/** The square box around the same middle, `times` as large. */
 function scaled(box, times, [width, height]) {
     const [left, top, right] = squared(box), short = Math.min(width, height);
     const side = between(short * SMALLEST, (right - left) * times, short);
