@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -207,17 +208,23 @@ def test_a_table_cut_off_anywhere_is_completed_without_half_or_double_rows(
         assert table.read_bytes() == whole
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no kill -9")
-@pytest.mark.slow
-def test_a_killed_run_is_resumed_to_the_same_table(tmp_path: Path, checkpoints: Path) -> None:
+def begun(tmp_path: Path, **how: Any) -> tuple[subprocess.Popen[str], list[str], Path, Path]:
+    """The command under way on 300 photos, 20 rows done: the process, command, folder and table."""
     folder, table = tmp_path / "photos", tmp_path / "birds.csv"
     folder.mkdir()
     photo = encode(draw_bird("blue", (1000, 800)))
     for number in range(300):
         (folder / f"{number:03}.jpg").write_bytes(photo)
     command = [sys.executable, "-m", "streamlit_app.batch", str(folder), "--out", str(table)]
-    first = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=ROOT, text=True, **how)
     wait_until(lambda: table.exists() and table.read_bytes().count(b"\n") >= 20)
+    return process, command, folder, table
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no kill -9")
+@pytest.mark.slow
+def test_a_killed_run_is_resumed_to_the_same_table(tmp_path: Path, checkpoints: Path) -> None:
+    first, command, folder, table = begun(tmp_path, stderr=subprocess.DEVNULL)
     first.kill()
     first.wait()
     kept = table.read_bytes()
@@ -234,16 +241,7 @@ def test_a_killed_run_is_resumed_to_the_same_table(tmp_path: Path, checkpoints: 
 def test_ctrl_c_in_a_terminal_is_answered_with_one_sentence_and_rows_are_kept(
     tmp_path: Path, checkpoints: Path
 ) -> None:
-    folder, table = tmp_path / "photos", tmp_path / "birds.csv"
-    folder.mkdir()
-    photo = encode(draw_bird("blue", (1000, 800)))
-    for number in range(300):
-        (folder / f"{number:03}.jpg").write_bytes(photo)
-    command = [sys.executable, "-m", "streamlit_app.batch", str(folder), "--out", str(table)]
-    run = subprocess.Popen(
-        command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    wait_until(lambda: table.exists() and table.read_bytes().count(b"\n") >= 20)
+    run, _, _, table = begun(tmp_path, stderr=subprocess.PIPE, start_new_session=True)
     os.killpg(run.pid, signal.SIGINT)  # workers get it, too
     _, said = run.communicate()
     assert run.returncode == 130
