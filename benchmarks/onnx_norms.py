@@ -20,7 +20,7 @@ import onnxruntime
 import torch
 
 from benchmarks.timing import report, speed
-from trainer.checkpoint.classifier_onnx import export
+from trainer.checkpoint.export.classifier_onnx import export
 from trainer.checkpoint.novelty import fit_novelty
 from trainer.metrics import session_options
 from trainer.model.norms import NORMS

@@ -18,7 +18,7 @@ import safetensors.torch
 from benchmarks.onnx_norms import export_random, for_every_norm, open_session, random_network
 from benchmarks.timing import report, speed
 from plumage.contract import SALIENCY, WEIGHTS
-from trainer.checkpoint.saliency_onnx import export_saliency
+from trainer.checkpoint.export.saliency_onnx import export_saliency
 from trainer.model.norms import NORMS
 from trainer.utils.timing import interleaved
 

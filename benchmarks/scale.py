@@ -25,8 +25,8 @@ from streamlit_app.inference import ray as cluster
 from streamlit_app.inference.classifier import checkpoints_folder
 from streamlit_app.inference.pool import classifiers
 from streamlit_app.inference.table import Row, rows_of_folder
-from trainer.batches import Batches
-from trainer.data import PhotoFolder
+from trainer.data.batches import Batches
+from trainer.data.photo_folder import PhotoFolder
 from trainer.model.norms import Norm
 from trainer.recipe import Recipe
 from trainer.state import new_run

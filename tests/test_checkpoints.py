@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 from plumage.looks import LOOKS
 from plumage.photos import read_photo
 from streamlit_app.inference.classifier import Classifier
-from trainer.checkpoint.saliency_onnx import difference_from, gradients, is_current
+from trainer.checkpoint.export.saliency_onnx import difference_from, gradients, is_current
 from trainer.checkpoint.write import open_network
 from trainer.recipe import Recipe
 

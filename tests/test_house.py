@@ -71,7 +71,6 @@ ORDER = [
     # the trainer
     "trainer.utils",
     "trainer.model",
-    "trainer.demo",
     "trainer.recipe",
     "trainer.run_folder",
     "trainer.data",
@@ -80,7 +79,6 @@ ORDER = [
     "trainer.opening",
     "trainer.metrics",
     "trainer.verdicts",
-    "trainer.batches",
     "trainer.state",
     "trainer.training",
     "trainer.checkpoint",

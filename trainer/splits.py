@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from plumage.contract import SPLIT_TABLE
 from plumage.folders import ALL, printable
-from trainer.data import PhotoFolder, PhotoSetError
+from trainer.data.photo_folder import PhotoFolder, PhotoSetError
 from trainer.run_folder import has_state
 from trainer.utils.files import replacing
 

@@ -16,8 +16,8 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from plumage.folders import SPLITS
-from trainer.batches import OUTLIER, Batches, photos_of_epoch, squeezed
-from trainer.data import (
+from trainer.data.batches import OUTLIER, Batches, photos_of_epoch, squeezed
+from trainer.data.photo_folder import (
     OUTLIERS,
     OutlierFolder,
     PhotoFolder,

@@ -19,8 +19,8 @@ from torchvision.transforms import InterpolationMode, v2
 from tqdm import tqdm
 
 from benchmarks.timing import report, speed
-from trainer.batches import Batches
-from trainer.data import PhotoFolder, PhotoSet
+from trainer.data.batches import Batches
+from trainer.data.photo_folder import PhotoFolder, PhotoSet
 from trainer.recipe import Recipe
 from trainer.state import new_run
 from trainer.training import train_epoch, train_step, training_size

@@ -11,7 +11,7 @@ from PIL import Image
 from tests.trainer.conftest import train_command
 from trainer import __main__ as module
 from trainer.__main__ import main, parse
-from trainer.demo import EPOCHS
+from trainer.data.demo import EPOCHS
 from trainer.model.norms import NORMS
 from trainer.recipe import CHECKPOINTS, FITTED, PRESETS
 

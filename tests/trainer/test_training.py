@@ -10,8 +10,8 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from trainer import training
-from trainer.batches import OUTLIER, Batches, squeezed
-from trainer.data import OUTLIERS, OutlierFolder, PhotoFolder, spread
+from trainer.data.batches import OUTLIER, Batches, squeezed
+from trainer.data.photo_folder import OUTLIERS, OutlierFolder, PhotoFolder, spread
 from trainer.model.norms import NORMS, BatchInstanceNorm
 from trainer.model.resnet import to_input
 from trainer.recipe import Recipe

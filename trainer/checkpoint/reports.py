@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from plumage.contract import REPORT, SPLIT_TABLE
-from trainer.data import PhotoFolder, PhotoSetError
-from trainer.demo import photo_folder
+from trainer.data.demo import photo_folder
+from trainer.data.photo_folder import PhotoFolder, PhotoSetError
 from trainer.recipe import CHECKPOINTS, Recipe
 from trainer.utils.cli import UserError
 

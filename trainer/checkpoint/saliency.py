@@ -3,7 +3,7 @@
     python -m trainer.checkpoint.saliency --data PHOTOS
 
 Training writes it by itself; older checkpoints, and those whose weights were replaced, get theirs
-here (trainer/checkpoint/saliency_onnx.py).
+here (trainer/checkpoint/export/saliency_onnx.py).
 """
 
 import sys
@@ -25,7 +25,7 @@ def export_all(command: Command) -> None:
     source = command.photo_set
     reports = checkpoints_for(source, command.checkpoints)
     with importing():
-        from trainer.checkpoint.saliency_onnx import export_saliency, is_current
+        from trainer.checkpoint.export.saliency_onnx import export_saliency, is_current
         from trainer.checkpoint.write import open_network
     for name, report in reports.items():
         folder, recipe = command.checkpoints / name, Recipe.from_report(report["recipe"])

@@ -16,11 +16,11 @@ from plumage.contract import MODEL, REPORT, SALIENCY, WEIGHTS
 from plumage.folders import SPLITS
 from trainer.checkpoint import calibration
 from trainer.checkpoint.calibrate_looks import calibrate_looks
-from trainer.checkpoint.classifier_onnx import calibrate, export, strip_debug_info
 from trainer.checkpoint.closing import closing, guess
+from trainer.checkpoint.export.classifier_onnx import calibrate, export, strip_debug_info
+from trainer.checkpoint.export.saliency_onnx import export_saliency
 from trainer.checkpoint.novelty import ACCEPTED, fit_novelty, subsample
-from trainer.checkpoint.saliency_onnx import export_saliency
-from trainer.data import OUTLIERS, PhotoFolder, PhotoSet
+from trainer.data.photo_folder import OUTLIERS, PhotoFolder, PhotoSet
 from trainer.metrics import Labels, Logits, fit_temperature, onnx_outputs, scores_with_intervals
 from trainer.model.norms import NORMS
 from trainer.model.resnet import ResNet, layer_count

@@ -25,10 +25,10 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from plumage.contract import CONSENSUS, MODEL
-from trainer.batches import Batches
 from trainer.checkpoint.reports import CheckpointArgs, checkpoints_for
 from trainer.checkpoint.write import cached_predictions
-from trainer.data import PhotoFolder, PhotoSet
+from trainer.data.batches import Batches
+from trainer.data.photo_folder import PhotoFolder, PhotoSet
 from trainer.metrics import Labels, scores_with_intervals, session_options
 from trainer.recipe import Recipe
 from trainer.state import new_run

@@ -22,7 +22,7 @@ from trainer.audit.detect.survey import Survey, in_threads, survey
 from trainer.audit.findings import near_duplicates_of
 from trainer.checkpoint.reports import CheckpointArgs, checkpoints_for
 from trainer.checkpoint.write import cached_predictions
-from trainer.data import PhotoFolder
+from trainer.data.photo_folder import PhotoFolder
 from trainer.metrics import scores_with_intervals
 from trainer.utils.cli import command_line
 from trainer.utils.files import write_json

@@ -23,7 +23,7 @@ from plumage.contract import MODEL
 from plumage.photos import read_photo
 from trainer.checkpoint.reports import CheckpointArgs, checkpoints_for
 from trainer.checkpoint.write import Predictions
-from trainer.data import PhotoFolder
+from trainer.data.photo_folder import PhotoFolder
 from trainer.evaluate.small_birds import measure_small_birds
 from trainer.metrics import onnx_outputs
 from trainer.utils.cli import command_line

@@ -17,8 +17,8 @@ from PIL import Image
 from plumage.contract import LOOKS, NOVELTY_THRESHOLD, OUTPUTS, PHOTOS
 from plumage.looks import ONE_LOOK, answer
 from plumage.photos import read_photo
-from trainer.batches import backgrounds_of
-from trainer.data import OUTLIERS, OutlierFolder, PhotoFolder, PhotoSet
+from trainer.data.batches import backgrounds_of
+from trainer.data.photo_folder import OUTLIERS, OutlierFolder, PhotoFolder, PhotoSet
 from trainer.metrics import session_options
 
 WIDTHS = (40, 20, 10)  # of the bird, in % of the frame's width

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainer.checkpoint.reports import CheckpointArgs, checkpoints_for
-from trainer.data import PhotoFolder, PhotoSetError
+from trainer.data.photo_folder import PhotoFolder, PhotoSetError
 from trainer.utils.cli import command_line, importing
 
 SPECIES = (

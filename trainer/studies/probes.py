@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainer.data import PhotoFolder, PhotoSet, spread
+from trainer.data.photo_folder import PhotoFolder, PhotoSet, spread
 from trainer.model.resnet import ResNet, to_input
 from trainer.recipe import Recipe
 from trainer.studies.study import Study

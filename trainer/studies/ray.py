@@ -17,7 +17,7 @@ from pathlib import Path
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from trainer.data import PhotoFolder
+from trainer.data.photo_folder import PhotoFolder
 from trainer.recipe import Recipe
 from trainer.run_folder import TrainingError
 from trainer.studies.study import Make, MakeRun, Study

@@ -12,7 +12,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from plumage.contract import HISTORY
-from trainer.data import PhotoFolder
+from trainer.data.photo_folder import PhotoFolder
 from trainer.recipe import CHECKPOINTS, Recipe
 from trainer.run_folder import has_state, remove_state
 from trainer.studies.conclusions import answer

@@ -23,7 +23,7 @@ from trainer.checkpoint.calibration import (
     thresholds_where_shown,
 )
 from trainer.checkpoint.looks import main
-from trainer.data import PhotoFolder
+from trainer.data.photo_folder import PhotoFolder
 
 SIZES = [(96, 64), (64, 90), (80, 80), (200, 70)]
 

@@ -6,7 +6,7 @@ import pytest
 from tests.trainer.conftest import copied
 from trainer.checkpoint import write
 from trainer.checkpoint.__main__ import main
-from trainer.data import PhotoFolder, PhotoSet
+from trainer.data.photo_folder import PhotoFolder, PhotoSet
 
 pytestmark = pytest.mark.slow
 

@@ -5,8 +5,8 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from tests.trainer.conftest import copied
+from trainer.checkpoint.export.saliency_onnx import is_current
 from trainer.checkpoint.saliency import main
-from trainer.checkpoint.saliency_onnx import is_current
 from trainer.checkpoint.write import open_network
 from trainer.recipe import Recipe
 

@@ -8,8 +8,8 @@ from safetensors.torch import load_file
 from tests.trainer.conftest import trained_recipe
 from trainer.checkpoint import __main__ as export_again
 from trainer.checkpoint import saliency, write
-from trainer.checkpoint.saliency_onnx import is_current
-from trainer.data import PhotoFolder
+from trainer.checkpoint.export.saliency_onnx import is_current
+from trainer.data.photo_folder import PhotoFolder
 from trainer.evaluate import comparison, leakage, ood, robustness
 from trainer.explain import __main__ as explain
 from trainer.metrics import onnx_outputs, scores

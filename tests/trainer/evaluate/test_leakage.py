@@ -5,7 +5,7 @@ from PIL import Image
 
 from tests.conftest import SPECIES, colour_checkpoint
 from tests.trainer.audit.faulty import draw
-from trainer.data import PhotoFolder
+from trainer.data.photo_folder import PhotoFolder
 from trainer.evaluate.leakage import in_train, main, measure, near_duplicates
 
 

@@ -5,7 +5,7 @@ from pytorch_grad_cam import EigenCAM
 from pytorch_grad_cam.utils.image import scale_cam_image
 from torch.nn import functional as F
 
-from trainer.checkpoint.classifier_onnx import Exported
+from trainer.checkpoint.export.classifier_onnx import Exported
 from trainer.checkpoint.novelty import fit_novelty
 from trainer.explain.attribution import METHODS, Guided, gradients, heatmaps, smooth
 from trainer.model.norms import NORMS

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from tests.trainer.conftest import SPECIES
-from trainer.data import PhotoFolder
+from trainer.data.photo_folder import PhotoFolder
 from trainer.explain.__main__ import gallery_species, main
 
 

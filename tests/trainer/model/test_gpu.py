@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from trainer.batches import Batches
-from trainer.data import PhotoSet
+from trainer.data.batches import Batches
+from trainer.data.photo_folder import PhotoSet
 from trainer.model import kernels
 from trainer.model.norms import NORMS
 from trainer.recipe import Recipe

@@ -21,7 +21,7 @@ import torch.distributed as dist
 from trainer import __main__ as command
 from trainer import training
 from trainer.checkpoint import write
-from trainer.data import PhotoFolder
+from trainer.data.photo_folder import PhotoFolder
 from trainer.model import kernels
 from trainer.recipe import Recipe
 from trainer.run_folder import EARLIER_STATE, STATE, TrainingError

@@ -8,7 +8,7 @@ from scipy import stats
 
 from trainer.audit.detect.inference import Network
 from trainer.audit.detect.survey import Survey
-from trainer.data import spread
+from trainer.data.photo_folder import spread
 
 LOOKED_AT = 150  # photos of a species that are turned over to see whether it is flipped
 USUAL = 0.15  # share of upright photos that a network likes better upside down, at most

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from plumage.folders import in_words
 from plumage.photos import PhotoError, read_header
-from trainer.data import PhotoFolder, PhotoSet, PhotoSetError
+from trainer.data.photo_folder import PhotoFolder, PhotoSet, PhotoSetError
 from trainer.recipe import Recipe
 from trainer.utils.files import replacing
 

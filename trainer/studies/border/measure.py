@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from plumage.contract import MODEL
-from trainer.data import PhotoFolder
+from trainer.data.photo_folder import PhotoFolder
 from trainer.explain import faithfulness
 from trainer.explain.measures import answer
 from trainer.metrics import session_options

@@ -14,7 +14,7 @@ from PIL import Image
 
 from plumage.folders import SPLITS
 from plumage.photos import read_photo
-from trainer.data import PhotoFolder
+from trainer.data.photo_folder import PhotoFolder
 from trainer.run_folder import TrainingError
 from trainer.utils.files import write_json
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.trainer.conftest import SPECIES
-from trainer.data import PhotoFolder
+from trainer.data.photo_folder import PhotoFolder
 from trainer.report.__main__ import render
 from trainer.report.border import draw
 from trainer.run_folder import TrainingError

@@ -28,8 +28,8 @@ from plumage.contract import (
     WEIGHTS,
     WEIGHTS_DIGEST,
 )
-from trainer.checkpoint.classifier_onnx import ExportError
-from trainer.checkpoint.onnx_layers import Nodes, feature_maps, model_of
+from trainer.checkpoint.export.classifier_onnx import ExportError
+from trainer.checkpoint.export.onnx_layers import Nodes, feature_maps, model_of
 from trainer.model.resnet import ResNet, to_input
 from trainer.utils.files import replacing
 

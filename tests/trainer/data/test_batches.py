@@ -8,7 +8,7 @@ from PIL import Image
 from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as per_photo
 
-from trainer.batches import (
+from trainer.data.batches import (
     OUTLIER,
     TRIES,
     Batches,
@@ -19,7 +19,7 @@ from trainer.batches import (
     random_crops,
     resized,
 )
-from trainer.data import OUTLIERS, OutlierFolder, PhotoFolder, PhotoSet, read_squeezed
+from trainer.data.photo_folder import OUTLIERS, OutlierFolder, PhotoFolder, PhotoSet, read_squeezed
 from trainer.recipe import Recipe
 from trainer.utils import distributed
 from trainer.utils.distributed import Rank

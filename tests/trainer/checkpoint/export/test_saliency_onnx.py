@@ -8,7 +8,7 @@ import safetensors.torch
 import torch
 
 from plumage.contract import SALIENCY_OUTPUTS, STAGES
-from trainer.checkpoint.saliency_onnx import export_saliency, is_current
+from trainer.checkpoint.export.saliency_onnx import export_saliency, is_current
 from trainer.explain import attribution
 from trainer.model.norms import NORMS
 from trainer.model.resnet import ResNet, to_input

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from trainer.data import PhotoFolder
-from trainer.demo import BIRDS, DEMO, draw_set, photo_folder
+from trainer.data.demo import BIRDS, DEMO, draw_set, photo_folder
+from trainer.data.photo_folder import PhotoFolder
 
 
 def pixels(folder: Path) -> np.ndarray:
@@ -27,7 +27,7 @@ def test_the_drawn_set_is_the_same_each_time_and_can_be_trained_on(tmp_path):
 
 def test_demo_is_drawn_once_and_any_other_word_is_a_folder(tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr("trainer.demo.draw_set", lambda folder: drawn.append(folder.mkdir()))
+    monkeypatch.setattr("trainer.data.demo.draw_set", lambda folder: drawn.append(folder.mkdir()))
     assert photo_folder(DEMO, tmp_path / "runs") == tmp_path / "runs" / DEMO
     assert photo_folder(DEMO, tmp_path / "runs").is_dir()
     assert len(drawn) == 1

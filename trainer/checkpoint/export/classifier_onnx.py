@@ -26,8 +26,8 @@ from plumage.contract import (
     SPECIES,
     TEMPERATURE,
 )
+from trainer.checkpoint.export.onnx_layers import Map, Nodes, feature_maps, model_of
 from trainer.checkpoint.novelty import CLIP, Novelty, statistics
-from trainer.checkpoint.onnx_layers import Map, Nodes, feature_maps, model_of
 from trainer.model.resnet import ResNet, to_input
 from trainer.utils.cli import UserError
 from trainer.utils.files import replacing

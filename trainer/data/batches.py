@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms import v2
 
-from trainer.data import PhotoSet, spread
+from trainer.data.photo_folder import PhotoSet, spread
 from trainer.recipe import Recipe
 from trainer.utils import distributed
 

@@ -13,13 +13,13 @@ from pytorch_grad_cam.utils.image import scale_cam_image
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
 from plumage.contract import OUTPUTS
-from trainer.checkpoint import classifier_onnx
-from trainer.checkpoint.classifier_onnx import ExportError, calibrate, export
+from trainer.checkpoint.export import classifier_onnx
+from trainer.checkpoint.export.classifier_onnx import ExportError, calibrate, export
 from trainer.checkpoint.novelty import fit_novelty
 from trainer.model.norms import NORMS
 from trainer.model.resnet import ResNet, to_input
 
-BIRDS = Path(__file__).parents[4] / "shared" / "birds25" / "val"
+BIRDS = Path(__file__).parents[5] / "shared" / "birds25" / "val"
 
 
 def photos(count: int = 4, size: int = 32) -> np.ndarray:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainer import data as module
-from trainer.data import (
+from trainer.data import photo_folder as module
+from trainer.data.photo_folder import (
     OUTLIERS,
     OutlierFolder,
     PhotoFolder,
@@ -201,7 +201,7 @@ def test_a_half_built_cache_is_built_again(photo_folder, tmp_path):
 
 def test_two_processes_may_build_at_once(photo_folder, tmp_path):
     code = (
-        "import sys, pathlib; from trainer.data import PhotoFolder;"
+        "import sys, pathlib; from trainer.data.photo_folder import PhotoFolder;"
         "print(PhotoFolder(pathlib.Path(sys.argv[1])).load("
         "'train', 16, pathlib.Path(sys.argv[2])).pixels.sum())"
     )

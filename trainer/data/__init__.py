@@ -1,0 +1,1 @@
+"""Folders of photos, read once and made into batches."""
