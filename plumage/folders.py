@@ -7,13 +7,15 @@ counted by kind, so that nothing is skipped silently.
 
 import os
 import re
+import stat
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 PHOTO_SUFFIXES = frozenset(
-    "avif bmp dib gif heic heif hif jfif jif jpe jpeg jpg pbm pgm png pnm ppm tif tiff webp".split()
+    "avif bmp dib gif heic heif hif j2c j2k jfif jif jp2 jpc jpe jpeg jpf jpg jpx pbm pgm png pnm "
+    "ppm tif tiff webp".split()
 )
 KINDS = {
     "video": "3gp avi insv lrv m2ts m4v mkv mov mp4 mpeg mpg mts webm wmv",
@@ -57,6 +59,8 @@ SIGNATURES = {
     b"\x89PNG\r\n\x1a\n": "image/png",
     b"GIF87a": "image/gif",
     b"GIF89a": "image/gif",
+    b"\0\0\0\x0cjP  \r\n\x87\n": "image/jp2",
+    b"\xffO\xffQ": "image/j2c",
     **{
         b"P%d%c" % (kind, end): "image/x-portable-anymap"
         for kind in range(1, 7)
@@ -185,7 +189,7 @@ def _walk(root: Path, here: Path, left_out: LeftOut, seen: set[tuple[int, int]])
     names: set[str] = set()
     for entry in entries:
         path, folder = here / entry.name, _is_dir(entry)
-        if is_system(entry.name):
+        if is_system(entry.name) or _is_hidden(entry):
             leave_out(HIDDEN_FOLDER if folder else HIDDEN, path)
         elif folder:
             yield from _walk(root, path, left_out, seen)
@@ -196,6 +200,16 @@ def _walk(root: Path, here: Path, left_out: LeftOut, seen: set[tuple[int, int]])
         else:
             names.add(name)
             yield path
+
+
+def _is_hidden(entry: os.DirEntry[str]) -> bool:
+    """Whether the file managers of Windows and macOS hide an entry, whatever it is called."""
+    try:
+        status = entry.stat(follow_symlinks=False)
+    except OSError:
+        return False
+    windows, macos = getattr(status, "st_file_attributes", 0), getattr(status, "st_flags", 0)
+    return bool(windows & stat.FILE_ATTRIBUTE_HIDDEN or macos & stat.UF_HIDDEN)
 
 
 def _is_dir(entry: os.DirEntry[str]) -> bool:

@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import re
+import warnings
 from collections.abc import Iterator
 from itertools import chain
 from typing import NamedTuple
@@ -13,6 +15,7 @@ from PIL import (
     AvifImagePlugin,
     Image,
     ImageFile,
+    Jpeg2KImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
 )
@@ -34,11 +37,12 @@ FORMATS = (
     WebPImagePlugin.WebPImageFile.format,
     AvifImagePlugin.AvifImageFile.format,
     TiffImagePlugin.TiffImageFile.format,
+    Jpeg2KImagePlugin.Jpeg2KImageFile.format,
     "GIF",
     "BMP",
     "PPM",
 )
-READER = 3  # raise it where the pixels of any photo change: kept copies are decoded again
+READER = 4  # raise it where the pixels of any photo change: kept copies are decoded again
 MIN_SIDE = 32
 MAX_SIDE = 1024  # as large as a page shows it; longer photos are shrunk to this
 MAX_ASPECT = MAX_SIDE // MIN_SIDE  # times as long as wide
@@ -60,6 +64,8 @@ TURNED = {
     8: Image.Transpose.ROTATE_90,
 }
 SIDEWAYS = (5, 6, 7, 8)  # orientations that swap width and height
+# Of EXIF that is broken, which is read as far as it is whole; of a photo that is long.
+OF_PILLOW = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 
 # Many photos are read at once; one thread a file also keeps its memory within what is said above.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
@@ -73,7 +79,7 @@ class PhotoError(ValueError):
 def read_photo(
     data: bytes, *, limited: bool = True, max_side: int | None = MAX_SIDE
 ) -> Image.Image:
-    """Decode a JPEG, PNG, WebP, HEIC, AVIF, TIFF, GIF, BMP or PPM file, told by its bytes.
+    """Decode a photo of one of FORMATS or a HEIC, told by its bytes.
 
     limited: refuse a photo that is too small to tell a bird or exceeds the limits of an upload.
     max_side: in pixels; a longer photo is shrunk to it. None: none is.
@@ -169,7 +175,12 @@ def check_size(data: bytes, limited: bool = True) -> None:
 
 @contextlib.contextmanager
 def _faults_in_words() -> Iterator[None]:
-    """Turn whatever decoders raise into PhotoError: a damaged file makes them raise anything."""
+    """Turn whatever decoders raise into PhotoError: a damaged file makes them raise anything.
+
+    Their warnings are ignored, since nobody can act on them.
+    """
+    if OF_PILLOW not in warnings.filters:  # catch_warnings would change other threads' filters
+        warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
         yield
     except PhotoError:

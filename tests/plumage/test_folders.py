@@ -1,6 +1,7 @@
 import os
 import unicodedata
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -38,6 +39,7 @@ def names(listing: Listing) -> list[str]:
         ("moving", "GIF"),
         ("old", "BMP"),
         ("plain", "PPM"),
+        ("museum", "JPEG2000"),
         ("live.photo", "HEIF"),
         ("IMG_1.jpg~", "JPEG"),
         ("IMG_1.JPG.bak", "JPEG"),
@@ -99,6 +101,49 @@ def test_hidden_and_system_files_are_left_out(name, tmp_path):
     listing = list_photos(tmp_path)
     assert names(listing) == ["a.jpg"]
     assert in_words(listing.left_out) == "1 hidden or system file"
+
+
+class Entry:
+    """A folder's entry, whose status has more fields."""
+
+    def __init__(self, entry: os.DirEntry[str], **fields: int) -> None:
+        self.entry, self.fields = entry, fields
+
+    def __getattr__(self, name):
+        return getattr(self.entry, name)
+
+    def stat(self, **flags):
+        status = self.entry.stat(**flags)
+        return SimpleNamespace(st_mode=status.st_mode, **self.fields)
+
+
+@pytest.mark.parametrize(
+    "mark", [{"st_file_attributes": 0x2}, {"st_file_attributes": 0x26}, {"st_flags": 0x8000}]
+)
+def test_what_windows_or_macos_hides_is_left_out(mark, tmp_path, monkeypatch):
+    put(tmp_path, "A.jpg", "AlbumArt_{5}.jpg", "cache/b.jpg")
+    real = os.scandir
+
+    class Scan(list):
+        """The entries of a folder, all but the first of them marked."""
+
+        def __init__(self, path):
+            entries = sorted(real(path), key=lambda entry: entry.name)
+            super().__init__([entries[0], *(Entry(entry, **mark) for entry in entries[1:])])
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(os, "scandir", Scan)
+    listing = list_photos(tmp_path)
+    assert names(listing) == ["A.jpg"]
+    assert in_words(listing.left_out) == "1 hidden or system folder, 1 hidden or system file"
 
 
 def test_a_linked_folder_is_followed_once(tmp_path):

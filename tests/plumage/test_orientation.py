@@ -3,6 +3,7 @@
 import random
 import struct
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import pillow_heif
 import pytest
@@ -154,14 +155,23 @@ def drawn_by_lot(lot: random.Random) -> bytes:
 
 def test_whatever_stands_in_exif_a_photo_is_read_alike_in_every_format() -> None:
     lot = random.Random(0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's, of corrupt EXIF
-        for _ in range(200):
-            exif, sizes = drawn_by_lot(lot), set()
-            for format in ("JPEG", "PNG", "WEBP", "AVIF", "HEIF"):
-                data = written(format, exif)
-                size = read_photo(data).size
-                assert read_header(data).size == size
-                if format not in ("AVIF", "HEIF"):
-                    sizes.add(size)
-            assert len(sizes) == 1, exif
+    for _ in range(200):
+        exif, sizes = drawn_by_lot(lot), set()
+        for format in ("JPEG", "PNG", "WEBP", "AVIF", "HEIF"):
+            data = written(format, exif)
+            size = read_photo(data).size
+            assert read_header(data).size == size
+            if format not in ("AVIF", "HEIF"):
+                sizes.add(size)
+        assert len(sizes) == 1, exif
+
+
+def test_no_warning_of_a_decoder_reaches_anybody() -> None:
+    exif = tiff(TURNED, entry(0x927C, 7, 0x7FFFFFF, number(8)))
+    data = [written(format, exif) for format in ("JPEG", "PNG", "WEBP")]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(read_photo, data * 20))
+            list(threads.map(read_header, data * 20))
+    assert not caught

@@ -162,6 +162,18 @@ def test_other_picture_formats_are_read_too(format: str) -> None:
     assert read_header(data).size == draw_bird().size
 
 
+@pytest.mark.parametrize("raw", [False, True])
+def test_a_jpeg_2000_is_read_as_any_photo(raw: bool) -> None:
+    bird = draw_bird(size=(1500, 1301))
+    data = encode(bird, "JPEG2000", no_jp2=raw)
+    assert difference(read_photo(data, max_side=None), bird) == 0
+    assert read_header(data)[:2] == ("JPEG2000", bird.size)
+    clear = bird.convert("RGBA")
+    clear.putalpha(0)
+    assert pixels(read_photo(encode(clear, "JPEG2000", no_jp2=raw))).min() == 255
+    assert refusal(data[: len(data) // 2])
+
+
 def test_a_photo_keeps_nothing_of_its_file() -> None:
     for word, data in seeds():
         if word not in ("svg", "html", "zip"):

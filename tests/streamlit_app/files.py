@@ -103,6 +103,8 @@ def seeds() -> Iterator[tuple[str, bytes]]:
     yield "tiff", encode(detail, "TIFF", exif=exif.tobytes(), icc_profile=display_p3())
     yield "deflated tiff", encode(bird, "TIFF", compression="tiff_deflate")
     yield "float tiff", encode(bird.convert("F"), "TIFF")
+    yield "jp2", encode(clear, "JPEG2000")
+    yield "j2k", encode(detail, "JPEG2000", no_jp2=True, irreversible=True)
     yield "bmp", encode(bird, "BMP")
     yield "ppm", encode(bird, "PPM")
     yield "profile", encode(detail, icc_profile=adobe_rgb())
