@@ -27,7 +27,8 @@ import tyro
 from plumage.contract import RESULTS
 from trainer.checkpoint.reports import checkpoints_for
 from trainer.data.demo import DEMO, EPOCHS, photo_folder
-from trainer.data.photo_folder import OutlierFolder, PhotoFolder
+from trainer.data.outliers import OutlierFolder
+from trainer.data.photo_folder import PhotoFolder
 from trainer.recipe import CHECKPOINTS, FITTED, PRESETS, NormKey, Recipe, RecipeError
 from trainer.run_folder import (
     DivergedError,

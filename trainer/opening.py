@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from plumage.folders import SPLITS
-from trainer.data.photo_folder import PhotoSet
+from trainer.data.photo_set import PhotoSet
 
 MAX_ROWS = 12  # classes in a table; of more a summary is printed
 FEW = 10  # training photos of a class; fewer teach little

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from plumage.contract import SPLIT_TABLE
 from plumage.folders import ALL, printable
-from trainer.data.photo_folder import PhotoFolder, PhotoSetError
+from trainer.data.photo_folder import PhotoFolder
+from trainer.data.photo_set import PhotoSetError, stamp
 from trainer.run_folder import has_state
 from trainer.utils.files import replacing
 
@@ -91,7 +92,9 @@ def cut(source: PhotoFolder, cache: Path) -> Path:
 
     donor = ALL if ALL in source.files else "train"
     check_sizes(source, donor)
-    state = [(path.as_posix(), source.stamp(file)) for file, path in source.listing.paths.items()]
+    state = [
+        (path.as_posix(), stamp(source.path(file))) for file, path in source.listing.paths.items()
+    ]
     key = hashlib.sha256(repr(sorted(state)).encode(errors="surrogateescape")).hexdigest()[:16]
     table = cache / "splits" / f"{key}.csv"
     table.parent.mkdir(parents=True, exist_ok=True)

@@ -16,15 +16,11 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from plumage.folders import SPLITS
-from trainer.data.batches import OUTLIER, Batches, photos_of_epoch, squeezed
-from trainer.data.photo_folder import (
-    OUTLIERS,
-    OutlierFolder,
-    PhotoFolder,
-    PhotoSet,
-    check_every_species,
-    report_left_out,
-)
+from trainer.data.augment import squeezed
+from trainer.data.batches import OUTLIER, Batches, photos_of_epoch
+from trainer.data.outliers import OUTLIERS, OutlierFolder
+from trainer.data.photo_folder import PhotoFolder, check_every_species, report_left_out
+from trainer.data.photo_set import PhotoSet
 from trainer.metrics import scores
 from trainer.model.resnet import ResNet, to_input
 from trainer.opening import duration, is_uneven, photos_in_words

@@ -20,7 +20,8 @@ from tqdm import tqdm
 
 from benchmarks.timing import report, speed
 from trainer.data.batches import Batches
-from trainer.data.photo_folder import PhotoFolder, PhotoSet
+from trainer.data.photo_folder import PhotoFolder
+from trainer.data.photo_set import PhotoSet
 from trainer.recipe import Recipe
 from trainer.state import new_run
 from trainer.training import train_epoch, train_step, training_size

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trainer.data.photo_folder import PhotoSet
+from trainer.data.photo_set import PhotoSet
 from trainer.opening import duration, photos_in_words
 
 

@@ -9,7 +9,8 @@ from PIL import Image, ImageOps
 
 from trainer.audit.__main__ import main as audit_main
 from trainer.checkpoint.reports import CheckpointArgs
-from trainer.data.photo_folder import PhotoFolder, PhotoSetError
+from trainer.data.photo_folder import PhotoFolder
+from trainer.data.photo_set import PhotoSetError
 from trainer.run_folder import STATE
 from trainer.splits import cut_in_words, draw, open_photos
 

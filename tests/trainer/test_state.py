@@ -15,7 +15,8 @@ from safetensors.torch import load_file, save_file
 
 from plumage.folders import SPLITS
 from trainer import training
-from trainer.data.photo_folder import OUTLIERS, PhotoFolder
+from trainer.data.outliers import OUTLIERS
+from trainer.data.photo_folder import PhotoFolder
 from trainer.run_folder import EARLIER_STATE, STATE, DivergedError, TrainingError
 from trainer.state import new_run, open_run, read_state
 from trainer.training import train

@@ -10,8 +10,11 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from trainer import training
-from trainer.data.batches import OUTLIER, Batches, squeezed
-from trainer.data.photo_folder import OUTLIERS, OutlierFolder, PhotoFolder, spread
+from trainer.data.augment import squeezed
+from trainer.data.batches import OUTLIER, Batches
+from trainer.data.outliers import OUTLIERS, OutlierFolder
+from trainer.data.photo_folder import PhotoFolder
+from trainer.data.photo_set import stratified_subset
 from trainer.model.norms import NORMS, BatchInstanceNorm
 from trainer.model.resnet import to_input
 from trainer.recipe import Recipe
@@ -215,7 +218,7 @@ def test_sgds_momentum_is_nesterovs_where_there_is_any(momentum, nesterov, told)
 
 def test_training_sees_each_photo_of_the_subset_once_an_epoch_and_no_other(splits):
     recipe = replace(TINY, photos_per_species=5, first_scale=1.0, image_size=40)
-    whole, kept = splits["train"], spread(splits["train"].labels, 5)
+    whole, kept = splits["train"], stratified_subset(splits["train"].labels, 5)
     for seed in (0, 1):
         seen = [
             photo.tobytes()

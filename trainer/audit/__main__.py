@@ -18,7 +18,7 @@ import tyro
 from plumage.contract import MODEL
 from trainer.checkpoint.reports import CheckpointError
 from trainer.data.demo import photo_folder
-from trainer.data.photo_folder import PhotoSetError
+from trainer.data.photo_set import PhotoSetError
 from trainer.recipe import CHECKPOINTS, Recipe
 from trainer.utils.cli import command_line, importing
 

@@ -15,7 +15,7 @@ from plumage.folders import ALL
 from plumage.photos import read_header, read_photo
 from trainer.audit.detect.borders import find_border, without_border
 from trainer.audit.findings import Findings
-from trainer.data.photo_folder import PhotoSetError
+from trainer.data.photo_set import PhotoSetError
 
 MANIFEST = "manifest.csv"
 

@@ -9,7 +9,7 @@ from trainer.audit.findings import Findings, examine
 from trainer.audit.page import page
 from trainer.audit.repair import MANIFEST, check_target, repair
 from trainer.audit.text import summary
-from trainer.data.photo_folder import PhotoSetError
+from trainer.data.photo_set import PhotoSetError
 from trainer.utils.files import replacing
 
 

@@ -24,7 +24,8 @@ from plumage.looks import answer, energy
 from plumage.photos import read_photo
 from trainer.checkpoint import calibration
 from trainer.checkpoint.export.classifier_onnx import add_metadata, strip_debug_info
-from trainer.data.photo_folder import PhotoFolder, PhotoSet
+from trainer.data.photo_folder import PhotoFolder
+from trainer.data.photo_set import PhotoSet
 from trainer.metrics import fit_temperature, scores_with_intervals, session_options
 from trainer.utils.files import replacing
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from plumage.folders import SPLITS
-from trainer.data.photo_folder import PhotoSet
+from trainer.data.photo_set import PhotoSet
 from trainer.metrics import Labels, scores
 
 WORST = 5  # classes that are named

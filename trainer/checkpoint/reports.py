@@ -7,7 +7,8 @@ from typing import Any
 
 from plumage.contract import REPORT, SPLIT_TABLE
 from trainer.data.demo import photo_folder
-from trainer.data.photo_folder import PhotoFolder, PhotoSetError
+from trainer.data.photo_folder import PhotoFolder
+from trainer.data.photo_set import PhotoSetError
 from trainer.recipe import CHECKPOINTS, Recipe
 from trainer.utils.cli import UserError
 

@@ -20,7 +20,9 @@ from trainer.checkpoint.closing import closing, guess
 from trainer.checkpoint.export.classifier_onnx import calibrate, export, strip_debug_info
 from trainer.checkpoint.export.saliency_onnx import export_saliency
 from trainer.checkpoint.novelty import ACCEPTED, fit_novelty, subsample
-from trainer.data.photo_folder import OUTLIERS, PhotoFolder, PhotoSet
+from trainer.data.outliers import OUTLIERS
+from trainer.data.photo_folder import PhotoFolder
+from trainer.data.photo_set import PhotoSet
 from trainer.metrics import Labels, Logits, fit_temperature, onnx_outputs, scores_with_intervals
 from trainer.model.norms import NORMS
 from trainer.model.resnet import ResNet, layer_count

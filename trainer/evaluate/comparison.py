@@ -28,7 +28,8 @@ from plumage.contract import CONSENSUS, MODEL
 from trainer.checkpoint.reports import CheckpointArgs, checkpoints_for
 from trainer.checkpoint.write import cached_predictions
 from trainer.data.batches import Batches
-from trainer.data.photo_folder import PhotoFolder, PhotoSet
+from trainer.data.photo_folder import PhotoFolder
+from trainer.data.photo_set import PhotoSet
 from trainer.metrics import Labels, scores_with_intervals, session_options
 from trainer.recipe import Recipe
 from trainer.state import new_run

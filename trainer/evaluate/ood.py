@@ -24,7 +24,8 @@ from plumage.folders import SPLITS, list_photos
 from trainer.checkpoint.novelty import statistics_of, subsample
 from trainer.checkpoint.reports import CheckpointArgs, checkpoints_for
 from trainer.checkpoint.write import cached_predictions, open_network
-from trainer.data.photo_folder import PhotoFolder, PhotoSet, PhotoSetError, read_squeezed
+from trainer.data.photo_folder import PhotoFolder
+from trainer.data.photo_set import PhotoSet, PhotoSetError, read_squeezed
 from trainer.evaluate.ood_baselines import SCORES, Features, Scores
 from trainer.metrics import onnx_outputs
 from trainer.model.resnet import ResNet

@@ -18,7 +18,9 @@ from plumage.contract import LOOKS, NOVELTY_THRESHOLD, OUTPUTS, PHOTOS
 from plumage.looks import ONE_LOOK, answer
 from plumage.photos import read_photo
 from trainer.data.batches import backgrounds_of
-from trainer.data.photo_folder import OUTLIERS, OutlierFolder, PhotoFolder, PhotoSet
+from trainer.data.outliers import OUTLIERS, OutlierFolder
+from trainer.data.photo_folder import PhotoFolder
+from trainer.data.photo_set import PhotoSet
 from trainer.metrics import session_options
 
 WIDTHS = (40, 20, 10)  # of the bird, in % of the frame's width

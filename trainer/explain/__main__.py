@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainer.checkpoint.reports import CheckpointArgs, checkpoints_for
-from trainer.data.photo_folder import PhotoFolder, PhotoSetError
+from trainer.data.photo_folder import PhotoFolder
+from trainer.data.photo_set import PhotoSetError
 from trainer.utils.cli import command_line, importing
 
 SPECIES = (

@@ -19,7 +19,8 @@ from PIL import Image
 from pytorch_grad_cam.utils.image import scale_cam_image, show_cam_on_image
 
 from plumage.photos import read_photo
-from trainer.data.photo_folder import PhotoFolder, PhotoSet
+from trainer.data.photo_folder import PhotoFolder
+from trainer.data.photo_set import PhotoSet
 from trainer.utils.files import replacing_folder
 
 EACH = 3  # photos of a kind

@@ -16,7 +16,8 @@ from tqdm import tqdm
 from plumage.contract import MODEL
 from trainer.checkpoint.reports import read_reports
 from trainer.checkpoint.write import open_network
-from trainer.data.photo_folder import PhotoFolder, PhotoSet
+from trainer.data.photo_folder import PhotoFolder
+from trainer.data.photo_set import PhotoSet
 from trainer.explain import faithfulness
 from trainer.explain.attribution import heatmaps
 from trainer.explain.faithfulness import Values

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainer.data.photo_folder import PhotoFolder, PhotoSet, spread
+from trainer.data.photo_folder import PhotoFolder
+from trainer.data.photo_set import PhotoSet, stratified_subset
 from trainer.model.resnet import ResNet, to_input
 from trainer.recipe import Recipe
 from trainer.studies.study import Study
@@ -40,5 +41,5 @@ def probe_of(
     """The study's probe, on the same photos of val whatever the seed."""
     if (measure := study.probe) is None:
         return None
-    pixels = np.asarray(val.pixels[spread(val.labels, PROBE_PHOTOS)])
+    pixels = np.asarray(val.pixels[stratified_subset(val.labels, PROBE_PHOTOS)])
     return lambda network: measure(last_features(network, pixels, recipe.device))

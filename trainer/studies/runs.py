@@ -13,8 +13,9 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from plumage.contract import HISTORY
+from plumage.folders import SPLITS
 from trainer.checkpoint.write import write_checkpoint
-from trainer.data.photo_folder import SPLITS, PhotoFolder
+from trainer.data.photo_folder import PhotoFolder
 from trainer.metrics import scores
 from trainer.recipe import Recipe
 from trainer.run_folder import DivergedError, TrainingError, check_same, has_state, remove_state

@@ -1,7 +1,7 @@
 import pytest
 
 from trainer.audit import report
-from trainer.data.photo_folder import PhotoSetError
+from trainer.data.photo_set import PhotoSetError
 
 
 def test_a_result_that_cannot_be_written_is_answered_with_advice(faulty, audited, monkeypatch):

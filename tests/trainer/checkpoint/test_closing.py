@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from trainer.checkpoint.closing import closing, guess
-from trainer.data.photo_folder import PhotoSet
+from trainer.data.photo_set import PhotoSet
 from trainer.metrics import scores_with_intervals
 
 NAMES = ("Crow", "Kite", "Myna")

@@ -6,7 +6,8 @@ import pytest
 from tests.trainer.conftest import copied
 from trainer.checkpoint import write
 from trainer.checkpoint.__main__ import main
-from trainer.data.photo_folder import PhotoFolder, PhotoSet
+from trainer.data.photo_folder import PhotoFolder
+from trainer.data.photo_set import PhotoSet
 
 pytestmark = pytest.mark.slow
 

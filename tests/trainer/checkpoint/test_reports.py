@@ -4,7 +4,8 @@ import pytest
 
 from tests.trainer.conftest import SPECIES
 from trainer.checkpoint.reports import CheckpointError, checkpoints_for, read_reports
-from trainer.data.photo_folder import PhotoFolder, PhotoSetError
+from trainer.data.photo_folder import PhotoFolder
+from trainer.data.photo_set import PhotoSetError
 
 
 def test_reports_are_found_by_the_names_of_their_folders(drawn_photos, tmp_path):

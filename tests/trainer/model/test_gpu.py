@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from trainer.data.batches import Batches
-from trainer.data.photo_folder import PhotoSet
+from trainer.data.photo_set import PhotoSet
 from trainer.model import kernels
 from trainer.model.norms import NORMS
 from trainer.recipe import Recipe

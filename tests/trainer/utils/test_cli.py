@@ -1,7 +1,7 @@
 import pytest
 
 from trainer.checkpoint.export.classifier_onnx import ExportError
-from trainer.data.photo_folder import PhotoSetError
+from trainer.data.photo_set import PhotoSetError
 from trainer.run_folder import TrainingError
 from trainer.utils.cli import RESUME_HINT, exit_status
 from trainer.utils.distributed import ProcessError

@@ -8,7 +8,7 @@ from scipy import stats
 
 from trainer.audit.detect.inference import Network
 from trainer.audit.detect.survey import Survey
-from trainer.data.photo_folder import spread
+from trainer.data.photo_set import stratified_subset
 
 LOOKED_AT = 150  # photos of a species that are turned over to see whether it is flipped
 USUAL = 0.15  # share of upright photos that a network likes better upside down, at most
@@ -51,7 +51,7 @@ def find_flips(
         flipped = network.logits(photos.pixels, which, flipped=True)
         down[which] = upside_down(logits[which], flipped, own[which])
 
-    some = np.array(spread(photos.labels, LOOKED_AT))
+    some = np.array(stratified_subset(photos.labels, LOOKED_AT))
     look(some)
     rows = flips(down[some], photos.labels[some], photos.species)
     named = [photos.species.index(row.species) for row in rows if row.named]

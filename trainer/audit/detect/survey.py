@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from plumage.folders import in_words
 from plumage.photos import PhotoError, read_header
-from trainer.data.photo_folder import PhotoFolder, PhotoSet, PhotoSetError
+from trainer.data.photo_folder import PhotoFolder
+from trainer.data.photo_set import PhotoSet, PhotoSetError
 from trainer.recipe import Recipe
 from trainer.utils.files import replacing
 

@@ -17,7 +17,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from trainer.data.photo_folder import PhotoFolder, PhotoSetError
+from trainer.data.photo_folder import PhotoFolder
+from trainer.data.photo_set import PhotoSetError
 from trainer.recipe import CHECKPOINTS, Recipe
 from trainer.studies.border.measure import TRAINED, Row, Versions, compare
 from trainer.studies.border.photos import DEGREES, SHARES, SPECIES, write_bordered

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from trainer.audit.detect.survey import AnyFolder, Pixels, header_of, in_threads, survey
-from trainer.data.photo_folder import PhotoSetError
+from trainer.data.photo_set import PhotoSetError
 
 
 def test_splits_have_any_names_and_need_not_hold_the_same_species(photo_folder):
