@@ -7,6 +7,7 @@ Imports no torch.
 
 import json
 import re
+import textwrap
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,7 @@ TEMPLATES = {
     DETAILS / "accuracy.svg": "accuracy.svg.j2",
     CHECKPOINTS / "README.md": "model-card.md.j2",
 }  # fmt: skip
+WIDTH = 100
 MARKED = (ROOT / "README.md", ROOT / "benchmarks" / "README.md", ROOT / "docs" / "scale.md")
 
 
@@ -106,11 +108,31 @@ def filled(text: str, checkpoints: Path, measured: Path) -> str:
     return text
 
 
+def wrapped(text: str) -> str:
+    """A document whose paragraphs and list items have lines of at most WIDTH characters."""
+    lines = []
+    for line in text.split("\n"):
+        if len(line) <= WIDTH or line.startswith(("|", " ", "!", "<")):  # tables, code, pictures
+            lines.append(line)
+        else:
+            indent = "  " if line.startswith("- ") else ""
+            lines += textwrap.wrap(
+                line,
+                WIDTH,
+                subsequent_indent=indent,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+    return "\n".join(lines)
+
+
 def up_to_date(document: Path) -> str:
     """The text that a document of the project should have."""
-    if document in TEMPLATES:
+    if document.suffix == ".svg":
         return render(TEMPLATES[document], CHECKPOINTS)
-    return filled(document.read_text(encoding="utf-8"), CHECKPOINTS, BENCHMARKS)
+    if document in TEMPLATES:
+        return wrapped(render(TEMPLATES[document], CHECKPOINTS))
+    return wrapped(filled(document.read_text(encoding="utf-8"), CHECKPOINTS, BENCHMARKS))
 
 
 def main() -> None:

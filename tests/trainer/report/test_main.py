@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 
@@ -8,7 +9,16 @@ import yaml
 from tests.measurements import write_report, write_results
 from trainer.checkpoint.reports import read_reports
 from trainer.recipe import CHECKPOINTS
-from trainer.report.__main__ import MARKED, ROOT, TEMPLATES, conclude, filled, render, up_to_date
+from trainer.report.__main__ import (
+    MARKED,
+    ROOT,
+    TEMPLATES,
+    conclude,
+    filled,
+    render,
+    up_to_date,
+    wrapped,
+)
 from trainer.report.benchmarks import performance, speeds
 
 
@@ -55,6 +65,51 @@ def test_results_open_with_one_screen_and_stay_short():
     lines = (ROOT / "RESULTS.md").read_text().splitlines()
     assert len(lines) <= 300
     assert any(line.startswith("![") for line in lines[:12])
+
+
+def test_the_readme_fits_on_a_few_screens():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if not line.startswith("|")]
+    assert len(lines) <= 110
+    assert max(map(len, lines)) <= 100
+    assert len(re.findall(r"^!\[", text, re.MULTILINE)) == 1
+
+
+DOCUMENTS = sorted(
+    path
+    for folder in (".", "benchmarks", "checkpoints", "docs", "docs/results")
+    for path in (ROOT / folder).glob("*.md")
+)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_of_a_document_lead_to_files(document):
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text(encoding="utf-8"))
+    files = [link for link in links if "://" not in link]
+    assert not [link for link in files if not (document.parent / link).exists()]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_commands_of_a_document_name_modules_and_flags_that_there_are(document):
+    text = document.read_text(encoding="utf-8")
+    commands = r"-m ((?:trainer|streamlit_app|benchmarks|docs)[\w.]*)([^`#\n]*)"
+    for module, rest in re.findall(commands, text):
+        place = ROOT / module.rstrip(".").replace(".", "/")
+        assert place.with_suffix(".py").exists() or (place / "__main__.py").exists(), module
+        package = ROOT / module.partition(".")[0]
+        code = "\n".join(path.read_text(encoding="utf-8") for path in package.rglob("*.py"))
+        for flag in re.findall(r"--([a-z-]+)", rest):
+            field = rf'"--{flag}"|^    {flag.replace("-", "_")}:'
+            assert re.search(field, code, re.MULTILINE), f"{module} --{flag}"
+
+
+def test_paragraphs_are_wrapped_and_tables_are_not():
+    row, words = f"| {'x' * 200} |", "word " * 40
+    lines = wrapped(f"{row}\n- {words}\n{words}").splitlines()
+    assert lines[0] == row
+    assert max(map(len, lines[1:])) <= 100
+    assert lines[2].startswith("  word")
+    assert lines[-1].startswith("word")
 
 
 def test_the_model_card_opens_with_metadata_of_the_measured_figures():
