@@ -271,7 +271,7 @@ def study_runs(name: str) -> list[tuple[dict[str, Any], float | None]]:
     keys: list[tuple[Any, ...]]
     if name == "optimizers":
         columns = ["optimizer_name", "peak_learning_rate", "schedule"]
-        keys = list(itertools.product(("SGD", "Adam"), (0.002, 0.2), ("one-cycle",)))
+        keys = list(itertools.product(("SGD", "Adam"), (0.002, 0.2), ("triangular",)))
         keys.append(("SGD", 0.2, "cosine"))
     elif name == "batch-size":
         columns = ["norm", "batch_size", "equal", "peak_learning_rate"]
@@ -285,7 +285,7 @@ def study_runs(name: str) -> list[tuple[dict[str, Any], float | None]]:
         keys = list(itertools.product(("bn", "nn"), (0.1, 0.2)))
     else:
         columns, keys = ["norm"], [(norm,) for norm in SEVEN]
-    diverged = [("Adam", 0.2, "one-cycle"), ("nn", 5, 0.1), ("nn", 0.2)]
+    diverged = [("Adam", 0.2, "triangular"), ("nn", 5, 0.1), ("nn", 0.2)]
     return [
         (
             {**dict(zip(columns, key, strict=True)), "seed": seed},

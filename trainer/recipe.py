@@ -15,7 +15,19 @@ CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
 FITTED = ("batch_size", "epochs", "learning_rate")  # what `Recipe.fitted` changes
 MIN_STEPS = 600
 BATCHES = ((16, 320), (32, 1280))  # photos in a step, for training sets of fewer photos than that
+FLAGS = {  # of hyperparameters whose flag has another name; their own is an alias
+    "n": "--blocks-per-stage",
+    "first_scale": "--initial-resolution",
+    "stored_size": "--cache-size",
+    "smallest_crop": "--min-crop-scale",
+    "largest_aspect": "--max-crop-aspect",
+}
 NormKey = Literal["bn", "in", "bin", "ln", "gn", "nn", "torch-bn"]
+
+
+def flag_of(name: str) -> str:
+    """The flag of a hyperparameter."""
+    return FLAGS.get(name, f"--{name.replace('_', '-')}")
 
 
 class RecipeError(UserError):
@@ -28,7 +40,7 @@ class Recipe:
 
     norm: NormKey = "bn"
     """Normalisation: batch, instance, batch-instance, layer, group, none, or torch's own batch."""
-    n: Annotated[int, tyro.conf.arg(aliases=["--blocks-per-stage"])] = 2
+    n: Annotated[int, tyro.conf.arg(aliases=[FLAGS["n"]])] = 2
     """Blocks in each of the three stages: the network has 6n+2 layers."""
     noun: str = ""
     """What a photo shows, in the app's words, such as bird; empty: class."""
@@ -38,9 +50,9 @@ class Recipe:
     """Folder in which the run gets a folder of its own, named after the norm."""
     image_size: int = 96
     """Side in pixels of the square that photos are squeezed to when the network answers."""
-    first_scale: Annotated[float, tyro.conf.arg(aliases=["--initial-resolution"])] = 0.67
+    first_scale: Annotated[float, tyro.conf.arg(aliases=[FLAGS["first_scale"]])] = 0.67
     """Side of the training crops in the first epoch over image_size, to which they then grow."""
-    stored_size: Annotated[int, tyro.conf.arg(aliases=["--cache-size"])] = 160
+    stored_size: Annotated[int, tyro.conf.arg(aliases=[FLAGS["stored_size"]])] = 160
     """Side in pixels at which training photos are kept decoded, for crops to be cut from."""
     photos_per_species: int | None = None
     """Photos of each species to train on, the same for every seed; None: all."""
@@ -58,8 +70,9 @@ class Recipe:
     """SGD's momentum is Nesterov's."""
     weight_decay: float = 5e-4
     """Decay of the convolutions' and the linear layer's weights; norms and biases have none."""
-    schedule: Literal["constant", "step", "cosine", "one-cycle"] = "one-cycle"
-    """Step divides by 10 at half and three quarters; one-cycle rises for a quarter of the run."""
+    schedule: Literal["constant", "step", "cosine", "triangular", "one-cycle"] = "triangular"
+    """Step divides by 10 at half and three quarters; triangular rises for a quarter of the run and
+    then falls (one-cycle: its old name)."""
     warmup: float = 0.0
     """Epochs over which the learning rate rises from 0 to what the schedule says."""
     label_smoothing: float = 0.1
@@ -67,9 +80,9 @@ class Recipe:
     augmentation: Literal["none", "crops", "crops-and-colour"] = "crops"
     """Crops: random square-ish crops of the photo, shrunk with a random filter, and flips; colour:
     brightness, contrast and saturation as well."""
-    smallest_crop: Annotated[float, tyro.conf.arg(aliases=["--min-crop-scale"])] = 0.35
+    smallest_crop: Annotated[float, tyro.conf.arg(aliases=[FLAGS["smallest_crop"]])] = 0.35
     """Share of the photo that the smallest crops keep; with 1 they are whole."""
-    largest_aspect: Annotated[float, tyro.conf.arg(aliases=["--max-crop-aspect"])] = 1.25
+    largest_aspect: Annotated[float, tyro.conf.arg(aliases=[FLAGS["largest_aspect"]])] = 1.25
     """Width over height, or the other way round, of the narrowest crops; with 1 they are square."""
     outliers: str | None = None
     """Folder of photos of none of the species to train with, in a folder for each kind; those in
@@ -88,6 +101,10 @@ class Recipe:
     """Seed of the weights, the order of the photos and the augmentation."""
     device: str = "cpu"
     """Device as torch names it: cpu, cuda, mps."""
+
+    def __post_init__(self) -> None:
+        if self.schedule == "one-cycle":  # as earlier versions wrote it
+            object.__setattr__(self, "schedule", "triangular")
 
     @classmethod
     def from_report(cls, stored: dict[str, Any]) -> "Recipe":
@@ -119,8 +136,7 @@ class Recipe:
         for name, (possible, words) in POSSIBLE.items():
             value = getattr(self, name)
             if not possible(value):
-                flag = name.replace("_", "-")
-                raise RecipeError(f"--{flag} {value} is not possible: it must be {words}.")
+                raise RecipeError(f"{flag_of(name)} {value} is not possible: it must be {words}.")
 
     def differences(self, other: dict[str, Any]) -> list[str]:
         """Names of the hyperparameters, places aside, in which a stored recipe is another one.
@@ -129,7 +145,7 @@ class Recipe:
         the outliers it counts whether there are any, not where they lie.
         """
         places = {"noun", "data", "output", "device", "workers"}
-        mine, other = self.as_dict(), asdict(Recipe()) | other
+        mine, other = self.as_dict(), other | Recipe.from_report(other).as_dict()
         for recipe in (mine, other):
             recipe["outliers"] = recipe["outliers"] is not None
         return sorted(k for k in other if k not in places and mine.get(k) != other[k])

@@ -10,7 +10,7 @@ from typing import Any
 from safetensors import safe_open
 
 from plumage.contract import REPORT, SPLIT_TABLE
-from trainer.recipe import FITTED, Recipe
+from trainer.recipe import FITTED, Recipe, flag_of
 from trainer.utils.cli import UserError
 
 STATE = "state.safetensors"
@@ -119,7 +119,7 @@ def check_same(recipe: Recipe, stored: dict[str, Any], folder: Path) -> None:
     if changed == ["epochs"]:
         check_longer(recipe, stored["epochs"], folder)
     elif changed:
-        told = ", ".join(f"--{name.replace('_', '-')}" for name in changed)
+        told = ", ".join(map(flag_of, changed))
         raise TrainingError(
             f"The run in {folder} was started with another {told}: resume with the same, or "
             "start over with another --output."
@@ -138,7 +138,8 @@ def check_longer(recipe: Recipe, epochs: int, folder: Path) -> None:
     elif recipe.schedule != "constant":
         why = f"the learning rate of its schedule, {recipe.schedule}, ends with that epoch"
     elif recipe.first_scale != 1:
-        why = f"its crops, from --first-scale {recipe.first_scale} on, have grown by that epoch"
+        scale = f"--initial-resolution {recipe.first_scale}"
+        why = f"its crops have grown from {scale} by that epoch"
     else:
         return
     raise TrainingError(

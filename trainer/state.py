@@ -21,7 +21,7 @@ from trainer.recipe import Recipe
 from trainer.run_folder import EARLIER_STATE, STATE, TrainingError, check_same
 from trainer.utils.files import replacing
 
-GATE_SPEED = 10  # Nam and Kim 2018 train the gates with ten times the learning rate
+GATE_LR_SCALE = 10  # Nam and Kim 2018 train the gates with ten times the learning rate
 
 
 @dataclass
@@ -100,6 +100,9 @@ class TrainState:
             )
         check_same(recipe, state["trained"]["recipe"], folder)
         self.network.load_state_dict(state["network"])
+        for group in state["groups"]:
+            if "speed" in group:  # as earlier versions wrote it
+                group["lr_scale"] = group.pop("speed")
         self.optimizer.load_state_dict(
             {"state": state["optimizer"], "param_groups": state["groups"]}
         )
@@ -191,9 +194,9 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 def _bare_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """The recipe's optimizer and its parameter groups."""
-    decayed: dict[str, Any] = {"params": [], "weight_decay": recipe.weight_decay, "speed": 1}
-    plain: dict[str, Any] = {"params": [], "weight_decay": 0.0, "speed": 1}
-    gates: dict[str, Any] = {"params": [], "weight_decay": 0.0, "speed": GATE_SPEED}
+    decayed: dict[str, Any] = {"params": [], "weight_decay": recipe.weight_decay, "lr_scale": 1}
+    plain: dict[str, Any] = {"params": [], "weight_decay": 0.0, "lr_scale": 1}
+    gates: dict[str, Any] = {"params": [], "weight_decay": 0.0, "lr_scale": GATE_LR_SCALE}
     for name, parameter in network.named_parameters():
         group = gates if name.endswith(".gate") else decayed if parameter.ndim > 1 else plain
         group["params"].append(parameter)

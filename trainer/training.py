@@ -44,7 +44,7 @@ def learning_rate(recipe: Recipe, epochs_done: float) -> float:
         "constant": 1.0,
         "step": 0.1 ** ((t >= 0.5) + (t >= 0.75)),
         "cosine": 0.5 * (1 + math.cos(math.pi * t)),
-        "one-cycle": min(0.04 + t * 0.96 / 0.25, (1 - t) / 0.75),
+        "triangular": min(0.04 + t * 0.96 / 0.25, (1 - t) / 0.75),
     }[recipe.schedule]
     if recipe.warmup:
         factor *= min(1.0, epochs_done / recipe.warmup)
@@ -213,7 +213,7 @@ def train_epoch(
         for step, (batch, target) in enumerate(batches):
             rate = learning_rate(recipe, run.epoch + step / len(batches))
             for group in run.optimizer.param_groups:
-                group["lr"] = rate * group["speed"]
+                group["lr"] = rate * group["lr_scale"]
             loss, logits = train_step(run, recipe, batch, target)
             count = len(batches.indices[step])  # outliers follow
             yield target[:count], logits[:count].argmax(1), loss

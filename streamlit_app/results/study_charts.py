@@ -21,7 +21,7 @@ def learning_rates(cells: pd.DataFrame) -> alt.LayerChart:
     cells: as streamlit_app.results.studies.by_learning_rate makes them.
     """
     shapes = {
-        "one-cycle": "circle",
+        "triangular": "circle",
         "step": "square",
         "cosine": "triangle-up",
         "constant": "diamond",
@@ -48,7 +48,7 @@ def learning_rates(cells: pd.DataFrame) -> alt.LayerChart:
             ),
         )
     )
-    lines = points.mark_line().transform_filter("datum.schedule == 'one-cycle'")
+    lines = points.mark_line().transform_filter("datum.schedule == 'triangular'")
     return styled(alt.layer(lines, marks), "Accuracy over learning rates", 360)
 
 

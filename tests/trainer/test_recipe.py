@@ -4,7 +4,7 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 
 from trainer.model.norms import NORMS
-from trainer.recipe import FITTED, POSSIBLE, PRESETS, NormKey, Recipe, RecipeError
+from trainer.recipe import FITTED, POSSIBLE, PRESETS, NormKey, Recipe, RecipeError, flag_of
 
 
 def test_a_recipe_cannot_be_changed():
@@ -29,6 +29,13 @@ def test_differences_name_changed_hyperparameters_but_no_places():
     assert replace(Recipe(), epochs=3, seed=1).differences(stored) == ["epochs", "seed"]
 
 
+def test_a_recipe_of_an_earlier_version_is_read_by_the_names_of_today():
+    stored = Recipe().as_dict() | {"schedule": "one-cycle"}
+    assert Recipe.from_report(stored) == Recipe(schedule="one-cycle") == Recipe()
+    assert Recipe().schedule == "triangular"
+    assert Recipe().differences(stored) == []
+
+
 def test_of_the_outliers_it_counts_whether_there_are_any_and_not_where_they_lie():
     with_outliers = Recipe(outliers="here").as_dict()
     assert Recipe(outliers="there").differences(with_outliers) == []
@@ -51,8 +58,8 @@ def test_the_presets_and_their_limits_are_possible():
 @pytest.mark.parametrize("name", POSSIBLE)
 def test_a_value_that_no_network_can_be_trained_with_names_its_flag(name):
     impossible = {"device": "gpu"}.get(name, -1)
-    flag = name.replace("_", "-")
-    with pytest.raises(RecipeError, match=rf"^--{flag} {impossible} is not possible: it must be "):
+    flag = flag_of(name)
+    with pytest.raises(RecipeError, match=rf"^{flag} {impossible} is not possible: it must be "):
         replace(Recipe(), **{name: impossible}).check()
 
 

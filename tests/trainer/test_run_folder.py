@@ -66,9 +66,9 @@ STEADY = replace(Recipe(), schedule="constant", first_scale=1.0)
 @pytest.mark.parametrize(
     ("recipe", "epochs", "why"),
     [
-        (Recipe(), 32, "one-cycle, ends with that epoch"),
+        (Recipe(), 32, "triangular, ends with that epoch"),
         (replace(Recipe(), schedule="cosine"), 32, "cosine, ends with that epoch"),
-        (replace(STEADY, first_scale=0.5), 32, "crops, from --first-scale 0.5 on, have grown"),
+        (replace(STEADY, first_scale=0.5), 32, "crops have grown from --initial-resolution 0.5"),
         (STEADY, 8, "can only become longer"),
     ],
 )

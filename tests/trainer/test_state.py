@@ -87,6 +87,19 @@ def test_a_state_of_an_earlier_version_is_not_gone_on_with(recipe, splits, tmp_p
         open_run(recipe, 3, tmp_path)
 
 
+def test_a_state_is_read_by_the_names_of_today(recipe, splits, tmp_path):
+    before = trained(recipe, splits, tmp_path).optimizer.param_groups
+    with safe_open(tmp_path / STATE, "pt") as file:
+        words = json.loads(file.metadata()["state"])
+    for group in words["groups"]:
+        group["speed"] = group.pop("lr_scale")
+    words["trained"]["recipe"]["schedule"] = "one-cycle"
+    save_file(load_file(tmp_path / STATE), tmp_path / STATE, {"state": json.dumps(words)})
+    after = open_run(recipe, 3, tmp_path).optimizer.param_groups
+    assert [group["lr_scale"] for group in after] == [group["lr_scale"] for group in before]
+    assert not [group for group in after if "speed" in group]
+
+
 def test_a_full_disk_stops_the_run_with_advice_and_keeps_its_last_state(recipe, splits, tmp_path):
     trained(replace(recipe, epochs=1), splits, tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}

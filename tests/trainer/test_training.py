@@ -152,7 +152,7 @@ def test_the_best_weights_are_those_of_the_best_val_epoch(splits, tmp_path, monk
 def test_norms_biases_and_gates_have_no_weight_decay_and_gates_ten_times_the_speed():
     network = training.ResNet(NORMS["bin"])
     groups = make_optimizer(network, Recipe()).param_groups
-    assert [(g["weight_decay"], g["speed"]) for g in groups] == [(5e-4, 1), (0, 1), (0, 10)]
+    assert [(g["weight_decay"], g["lr_scale"]) for g in groups] == [(5e-4, 1), (0, 1), (0, 10)]
     assert all(p.ndim > 1 for p in groups[0]["params"])
     gates = sum(isinstance(m, BatchInstanceNorm) for m in network.modules())
     assert len(groups[2]["params"]) == gates == 15
@@ -174,7 +174,7 @@ def test_gates_stay_between_0_and_1():
         ("constant", [1, 1, 1, 1]),
         ("step", [1, 1, 0.1, 0.01]),
         ("cosine", [1, 0.8536, 0.5, 0.1464]),
-        ("one-cycle", [0.04, 1, 2 / 3, 1 / 3]),
+        ("triangular", [0.04, 1, 2 / 3, 1 / 3]),
     ],
 )
 def test_schedules_at_the_quarters_of_a_run(schedule, factors):

@@ -1,10 +1,11 @@
 """Find the faults of a photo set before a network learns them.
 
     python -m trainer.audit PHOTOS
-    python -m trainer.audit PHOTOS --fix CLEAN
+    python -m trainer.audit PHOTOS --clean-copy CLEAN
 
 prints a page of text and leaves it in runs/audit, beside a page with examples (audit.html) and a
-table of every finding (audit.csv). --fix writes a clean copy; the photos themselves are only read.
+table of every finding (audit.csv). --clean-copy writes a clean copy; the photos themselves are only
+read.
 """
 
 import signal
@@ -60,5 +61,7 @@ def run(command: Command) -> None:
 main = command_line(Command, run, "trainer.audit", "the photos are as they were.")
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that --fix clears up after it
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # so that the clean copy is cleared up
     sys.exit(main(sys.argv[1:]))

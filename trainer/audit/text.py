@@ -49,7 +49,7 @@ def _duplicates(findings: Findings) -> Iterator[str]:
             share = findings.share_with_near_duplicate(split, "train")
             yield f"{share:.1%} of {split} photos have a near-duplicate in train."
     if across:
-        yield "Their scores are inflated. Keep each group in one split: --fix does."
+        yield "Their scores are inflated. Keep each group in one split: --clean-copy does."
     if mixed:
         yield (
             "A group across species is a label error, two species on one photo or, before a bare "
@@ -63,7 +63,7 @@ def _borders(findings: Findings) -> Iterator[str]:
         yield "None found."
         return
     yield f"{int(findings.bordered.sum()):,} photos have one: {_named(shares)}."
-    yield "They come from rotating photos after they were taken: --fix rotates back and crops."
+    yield "They come from rotating photos afterwards: --clean-copy rotates back and crops."
 
 
 def _shortcuts(findings: Findings) -> Iterator[str]:
@@ -96,7 +96,7 @@ def _orientation(findings: Findings) -> Iterator[str]:
     if others:
         wrong = sum(row.flipped for row in others) / sum(row.photos for row in others)
         yield f"False alarms: {wrong:.0%} of the other species seem upside down too."
-    yield "A network judges single photos: look before you trust one. --fix turns them."
+    yield "A network judges single photos: look before you trust one. --clean-copy turns them."
 
 
 def _labels(findings: Findings) -> Iterator[str]:

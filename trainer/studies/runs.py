@@ -61,6 +61,8 @@ def run_study(
     tables = tables or study_tables.TABLES
     prepare()
     study, home = STUDIES[name], output / "studies" / name
+    for old in (output / "studies").glob("*/*/made-of.json"):  # as earlier versions called it
+        old.rename(old.with_name(PROVENANCE))
     source = PhotoFolder(data, split_table)
     source.check()
     photos = fingerprints(study.base, source, output / "cache")

@@ -20,7 +20,7 @@ from trainer.studies.study import Study, settings
 from trainer.utils.files import replacing, write_json
 
 TABLES = CHECKPOINTS / "results" / "studies"
-PROVENANCE = "made-of.json"  # beside a run's history
+PROVENANCE = "provenance.json"  # beside a run's history
 COLUMNS = ["epoch", "split", "loss", "accuracy", "micro_f1", "macro_f1", "learning_rate", "seconds"]
 
 

@@ -26,7 +26,7 @@ from trainer.report.studies import (
 TABLES = {
     "norms": norm_runs({"bn": [0.5, 0.52], "nn": [math.nan]}),
     "learning-rate": rate_runs({("bn", 0.1): [0.5], ("gn", 0.2): [0.4]}),
-    "optimizers": optimizer_runs({("SGD", "one-cycle", 0.1): [0.5]}),
+    "optimizers": optimizer_runs({("SGD", "triangular", 0.1): [0.5]}),
     "batch-size": batch_runs({("bn", 32, "both"): [0.5]}),
     "depth": depth_runs({("nn", 2): [0.3], ("bn", 2): [0.5]}),
     "feature-quantiles": quantile_runs({"bn": [2.0]}),
@@ -35,7 +35,7 @@ TABLES = {
 
 def test_the_reports_own_settings_are_marked_with_what_it_says_of_them():
     cells = {
-        ("SGD", "one-cycle", 0.2): [math.nan, 0.9],
+        ("SGD", "triangular", 0.2): [math.nan, 0.9],
         ("SGD, momentum 0.9", "constant", 0.002): [0.3, 0.31],
         ("SGD, momentum 0.9", "cosine", 0.002): [0.3, 0.31],
     }

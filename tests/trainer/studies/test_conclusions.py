@@ -74,7 +74,7 @@ def test_a_study_that_is_not_complete_says_how_far_it_is_and_claims_nothing(stud
     tables = {
         "norms": norm_runs({"bn": [0.5]}),
         "learning-rate": rate_runs({("bn", 0.1): [0.5]}),
-        "optimizers": optimizer_runs({("SGD", "one-cycle", 0.01): [0.5]}),
+        "optimizers": optimizer_runs({("SGD", "triangular", 0.01): [0.5]}),
         "batch-size": batch_runs({("bn", 32, "both"): [0.5]}),
         "feature-quantiles": quantile_runs({"bn": [2.0]}),
         "depth": depth_runs({("bn", 1): [0.5]}),
@@ -114,21 +114,21 @@ REPORTS = ("SGD, momentum 0.9", "constant", 0.002)
 def test_the_reports_findings_on_optimizers_are_judged_from_runs_at_its_settings():
     cells = {
         ("Adam", "cosine", 0.002): CLOSE,
-        ("Adam", "one-cycle", 0.002): [0.9],
-        ("SGD", "one-cycle", 1.0): [0.9, 0.905, 0.91],
+        ("Adam", "triangular", 0.002): [0.9],
+        ("SGD", "triangular", 1.0): [0.9, 0.905, 0.91],
         REPORTS: [0.3, 0.305, 0.31],
     }
     told = answer("optimizers", optimizer_runs(cells), FACTS)
-    assert told.startswith("`SGD` at 1, one-cycle, is best with 90.5 ± 0.5% on val, +10.0 points")
+    assert told.startswith("`SGD` at 1, triangular, is best with 90.5 ± 0.5% on val, +10.0 points")
     assert "that `Adam` is best does not hold" in told
     assert "at 0.002 is the best of SGD does not hold (30.5 ± 0.5%, -60.0 points" in told
 
 
 def test_an_optimizer_that_diverged_is_never_the_best():
     cells = {
-        ("SGD", "one-cycle", 1.0): [math.nan, 0.9],
-        ("Adam", "one-cycle", 0.002): CLOSE,
-        ("RMSprop", "one-cycle", 0.002): [0.7, 0.705, 0.71],
+        ("SGD", "triangular", 1.0): [math.nan, 0.9],
+        ("Adam", "triangular", 0.002): CLOSE,
+        ("RMSprop", "triangular", 0.002): [0.7, 0.705, 0.71],
     }
     assert answer("optimizers", optimizer_runs(cells), FACTS).startswith("`Adam` at 0.002")
 

@@ -135,7 +135,7 @@ def test_the_best_schedule_of_each_optimizer_is_repeated_and_the_reports_setting
     table.loc[cosine, "accuracy"] = 0.9
     repeated = [r for r in study.recipes(table).values() if r.seed == 1]
     schedules = {optimizer_name(r): r.schedule for r in repeated if r.schedule != "constant"}
-    assert schedules == dict.fromkeys(STARTS, "one-cycle") | {"Adam": "cosine"}
+    assert schedules == dict.fromkeys(STARTS, "triangular") | {"Adam": "cosine"}
     constant = {(optimizer_name(r), r.learning_rate) for r in repeated if r.schedule == "constant"}
     assert constant == {("SGD, momentum 0.9", 2e-3), ("SGD", 1e-4), ("Adam", 1e-3)}
 
