@@ -29,7 +29,7 @@ def kernel_modes() -> tuple[str, ...]:
 
 
 @contextmanager
-def running(mode: str) -> Iterator[None]:
+def kernel_mode(mode: str) -> Iterator[None]:
     """Run the norms' kernels in one of `kernel_modes` inside the block."""
     before, kernels.enabled = kernels.enabled, mode == "compiled"
     try:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.timing import kernel_modes, report, running, speed
+from benchmarks.timing import kernel_mode, kernel_modes, report, speed
 from trainer.model.norms import NORMS
 from trainer.utils.system import prepare
 from trainer.utils.timing import interleaved
@@ -80,7 +80,7 @@ def main() -> None:
     for mode in kernel_modes():
         for dtype in DTYPES:
             for shape in SHAPES:
-                with running(mode):
+                with kernel_mode(mode):
                     rows += [{"kernels": mode} | row for row in time_shape(shape, dtype)]
     groups: dict[tuple, list[dict[str, Any]]] = {}
     for row in rows:

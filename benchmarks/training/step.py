@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 import torch
 
-from benchmarks.timing import kernel_modes, report, running, speed
+from benchmarks.timing import kernel_mode, kernel_modes, report, speed
 from trainer.recipe import NormKey, Recipe
 from trainer.state import new_run
 from trainer.training import train_step
@@ -107,7 +107,7 @@ def main() -> None:
     prepare()
     rows = []
     for mode in kernel_modes():
-        with running(mode):
+        with kernel_mode(mode):
             rows += [{"kernels": mode} | row for row in time_steps()]
     title = (
         f"A training step of the 14-layer network, {SIZE} px, batch {BATCH}; speed over torch-bn"

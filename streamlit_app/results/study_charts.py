@@ -15,6 +15,16 @@ from streamlit_app.results.charts import (
 ALL_NORMS = alt.ExprRef("containerSize()[0] < 500 ? 4 : 7")  # columns of a legend of seven
 
 
+def rate_axis(cells: pd.DataFrame) -> alt.X:
+    """The axis of learning rates, with a tick at each that was tried."""
+    return alt.X(
+        "rate:Q",
+        title="highest learning rate",
+        scale=alt.Scale(type="log", nice=False, padding=15),
+        axis=alt.Axis(values=sorted(cells["rate"].unique()), format="~g", grid=False),
+    )
+
+
 def learning_rates(cells: pd.DataFrame) -> alt.LayerChart:
     """Accuracy of each optimizer over learning rates, and under schedules at its best one.
 
@@ -29,12 +39,7 @@ def learning_rates(cells: pd.DataFrame) -> alt.LayerChart:
     }
     kinds = [kind for kind in shapes if (cells["schedule"] == kind).any()]
     points = alt.Chart(cells).encode(
-        x=alt.X(
-            "rate:Q",
-            title="highest learning rate",
-            scale=alt.Scale(type="log", nice=False, padding=15),
-            axis=alt.Axis(values=sorted(cells["rate"].unique()), format="~g", grid=False),
-        ),
+        x=rate_axis(cells),
         y=alt.Y("accuracy:Q", title="accuracy on val photos", axis=percent_axis()),
         color=name_colours("optimizer", cells["optimizer"], columns=2),
         tooltip=["optimizer:N", "rate:Q", "schedule:N", "runs:Q", *share_tooltips("accuracy")],
@@ -58,12 +63,7 @@ def norm_rates(cells: pd.DataFrame) -> alt.LayerChart:
     cells: as streamlit_app.results.studies.by_norm_and_rate makes them.
     """
     points = alt.Chart(cells).encode(
-        x=alt.X(
-            "rate:Q",
-            title="highest learning rate",
-            scale=alt.Scale(type="log", nice=False, padding=15),
-            axis=alt.Axis(values=sorted(cells["rate"].unique()), format="~g", grid=False),
-        ),
+        x=rate_axis(cells),
         y=alt.Y("accuracy:Q", title="accuracy on val photos", axis=percent_axis()),
         color=name_colours("norm", cells["norm"], columns=ALL_NORMS),
         tooltip=["norm:N", "rate:Q", *share_tooltips("accuracy")],

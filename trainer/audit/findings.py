@@ -39,7 +39,7 @@ class Findings:
         flips: how often each species stands upside down.
         turned: (photos,) which stand upside down, in the species that are flipped more than others.
         probabilities: (photos, species), or None where the network cannot give them.
-        doubted: photos whose label is probably wrong, the surest first.
+        label_errors: photos whose label is probably wrong, the surest first.
     """
 
     photos: Survey
@@ -51,7 +51,7 @@ class Findings:
     flips: list[Flips]
     turned: NDArray[np.bool_]
     probabilities: NDArray[np.float64] | None
-    doubted: NDArray[np.int64]
+    label_errors: NDArray[np.int64]
 
     @cached_property
     def bordered(self) -> NDArray[np.bool_]:
@@ -100,7 +100,7 @@ class Findings:
             yield photos.files[pair.first], pair.kind, str(photos.files[pair.second])
         for index in np.flatnonzero(self.turned).tolist():
             yield photos.files[index], "upside down", ""
-        for index in self.doubted.tolist():
+        for index in self.label_errors.tolist():
             yield photos.files[index], "label", f"rather {self.suggested(index)}"
         for kind, found in self.poor.items():
             for index in np.flatnonzero(found).tolist():
@@ -159,7 +159,7 @@ def examine(photos: Survey, checkpoints: Path, variant: str) -> Findings:
     flipped, turned = find_flips(fast, photos, logits)
     probabilities = species_probabilities(accurate, fast, photos, logits)
     none = np.array([], dtype=np.int64)
-    doubted = (
+    label_errors = (
         none if probabilities is None else suspected_label_errors(photos.labels, probabilities)
     )
     return Findings(
@@ -172,5 +172,5 @@ def examine(photos: Survey, checkpoints: Path, variant: str) -> Findings:
         flipped,
         turned,
         probabilities,
-        doubted,
+        label_errors,
     )

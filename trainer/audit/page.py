@@ -46,9 +46,9 @@ def _examples(findings: Findings) -> Iterator[tuple[str, list[list[dict[str, str
     yield "Duplicates", [_figures(findings, group) for group in _groups(findings)]
     for name, found in (("Borders", findings.bordered), ("Orientation", findings.turned)):
         yield name, [_figures(findings, _spread(np.flatnonzero(found).tolist(), MAX_EXAMPLES))]
-    doubted = findings.doubted[:MAX_EXAMPLES].tolist()
-    notes = [f"{photos.files[i].parts[1]}? Rather {findings.suggested(i)}" for i in doubted]
-    yield "Labels", [_figures(findings, doubted, notes)]
+    label_errors = findings.label_errors[:MAX_EXAMPLES].tolist()
+    notes = [f"{photos.files[i].parts[1]}? Rather {findings.suggested(i)}" for i in label_errors]
+    yield "Labels", [_figures(findings, label_errors, notes)]
     poor = [
         (i, kind) for kind, found in findings.poor.items() for i in np.flatnonzero(found).tolist()
     ]

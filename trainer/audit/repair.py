@@ -65,7 +65,7 @@ def plan(findings: Findings) -> list[Row]:
             kept.append(best)
             for index in set(fit) - {best}:
                 rows[index].done.append(f"left out: near-duplicate of {photos.files[best]}")
-    doubted = set(findings.doubted.tolist())
+    label_errors = set(findings.label_errors.tolist())
     taken: set[Path] = set()
     for index, split in _splits(findings, kept).items():
         row, file = rows[index], photos.files[index]
@@ -75,7 +75,7 @@ def plan(findings: Findings) -> list[Row]:
             row.done.append("turned upright")
         if split != file.parts[0]:
             row.done.append(f"moved from {file.parts[0]} to {split}")
-        if index in doubted:
+        if index in label_errors:
             row.done.append(f"probable label error: rather {findings.suggested(index)}")
         if findings.poor["blurred"][index]:
             row.done.append("blurred")
@@ -98,7 +98,7 @@ def _worth(findings: Findings, index: int) -> tuple:
     width, height = findings.photos.sizes[index]
     return (
         not findings.bordered[index],
-        index not in findings.doubted,
+        index not in findings.label_errors,
         not findings.poor["blurred"][index],
         width * height,
         -index,

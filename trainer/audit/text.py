@@ -105,11 +105,11 @@ def _labels(findings: Findings) -> Iterator[str]:
         return
     share = low_self_confidence(findings.photos.labels, findings.probabilities).mean()
     yield f"The network finds {share:.1%} of the labels unlikely."
-    if not len(findings.doubted):
+    if not len(findings.label_errors):
         yield "It is confident of no other species there, or is too inaccurate to tell."
         return
-    yield f"{len(findings.doubted):,} probable label errors: look at these first."
-    for index in findings.doubted[:SHOWN].tolist():
+    yield f"{len(findings.label_errors):,} probable label errors: look at these first."
+    for index in findings.label_errors[:SHOWN].tolist():
         yield f"  {findings.photos.files[index]}: rather {findings.suggested(index)}"
 
 

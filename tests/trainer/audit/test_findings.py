@@ -72,7 +72,7 @@ def test_half_of_the_published_test_photos_have_a_near_duplicate_in_train(raw):
 @pytest.mark.slow
 def test_most_wrong_labels_are_found_and_few_right_ones_doubted(swapped):
     findings, wrong = swapped
-    doubted = {findings.photos.files[index].name for index in findings.doubted}
+    doubted = {findings.photos.files[index].name for index in findings.label_errors}
     assert len(wrong) == len(range(7, len(findings.photos), 20)) > 20
     assert len(wrong & doubted) >= 0.6 * len(wrong)
     assert len(doubted - wrong) <= 0.02 * len(findings.photos)

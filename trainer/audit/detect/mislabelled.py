@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from trainer.audit.detect.inference import Network
 from trainer.audit.detect.survey import Survey
 
-SURE = 0.9  # probability of another species from which on a label is doubted
+SURE = 0.9  # probability of another species from which on a label is suspected
 UNLIKELY = 0.02  # probability of the photo's own species up to which it is
 HARDLY = 0.1  # up to which a network hardly believes the label
 # Share of labels; above it the network is at fault, not the labels.
