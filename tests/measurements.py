@@ -296,7 +296,7 @@ def study_runs(name: str) -> list[tuple[dict[str, Any], float | None]]:
     ]
 
 
-def write_study(checkpoints: Path, name: str, done: int = 9) -> None:
+def write_study(checkpoints: Path, name: str, done: int = 9, **more: str) -> None:
     """Write a study's two files, as if `done` of 9 runs had been made."""
     rows = [row for run in study_runs(name) for row in study_history(*run)]
     table = pd.DataFrame(rows)
@@ -317,6 +317,7 @@ def write_study(checkpoints: Path, name: str, done: int = 9) -> None:
         "done": done,
         "rule": "Rates are chosen.",
         "machines": [{"processor": "P", "cores": 2}],
+        **more,
     }
     table.to_csv(result_file(checkpoints, f"studies/{name}.csv"), index=False)
     result_file(checkpoints, f"studies/{name}.json").write_text(json.dumps(facts))

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from plumage.contract import RESULTS, STUDIES
-from streamlit_app.results.reading import ResultsError, command, join_words
+from streamlit_app.results.reading import ResultsError, command
 
 TITLES = {
     "optimizers": "Optimizers",
@@ -49,17 +49,8 @@ class Study:
 
     @property
     def size(self) -> str:
-        """Size, machines and number of its runs, in sentences."""
-        recipe, done, planned = self.facts["recipe"], self.facts["done"], self.facts["planned"]
-        each = recipe["photos_per_species"]
-        photos = f"{each} training photos of each species" if each else "all training photos"
-        names = dict.fromkeys(m.get("gpu", m["processor"]) for m in self.facts["machines"])
-        budget = f"{recipe['epochs']} epochs and batches of {recipe['batch_size']}"
-        count = f"{done} runs" if done == planned else f"{done} of at least {planned} runs so far"
-        return (
-            f"{count} at {recipe['image_size']} px with {photos}, {budget} where they are not "
-            f"varied, on {join_words(list(names))}. {self.facts['rule']}"
-        )
+        """The number, machines and size of its runs, and how they are chosen, in sentences."""
+        return str(self.facts.get("size", self.facts["rule"]))
 
 
 def made(folder: Path) -> list[str]:

@@ -5,7 +5,7 @@
 Test photos are compressed again as JPEG, or shrunk, before they are squeezed to the network's size.
 With --outliers, val photos are pasted onto photos without a bird, so that the bird takes 10, 20 or
 40% of the frame's width, and answered by one look and by all looks of the model. How many are still
-accepted as photos of a known bird, and answered rightly, goes to
+accepted as photos of a known bird, and answered correctly, goes to
 checkpoints/results/robustness.json for each variant.
 """
 

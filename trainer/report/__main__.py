@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import pandas as pd
 
 from plumage.contract import RESULTS
 from trainer.checkpoint.reports import read_reports
 from trainer.recipe import CHECKPOINTS
 from trainer.report import benchmarks, border, explain, ood, published_set, scale, scores, studies
-from trainer.utils.files import replacing
+from trainer.studies.conclusions import answer, size_sentence
+from trainer.utils.files import replacing, write_json
 from trainer.verdicts import VERDICTS, wording
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +50,12 @@ def conclude(folder: Path) -> None:
             if new != text:
                 with replacing(path) as temporary:
                     temporary.write_text(new, encoding="utf-8")
+    for path in (folder / "studies").glob("*.json"):
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        table = pd.read_csv(path.with_suffix(".csv"))
+        words = {"answer": answer(path.stem, table, facts), "size": size_sentence(facts)}
+        if facts | words != facts:
+            write_json(path, facts | words)
 
 
 def context(checkpoints: Path) -> dict[str, Any]:

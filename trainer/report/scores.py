@@ -126,13 +126,13 @@ def order_sentence(reports: Reports) -> str:
     theirs = pd.read_csv(COURSE_REPORT).set_index("variant").test_accuracy
     both = [name for name in theirs.index if name in reports]
     if len(both) < 3:
-        return "Too few variants are there to compare their order."
+        return "There are too few variants to compare their order."
     ours = [reports[name]["metrics"]["test"]["accuracy"]["value"] for name in both]
     rank = stats.spearmanr([theirs[name] for name in both], ours)
     agrees = rank.pvalue < LEVEL and rank.statistic > 0
     return (
-        f"{'Yes' if agrees else 'Not shown'}: the rank correlation of the {len(both)} variants "
-        f"with the report's is {rank.statistic:.2f} (Spearman, p = {rank.pvalue:.2g})."
+        f"{'Yes' if agrees else 'No evidence'}: Spearman's correlation of the ranks of {len(both)} "
+        f"variants with the report's is {rank.statistic:.2f} (p = {rank.pvalue:.2g})."
     )
 
 

@@ -13,7 +13,14 @@ import numpy as np
 import pandas as pd
 
 from trainer.report.scores import markdown
-from trainer.studies.conclusions import Facts, factor, growths, report_of, smallest_visible
+from trainer.studies.conclusions import (
+    Facts,
+    factor,
+    growths,
+    report_of,
+    size_sentence,
+    smallest_visible,
+)
 from trainer.studies.study import final_scores
 
 
@@ -168,8 +175,8 @@ class Section(NamedTuple):
 SECTIONS = {
     "norms": Section(
         "Which norm?",
-        "The weights that are best on val are scored on test. Minutes are by the clock of a "
-        "machine that did other work, too: they do not compare norms.",
+        "The weights that are best on val are scored on test. Minutes are wall-clock time on a "
+        "shared machine: they do not compare norms.",
         norms_table,
     ),
     "learning-rate": Section("Which learning rate?", "", learning_rate_table),
@@ -185,8 +192,8 @@ SECTIONS = {
     ),
     "depth": Section(
         "How deep can a network without a norm be?",
-        "A network has learned if guessing would be right as often in less than 1% of cases "
-        "(binomial test); training stops where at neither rate most of the runs have learned.",
+        "A network has learned if it is significantly better than guessing (binomial test, p < "
+        "0.01). Training stops at the depth where most runs have not learned at either rate.",
         depth_table,
     ),
     "feature-quantiles": Section(
@@ -196,21 +203,6 @@ SECTIONS = {
         feature_quantiles_table,
     ),
 }
-
-
-def size(facts: Facts) -> str:
-    """Size, machines and number of the study's runs."""
-    recipe = facts["recipe"]
-    each = recipe["photos_per_species"]
-    photos = f"{each} training photos of each species" if each else "all training photos"
-    names = dict.fromkeys(m.get("gpu", m["processor"]) for m in facts["machines"])
-    done, planned = facts["done"], facts["planned"]
-    count = f"all {done}" if done == planned else f"{done} of at least {planned}"
-    return (
-        f"{recipe['image_size']} px, {photos}, {recipe['epochs']} epochs and batches of "
-        f"{recipe['batch_size']} where they are not varied, on {', '.join(names)}: {count} runs "
-        f"are done. {facts['rule']}"
-    )
 
 
 def facts_of(study: str, checkpoints: Path) -> Facts | None:
@@ -227,6 +219,6 @@ def sections(checkpoints: Path) -> str:
             continue
         table = pd.read_csv(checkpoints / "results" / "studies" / f"{study}.csv")
         spread = smallest_visible(study, table)
-        parts += [f"### {title}", f"**{facts['answer']}**", size(facts), spread, words]
+        parts += [f"### {title}", f"**{facts['answer']}**", size_sentence(facts), spread, words]
         parts.append(rows(table, facts))
     return "\n\n".join(filter(None, parts)) or "No study has been made yet."

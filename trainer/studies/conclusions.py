@@ -1,4 +1,4 @@
-"""Conclusions of the studies: one sentence each, derived from the runs.
+"""Conclusions of the studies: a few sentences each, derived from the runs.
 
 Every accuracy is of val after a run's last epoch, for `norms` of test with the weights that are
 best on val. A study that is not complete claims nothing.
@@ -59,11 +59,11 @@ def norms_answer(table: pd.DataFrame, facts: Facts) -> str:
     if {"bn", "torch-bn"} <= cells.keys():
         difference = fmean(cells["bn"]) - fmean(cells["torch-bn"])
         judged = judge(difference, spread, [len(cells["bn"]), len(cells["torch-bn"])])
-        built_in = f", and `bn` is {points(difference)} points from `torch-bn` ({judged.words})"
+        built_in = f" `bn` is {points(difference)} points from `torch-bn` ({judged.words})."
     return (
         f"`{best}` is best with {summed_up(cells[best])} on test, "
         f"{points(fmean(cells[best]) - fmean(cells[rival]))} points from the next, `{rival}` "
-        f"({verdict.words}); of the report's claims {' and '.join(claims)}{built_in}."
+        f"({verdict.words}). The report's claim {' and its claim '.join(claims)}.{built_in}"
     )
 
 
@@ -114,7 +114,7 @@ def optimizers_answer(table: pd.DataFrame, facts: Facts) -> str:
             )
             + f" ({summed_up(reports)}, {points(difference)} points from `{rival}`)"
         )
-    return f"{told}; of the report's claims {' and '.join(claims)}."
+    return f"{told}. The report's claim {' and its claim '.join(claims)}."
 
 
 def batch_size_answer(table: pd.DataFrame, facts: Facts) -> str:
@@ -141,7 +141,7 @@ def batch_size_answer(table: pd.DataFrame, facts: Facts) -> str:
     if not verdicts:
         return "Too many runs of `bn` and `gn` diverged for an answer."
     claim = (
-        "That small batches cost `bn` more than `gn`, as Wu and He 2018 found and the report says,"
+        "The claim of Wu and He 2018 and the report, that small batches cost `bn` more than `gn`,"
     )
     return f"{verdicts[0].on_claim(claim)}: from batch {base} {'; '.join(losses)}."
 
@@ -156,7 +156,7 @@ def feature_quantiles_answer(table: pd.DataFrame, facts: Facts) -> str:
     p = spread_between(growth).p(
         middle[most] - middle[least], [len(growth[most]), len(growth[least])], len(growth)
     )
-    said = f"{'more than chance' if p < LEVEL else 'no difference shown'}, p = {p:.2g}"
+    said = f"{'significant' if p < LEVEL else 'not significant'}, p = {p:.2g}"
     return (
         "From the first epoch to the last, the 99th percentile of the features changes by a factor "
         f"of {factor(growth[most]):.2f} with `{most}`, the largest, and of "
@@ -241,7 +241,7 @@ ANSWERS: dict[str, Callable[[pd.DataFrame, Facts], str]] = {
 
 
 def answer(name: str, table: pd.DataFrame, facts: Facts) -> str:
-    """A study's conclusion in one sentence; its progress while it is incomplete."""
+    """A study's conclusion in a few sentences; its progress while it is incomplete."""
     if facts["done"] < facts["planned"]:
         runs = final_scores(table, "test" if name == "norms" else "val")
         best = runs.accuracy.max()
@@ -252,17 +252,32 @@ def answer(name: str, table: pd.DataFrame, facts: Facts) -> str:
     return ANSWERS[name](table, facts)
 
 
+def size_sentence(facts: Facts) -> str:
+    """Number, machines and size of a study's runs, and how they are chosen, in sentences."""
+    recipe = facts["recipe"]
+    each = recipe["photos_per_species"]
+    photos = f"{each} training photos of each species" if each else "all training photos"
+    names = dict.fromkeys(m.get("gpu", m["processor"]) for m in facts["machines"])
+    done, planned = facts["done"], facts["planned"]
+    count = f"all {done}" if done == planned else f"{done} of at least {planned}"
+    return (
+        f"{count[0].upper()}{count[1:]} runs are done, on {', '.join(names)}. Unless varied, a run "
+        f"has {recipe['image_size']} px, {photos}, {recipe['epochs']} epochs and batches of "
+        f"{recipe['batch_size']}. {facts['rule']}"
+    )
+
+
 def smallest_visible(name: str, table: pd.DataFrame) -> str:
     """The spread between seeds, and the smallest difference of two settings that it reveals."""
     runs = final_scores(table, "test" if name == "norms" else "val")
     keys = [key for key in settings(table) if key != "seed"]
     cells = {key: values for key, values in cells_of(runs, keys).items() if len(values) > 1}
     if not cells:
-        return "There is one run a setting so far: how much chance does is not known."
+        return "Each setting has one run so far, so the variation between seeds is unknown."
     spread, count = spread_between(cells), max(map(len, cells.values()))
     return (
         f"Between seeds the standard deviation is {points(spread.deviation, '')} points (pooled "
-        f"over {len(cells)} settings): two settings of {count} runs each that differ by "
-        f"{points(spread.visible([count, count]), '')} points are told apart in {POWER:.0%} of "
-        "cases, named beforehand."
+        f"over {len(cells)} settings). With {count} runs of each, a difference of "
+        f"{points(spread.visible([count, count]), '')} points between two settings chosen "
+        f"beforehand is detected in {POWER:.0%} of cases."
     )

@@ -60,7 +60,7 @@ def learning_rates(base: Recipe) -> Study:
         base,
         at_rates({"norm": "bn"}, [base.learning_rate]),
         follow_up,
-        "Three rates a factor of 2 apart are tried, and further ones as long as the best is the "
+        "Three rates a factor of 2 apart are tried, and further ones while the best is the "
         f"lowest or the highest, up to {MAX_RATES}, with one seed.",
         min_runs=3 * len(NORMS_SEARCHED),
     )

@@ -11,9 +11,9 @@ from trainer.studies.study import Change
 SEEDS = range(3)
 MAX_RATES = 7
 SEARCH = (
-    "The learning rate of a setting is the best on val with the first seed: three rates a factor "
-    "of 2 apart are tried, and further ones as long as the best is the lowest or the highest, up "
-    f"to {MAX_RATES}. At that rate the other seeds follow."
+    "The learning rate of a setting is the best on val with the first seed. Three rates a factor "
+    f"of 2 apart are tried, and up to {MAX_RATES} while the best one is the lowest or highest. The "
+    "other seeds run at that rate."
 )
 
 
@@ -38,7 +38,7 @@ def search(
         most: rates to try; with as many as `rates` no further ones are.
 
     Returns:
-        The rates in order, and the best one, None as long as it is not known.
+        The rates in order, and the best one, None while it is unknown.
     """
     tried = sorted(rates)
     while all(rate in known for rate in tried):
@@ -65,7 +65,7 @@ def first_seed(runs: pd.DataFrame, base: Recipe, setting: Change) -> dict[float,
 
 
 def repeated(setting: Change, rate: float | None) -> list[Change]:
-    """A setting's runs with the seeds after the first one; none as long as its rate is unknown."""
+    """A setting's runs with the seeds after the first one; none while its rate is unknown."""
     if rate is None:
         return []
     return [setting | {"learning_rate": rate, "seed": seed} for seed in SEEDS[1:]]

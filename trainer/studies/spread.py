@@ -65,11 +65,11 @@ def spread_between(cells: Mapping[Any, Sequence[float]]) -> Spread:
 
 
 class Verdict(NamedTuple):
-    """Whether a difference is more than chance.
+    """Whether a difference is significant.
 
     Attributes:
         holds: True or False where it is, by its sign; None where it is not.
-        seen: whether a difference that matters would have been seen.
+        seen: whether a difference that matters would have been detected.
         words: the same in words.
     """
 
@@ -78,23 +78,23 @@ class Verdict(NamedTuple):
     words: str
 
     def on_claim(self, claim: str) -> str:
-        """The verdict on a claim that the difference is positive: that it holds, and so on."""
+        """The verdict on a claim that the difference is positive: `CLAIM is confirmed`."""
         if self.holds is not None:
-            return f"{claim} {'holds' if self.holds else 'does not hold'}"
-        return f"{claim} {'is not shown' if self.seen else 'cannot be told'}"
+            return f"{claim} is {'confirmed' if self.holds else 'contradicted'}"
+        return f"{claim} is {'not confirmed' if self.seen else 'undecided'}"
 
 
 def judge(difference: float, spread: Spread, runs: Sequence[int], among: int = 2) -> Verdict:
-    """Whether a difference of means is more than chance; arguments as of `Spread.p`."""
+    """Whether a difference of means is significant; arguments as of `Spread.p`."""
     p, visible = spread.p(difference, runs, among), spread.visible(runs, among)
     if p < LEVEL:
-        return Verdict(difference > 0, True, f"more than chance, p = {p:.2g}")
+        return Verdict(difference > 0, True, f"significant, p = {p:.2g}")
     if visible <= MATTERS:
         return Verdict(
-            None, True, f"no difference shown, where {points(visible, '')} would be seen"
+            None, True, f"not significant, where {points(visible, '')} points would be detected"
         )
     return Verdict(
-        None, False, f"not told apart: the runs show {points(visible, '')} points or more"
+        None, False, f"not significant: these runs detect {points(visible, '')} points or more"
     )
 
 
@@ -104,7 +104,7 @@ def percent(share: float) -> str:
 
 
 def points(share: float, sign: str = "+") -> str:
-    """A difference of shares in percentage points, signed unless told otherwise."""
+    """A difference of shares in percentage points, signed by default."""
     return f"{100 * share:{sign}.1f}"
 
 
@@ -137,7 +137,7 @@ def chosen(cells: Cells) -> dict[Any, Any]:
 
 
 def lead(cells: Cells) -> tuple[Any, Any, Verdict]:
-    """The best setting, the next one, and whether it leads by more than chance among all."""
+    """The best setting, the next one, and whether it leads significantly among all."""
     best, rival = sorted(cells, key=lambda cell: -fmean(cells[cell]))[:2]
     runs = [len(cells[best]), len(cells[rival])]
     difference = fmean(cells[best]) - fmean(cells[rival])

@@ -15,7 +15,7 @@ from plumage.contract import HISTORY
 from trainer.data.photo_folder import PhotoFolder
 from trainer.recipe import CHECKPOINTS, Recipe
 from trainer.run_folder import has_state, remove_state
-from trainer.studies.conclusions import answer
+from trainer.studies.conclusions import answer, size_sentence
 from trainer.studies.study import Study, settings
 from trainer.utils.files import replacing, write_json
 
@@ -157,7 +157,7 @@ def write_table(
             return
         written = table.to_csv(index=False, float_format="%.6g").encode()
         facts = study_facts(study, table, home, source) | {"photos": photos}
-        facts["answer"] = answer(name, table, facts)
+        facts |= {"answer": answer(name, table, facts), "size": size_sentence(facts)}
         with replacing(tables / f"{name}.csv") as temporary:
             temporary.write_bytes(written)
         # Whose table this is: if the two do not match, the command was stopped between them.

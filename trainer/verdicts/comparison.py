@@ -11,7 +11,7 @@ def conclude(found: dict[str, Any]) -> dict[str, Any]:
     found: what comparison.json holds; its variants' accuracies and its pairs' `p_holm` are read.
 
     Returns:
-        found with `best`, and `verdict`: "ahead" (of every other variant by more than chance),
+        found with `best`, and `verdict`: "ahead" (of every other variant, significantly),
         "tied" (with those in `tied`) or "single" (there is one variant); and the sentences
         `sentence` and `calibration`.
     """
@@ -36,9 +36,9 @@ def conclude(found: dict[str, Any]) -> dict[str, Any]:
     else:
         sentence = f"{display_norm(best)} is most accurate: {accuracy}"
         sentence += (
-            f". Its lead over {code(tied)} may be chance."
+            f". Its lead over {code(tied)} is not significant."
             if tied
-            else ", ahead of every other variant by more than chance."
+            else ", significantly ahead of every other variant."
         )
     return (
         found

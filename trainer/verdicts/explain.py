@@ -16,7 +16,7 @@ def conclude(found: dict[str, Any]) -> dict[str, Any]:
     Returns:
         found in which each variant has `verdict` ("faithful": gain and ROAD lie above 0 and the
         correlation with randomised weights below 0.5, each by its interval; else "unproven"),
-        `looks_outside` (whether wrong answers look at the rim more) and a sentence about its
+        `looks_outside` (whether wrong answers look more at the edges) and a sentence about its
         methods; and with the sentences `faithful` and `outside`.
     """
     for name, variant in found["variants"].items():
@@ -65,16 +65,17 @@ def faithful_sentence(found: dict[str, Any]) -> str:
 
 
 def outside_sentence(found: dict[str, Any]) -> str:
-    """Whether wrong answers look at the photo's rim more than right ones do."""
+    """Whether wrong answers look more at the photo's edges than right ones do."""
     even, variants = found["even_outer_share"], found["variants"]
     more = [name for name, variant in variants.items() if variant["looks_outside"]]
     if not more:
-        return "No variant looks at the photo's rim more when it is wrong."
-    who = "Every variant looks" if len(more) == len(variants) else f"{code(more)} look"
-    said = f"{who} at the photo's rim more when wrong than when right"
+        return "No variant looks more at the photo's edges in wrong answers."
+    who = "Every variant" if len(more) == len(variants) else code(more)
+    look = "looks" if len(more) in (1, len(variants)) else "look"
+    said = f"{who} {look} more at the photo's edges in wrong answers than in right ones"
     wrong = [
         variant["outer"]["wrong"] for variant in variants.values() if "wrong" in variant["outer"]
     ]
     if all(score["high"] < even for score in wrong):
-        return f"{said}, yet less than an even map would ({even:.0%})."
-    return f"{said}; an even map has {even:.0%} there."
+        return f"{said}, but less than a uniform map would ({even:.0%})."
+    return f"{said}; a uniform map has {even:.0%} there."

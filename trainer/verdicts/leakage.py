@@ -44,7 +44,7 @@ def conclude(found: dict[str, Any]) -> dict[str, Any]:
         best = max(both, key=lambda name: both[name][False])
         sentence += (
             f"train. `{best}` scores {percent(both[best][True])} on them and "
-            f"{percent(both[best][False])} on the rest; the difference is more than chance for "
+            f"{percent(both[best][False])} on the rest; the difference is significant for "
             f"{len(inflated)} of {len(both)} variants."
         )
     return found | {"tests": tests, "verdict": verdict, "sentence": sentence}

@@ -4,7 +4,7 @@ from statistics import fmean
 from typing import Any
 
 COSTLY = 0.05  # of accuracy, lost on average over the variants
-WORDS = {"JPEG quality": "JPEG quality {}", "side": "{} px"}
+WORDS = {"JPEG quality": "JPEG quality {} or less", "side": "{} px or less"}
 
 
 def conclude(found: dict[str, Any]) -> dict[str, Any]:
@@ -25,8 +25,8 @@ def conclude(found: dict[str, Any]) -> dict[str, Any]:
             costly[change] = degree
     named = [WORDS[change].format(degree) for change, degree in costly.items() if degree]
     sentence = (
-        f"Accuracy falls by more than {100 * COSTLY:.0f} points on average from "
-        f"{' and from '.join(named)} downwards."
+        f"Averaged over the variants, accuracy falls by more than {100 * COSTLY:.0f} points at "
+        f"{' and at '.join(named)}."
         if named
         else f"No degradation costs more than {100 * COSTLY:.0f} points of accuracy on average."
     )

@@ -37,15 +37,12 @@ def test_a_damaged_study_names_its_files_and_its_command(
         read_study(tmp_path, name)
 
 
-def test_the_size_says_how_far_the_study_is_and_on_what_it_ran(tmp_path: Path) -> None:
-    assert study(tmp_path, "depth").size == (
-        "9 runs at 32 px with 192 training photos of each species, 2 epochs and batches of 32 "
-        "where they are not varied, on P. Rates are chosen."
-    )
-    write_study(tmp_path, "depth", done=4)
-    partly = read_study(tmp_path, "depth")
-    assert partly is not None
-    assert partly.size.startswith("4 of at least 9 runs so far at 32 px")
+def test_the_size_is_the_trainers_sentence_and_the_rule_where_it_wrote_none(tmp_path: Path) -> None:
+    assert study(tmp_path, "depth").size == "Rates are chosen."
+    write_study(tmp_path, "depth", size="All 9 runs are done. Rates are chosen.")
+    written = read_study(tmp_path, "depth")
+    assert written is not None
+    assert written.size == "All 9 runs are done. Rates are chosen."
 
 
 def test_an_optimizer_that_diverged_is_drawn_at_0_under_that_name(tmp_path: Path) -> None:

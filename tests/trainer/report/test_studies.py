@@ -19,9 +19,9 @@ from trainer.report.studies import (
     norms_table,
     optimizers_table,
     sections,
-    size,
     spread_of,
 )
+from trainer.studies.conclusions import size_sentence
 
 TABLES = {
     "norms": norm_runs({"bn": [0.5, 0.52], "nn": [math.nan]}),
@@ -67,11 +67,11 @@ def test_runs_of_a_setting_are_summed_up_with_their_spread_and_number():
 
 
 def test_the_size_says_what_was_run_on_what_and_by_which_rule():
-    assert size(FACTS) == (
-        "32 px, 192 training photos of each species, 6 epochs and batches of 32 where they are not "
-        "varied, on P: all 9 runs are done. Rates are chosen."
+    assert size_sentence(FACTS) == (
+        "All 9 runs are done, on P. Unless varied, a run has 32 px, 192 training photos of each "
+        "species, 6 epochs and batches of 32. Rates are chosen."
     )
-    assert "on P: 4 of at least 9 runs are done." in size(FACTS | {"done": 4})
+    assert "4 of at least 9 runs are done, on P." in size_sentence(FACTS | {"done": 4})
 
 
 @pytest.mark.parametrize("study", SECTIONS)
@@ -83,6 +83,6 @@ def test_a_study_has_a_section_with_its_answer_its_size_and_its_table_once_it_ha
     facts = json.dumps(FACTS | {"answer": "It does."})
     result_file(tmp_path, f"studies/{study}.json").write_text(facts)
     text = sections(tmp_path)
-    assert text.startswith(f"### {SECTIONS[study].title}\n\n**It does.**\n\n32 px, 192 training")
+    assert text.startswith(f"### {SECTIONS[study].title}\n\n**It does.**\n\nAll 9 runs are done")
     assert text.count("###") == 1
     assert "\n|:--" in text

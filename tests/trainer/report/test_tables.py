@@ -73,10 +73,10 @@ def test_the_course_reports_numbers_stand_beside_ours_where_we_have_them():
 def test_an_order_like_the_reports_is_claimed_only_where_its_correlation_is_no_chance():
     theirs = ["bin", "in", "torch-bn", "ln", "gn", "bn", "nn"]
     alike = {name: report(0.9 - place / 100) for place, name in enumerate(theirs)}
-    assert scores.order_sentence(alike).startswith("Yes: the rank correlation of the 7 variants")
+    assert scores.order_sentence(alike).startswith("Yes: Spearman's correlation of the ranks of 7")
     other = {name: report(0.9 - place / 100) for place, name in enumerate(sorted(theirs))}
-    assert scores.order_sentence(other).startswith("Not shown")
-    assert scores.order_sentence(REPORTS).startswith("Too few")
+    assert scores.order_sentence(other).startswith("No evidence")
+    assert scores.order_sentence(REPORTS).startswith("There are too few")
 
 
 def test_pairs_and_calibration_are_those_of_the_comparison():

@@ -48,14 +48,14 @@ def test_single_runs_have_no_spread_and_tell_nothing_apart():
     spread = spread_between({"a": [0.4], "b": [0.9]})
     verdict = judge(0.5, spread, [1, 1])
     assert verdict.holds is None
-    assert verdict.on_claim("that a is best") == "that a is best cannot be told"
+    assert verdict.on_claim("that a is best") == "that a is best is undecided"
 
 
 def test_no_difference_is_shown_only_where_one_that_matters_would_have_been_seen():
-    assert judge(0.001, Spread(0.002, 20), [3, 3]).on_claim("It") == "It is not shown"
-    assert judge(0.001, Spread(0.02, 20), [3, 3]).on_claim("It") == "It cannot be told"
-    assert judge(-0.1, Spread(0.02, 20), [3, 3]).on_claim("It") == "It does not hold"
-    assert judge(0.1, Spread(0.02, 20), [3, 3]).on_claim("It") == "It holds"
+    assert judge(0.001, Spread(0.002, 20), [3, 3]).on_claim("It") == "It is not confirmed"
+    assert judge(0.001, Spread(0.02, 20), [3, 3]).on_claim("It") == "It is undecided"
+    assert judge(-0.1, Spread(0.02, 20), [3, 3]).on_claim("It") == "It is contradicted"
+    assert judge(0.1, Spread(0.02, 20), [3, 3]).on_claim("It") == "It is confirmed"
 
 
 def test_runs_that_all_end_alike_differ_by_chance_where_they_are_equal_only():
@@ -83,23 +83,23 @@ def test_a_study_that_is_not_complete_says_how_far_it_is_and_claims_nothing(stud
     assert told == (
         "No answer yet: 1 of at least 9 runs are done. The highest accuracy so far is 50.0%."
     )
-    assert "how much chance does is not known" in smallest_visible(study, tables[study])
+    assert "the variation between seeds is unknown" in smallest_visible(study, tables[study])
 
 
 def test_the_visible_difference_is_that_of_the_spread_between_seeds():
     told = smallest_visible("depth", depth_runs({("bn", 1): CLOSE, ("gn", 1): CLOSE}))
     assert "standard deviation is 0.5 points (pooled over 2 settings)" in told
-    assert "3 runs each that differ by 1.5 points are told apart in 80% of cases" in told
+    assert "With 3 runs of each, a difference of 1.5 points between two settings" in told
 
 
 def test_the_best_norm_is_named_with_its_lead_and_the_reports_claims():
     cells = {"bin": [0.9, 0.905, 0.91], "bn": CLOSE, "torch-bn": CLOSE, "nn": [0.7, 0.705, 0.71]}
     told = answer("norms", norm_runs(cells), FACTS)
     assert told.startswith("`bin` is best with 90.5 ± 0.5% on test, +10.0 points from the next")
-    assert "that `bin` is best holds and that `nn` is worst holds" in told
-    assert "`bn` is +0.0 points from `torch-bn` (no difference shown" in told
+    assert "that `bin` is best is confirmed and its claim that `nn` is worst is confirmed" in told
+    assert "`bn` is +0.0 points from `torch-bn` (not significant" in told
     told = answer("norms", norm_runs(cells | {"gn": [0.95, 0.951, 0.952]}), FACTS)
-    assert "that `bin` is best does not hold" in told
+    assert "that `bin` is best is contradicted" in told
 
 
 def test_the_best_rate_of_each_norm_is_named():
@@ -120,8 +120,8 @@ def test_the_reports_findings_on_optimizers_are_judged_from_runs_at_its_settings
     }
     told = answer("optimizers", optimizer_runs(cells), FACTS)
     assert told.startswith("`SGD` at 1, triangular, is best with 90.5 ± 0.5% on val, +10.0 points")
-    assert "that `Adam` is best does not hold" in told
-    assert "at 0.002 is the best of SGD does not hold (30.5 ± 0.5%, -60.0 points" in told
+    assert "that `Adam` is best is contradicted" in told
+    assert "at 0.002 is the best of SGD is contradicted (30.5 ± 0.5%, -60.0 points" in told
 
 
 def test_an_optimizer_that_diverged_is_never_the_best():
@@ -136,9 +136,9 @@ def test_an_optimizer_that_diverged_is_never_the_best():
 @pytest.mark.parametrize(
     ("bn", "gn", "verdict"),
     [
-        ([0.6, 0.605, 0.61], CLOSE, "says, holds"),
-        (CLOSE, [0.6, 0.605, 0.61], "says, does not hold"),
-        ([0.8, 0.6, 0.7], [0.75, 0.7, 0.6], "says, cannot be told"),
+        ([0.6, 0.605, 0.61], CLOSE, "`gn`, is confirmed"),
+        (CLOSE, [0.6, 0.605, 0.61], "`gn`, is contradicted"),
+        ([0.8, 0.6, 0.7], [0.75, 0.7, 0.6], "`gn`, is undecided"),
     ],
 )
 def test_small_batches_are_judged_by_what_each_norm_loses_from_32(bn, gn, verdict):
@@ -157,7 +157,7 @@ def test_the_features_that_change_most_are_named_with_the_factor_of_the_table():
     table = feature_quantiles_table(quantile_runs(growth), FACTS)
     assert "4.10" in table
     assert "1.05" in table
-    assert "more than chance" in told
+    assert " significant, p = " in told.replace("(", " ")
 
 
 def test_guessing_and_divergence_are_not_learning():
@@ -185,4 +185,4 @@ def test_where_training_never_stops_the_deepest_networks_are_compared():
     told = answer("depth", depth_runs(cells), FACTS)
     assert "up to n = 5 (32 layers) still train" in told
     assert "`nn` reaches 20.5 ± 0.7%, -30.0 points from `bn` with 50.5 ± 0.7%" in told
-    assert "more than chance" in told
+    assert " significant, p = " in told.replace("(", " ")

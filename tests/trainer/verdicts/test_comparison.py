@@ -41,8 +41,8 @@ def test_the_best_variant_is_ahead_only_of_those_that_differ_by_more_than_chance
     assert found["tied"] == ([] if verdict == "ahead" else ["bn"])
     start = "Group norm (`gn`) is most accurate: 90.0% of 1,500 test photos"
     end = {
-        "ahead": ", ahead of every other variant by more than chance.",
-        "tied": ". Its lead over `bn` may be chance.",
+        "ahead": ", significantly ahead of every other variant.",
+        "tied": ". Its lead over `bn` is not significant.",
     }[verdict]
     assert found["sentence"] == start + end
 

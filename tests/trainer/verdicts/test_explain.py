@@ -30,9 +30,9 @@ def test_a_map_is_faithful_only_where_every_interval_says_so(measure, value):
 
 def test_only_variants_whose_wrong_answers_look_at_the_rim_more_are_said_to():
     found = draw_explained(["bn", "gn"])
-    assert found["outside"].startswith("Every variant looks at the photo's rim more when wrong")
+    assert found["outside"].startswith("Every variant looks more at the photo's edges")
     found["variants"]["gn"]["outer"]["wrong_less_right"] = score(0.01)
-    assert conclude(found)["outside"].startswith("`bn` look at the photo's rim more")
+    assert conclude(found)["outside"].startswith("`bn` looks more at the photo's edges")
     del found["variants"]["bn"]["outer"]["wrong_less_right"]
     assert conclude(found)["outside"].startswith("No variant looks")
 
@@ -41,4 +41,4 @@ def test_only_variants_whose_wrong_answers_look_at_the_rim_more_are_said_to():
 def test_an_even_map_tells_whether_wrong_answers_look_at_the_rim_at_all(wrong, less):
     found = draw_explained(["bn"])
     found["variants"]["bn"]["outer"]["wrong"] = score(wrong)
-    assert ("less than an even map would (36%)" in conclude(found)["outside"]) == less
+    assert ("less than a uniform map would (36%)" in conclude(found)["outside"]) == less

@@ -31,7 +31,7 @@ def test_a_gap_is_claimed_by_a_test_of_two_shares_after_holms_correction():
     assert found["sentence"].startswith(
         "900 of 1,500 test photos (60%) have a near-duplicate in train. `nn` scores 100.0% on them"
     )
-    assert found["sentence"].endswith("more than chance for 1 of 4 variants.")
+    assert found["sentence"].endswith("significant for 1 of 4 variants.")
 
 
 def test_lower_accuracy_on_near_duplicates_is_no_inflation():

@@ -16,8 +16,8 @@ def test_the_mildest_degree_that_costs_accuracy_on_average_is_named():
     found = concluded(0.9, 0.86, 0.7, 0.84, 0.5)
     assert found["costly"] == {"JPEG quality": 10, "side": 64}
     assert found["sentence"] == (
-        "Accuracy falls by more than 5 points on average from JPEG quality 10 and from 64 px "
-        "downwards."
+        "Averaged over the variants, accuracy falls by more than 5 points at JPEG quality 10 or "
+        "less and at 64 px or less."
     )
 
 
