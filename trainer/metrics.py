@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from scipy import optimize, special
 from sklearn import metrics
 
+from plumage.contract import OUTPUTS, PHOTOS
+from plumage.looks import Run
+
 Labels = NDArray[np.int64]
 Logits = NDArray[np.float32]
 
@@ -88,6 +91,19 @@ def session_options(threads: int = 0) -> onnxruntime.SessionOptions:
     options.intra_op_num_threads = threads
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
+
+
+def opened(model: Path) -> tuple[Run, int]:
+    """A model.onnx as `plumage.looks.answer` calls it, and the side in pixels of its photos."""
+    session = onnxruntime.InferenceSession(
+        model, session_options(), providers=["CPUExecutionProvider"]
+    )
+
+    def run(pixels: NDArray[np.uint8]) -> tuple[Logits, NDArray[np.float32], NDArray[np.float32]]:
+        logits, heatmaps, novelty = session.run(list(OUTPUTS), {PHOTOS: pixels})
+        return logits, heatmaps, novelty
+
+    return run, session.get_inputs()[0].shape[1]
 
 
 def onnx_outputs(

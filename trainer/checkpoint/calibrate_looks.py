@@ -7,15 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
-import onnxruntime
 import safetensors.numpy
 from numpy.typing import NDArray
 
 from plumage.contract import (
     LOOKS,
     NOVELTY_THRESHOLD,
-    OUTPUTS,
-    PHOTOS,
     SET_THRESHOLDS,
     TEMPERATURE,
 )
@@ -26,7 +23,7 @@ from trainer.checkpoint import calibration
 from trainer.checkpoint.export.classifier_onnx import add_metadata, strip_debug_info
 from trainer.data.photo_folder import PhotoFolder
 from trainer.data.photo_set import PhotoSet
-from trainer.metrics import fit_temperature, scores_with_intervals, session_options
+from trainer.metrics import fit_temperature, opened, scores_with_intervals
 from trainer.utils.files import replacing
 
 BATCH = 8  # photos answered at once
@@ -113,13 +110,7 @@ def looked_at(
 
 
 def _looked_at(model: Path, files: Sequence[Path]) -> LookedAt:
-    session = onnxruntime.InferenceSession(
-        model, session_options(), providers=["CPUExecutionProvider"]
-    )
-    side = session.get_inputs()[0].shape[1]
-
-    def run(pixels: NDArray[np.uint8]) -> Any:
-        return session.run(list(OUTPUTS), {PHOTOS: pixels})
+    run, side = opened(model)
 
     def parts() -> Iterator[LookedAt]:
         for start in range(0, len(files), BATCH):

@@ -1,4 +1,4 @@
-"""Compare all checkpoints on the same test photos.
+"""Compare all checkpoints on the same test photos, answered as in the app: by all looks.
 
     python -m trainer.evaluate.comparison --data PHOTOS
 
@@ -26,10 +26,10 @@ from statsmodels.stats.multitest import multipletests
 
 from plumage.contract import CONSENSUS, MODEL
 from trainer.checkpoint.reports import CheckpointArgs, checkpoints_for
-from trainer.checkpoint.write import cached_predictions
 from trainer.data.batches import Batches
 from trainer.data.photo_folder import PhotoFolder
 from trainer.data.photo_set import PhotoSet
+from trainer.evaluate.answers import Looks, held_out_answers
 from trainer.metrics import Labels, scores_with_intervals, session_options
 from trainer.recipe import Recipe
 from trainer.state import new_run
@@ -70,10 +70,10 @@ def compare(checkpoints: Path, source: PhotoFolder, cache: Path) -> dict[str, An
     probabilities, labels = {}, np.empty(0, np.int64)
     for name, report in reports.items():
         test = source.load("test", report["recipe"]["image_size"], cache)
-        logits = cached_predictions(checkpoints / name / MODEL, test).logits
+        logits = held_out_answers(checkpoints / name, report, source, test, "test").logits
         labels = test.labels
         probabilities[name] = np.stack(
-            [special.softmax(logits / t, axis=1) for t in (1.0, report["temperature"])]
+            [special.softmax(logits / t, axis=1) for t in (1.0, Looks.of(report).temperature)]
         )
     probabilities[CONSENSUS] = np.mean(list(probabilities.values()), axis=0)
     variants = {name: judged(labels, *both) for name, both in probabilities.items()}
@@ -164,15 +164,16 @@ def pairs(right: dict[str, NDArray[np.bool_]]) -> list[dict[str, Any]]:
 def answering_times(
     checkpoints: Path, reports: dict[str, Any], repeats: int = 30
 ) -> dict[str, float]:
-    """Median milliseconds for one photo in onnxruntime on two threads, all variants in turns."""
-    calls, options = {}, session_options(2)
+    """Median milliseconds for one photo by all looks on two threads, all variants in turns."""
+    calls, looks, options = {}, {}, session_options(2)
     for name, report in reports.items():
         session = onnxruntime.InferenceSession(checkpoints / name / MODEL, options)
         size = report["recipe"]["image_size"]
         photos = np.full((1, size, size, 3), 128, np.uint8)
         calls[name] = partial(session.run, None, {"photos": photos})
+        looks[name] = len(Looks.of(report).names)
     seconds = interleaved(calls, repeats)
-    return {name: statistics.median(times) * 1e3 for name, times in seconds.items()}
+    return {name: looks[name] * statistics.median(times) * 1e3 for name, times in seconds.items()}
 
 
 def sanity(source: PhotoFolder, cache: Path) -> dict[str, Any]:

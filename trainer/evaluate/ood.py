@@ -4,12 +4,14 @@
 
 FOLDER holds photos of none of the species, in a folder for each kind, such as other birds and no
 birds. Nothing is trained on them. Every second photo, the first among them, is for tuning: there
-each model's output `novelty` is compared with the scores of trainer/evaluate/ood_baselines.py,
-against val photos. The others are held out: there `novelty` alone is measured, against test photos.
+each model's output `novelty` at one look is compared with the scores of
+trainer/evaluate/ood_baselines.py, against val photos. The others are held out: there the novelty of
+all looks together, as the app has it, is measured against test photos.
 The results go to checkpoints/results/ood.json.
 """
 
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,15 +19,18 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 from numpy.typing import NDArray
+from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from plumage.contract import MODEL
 from plumage.folders import SPLITS, list_photos
+from plumage.photos import read_photo
 from trainer.checkpoint.novelty import statistics_of, subsample
 from trainer.checkpoint.reports import CheckpointArgs, checkpoints_for
 from trainer.checkpoint.write import cached_predictions, open_network
 from trainer.data.photo_folder import PhotoFolder
 from trainer.data.photo_set import PhotoSet, PhotoSetError, read_squeezed
+from trainer.evaluate.answers import Looks, answers_to, held_out_answers
 from trainer.evaluate.ood_baselines import SCORES, Features, Scores
 from trainer.metrics import onnx_outputs
 from trainer.model.resnet import ResNet
@@ -80,42 +85,42 @@ def measure(checkpoints: Path, source: PhotoFolder, ood: Path, cache: Path) -> d
     for name, report in reports.items():
         size, folder = report["recipe"]["image_size"], checkpoints / name
         photos = {split: source.load(split, size, cache) for split in SPLITS}
-        outliers = {
-            kind: np.stack([read_squeezed(path, size) for path in paths])
+        tuning = {
+            kind: np.stack([read_squeezed(path, size) for path in paths[TUNING]])
             for kind, paths in files.items()
         }
-        held_out = evaluate_held_out(folder / MODEL, report, photos["test"], outliers)
+        own = held_out_answers(folder, report, source, photos["test"], "test").novelty
+        held_out = []
+        for kind, paths in files.items():
+            scored = answers_to(folder, report, read(paths[HELD_OUT])).novelty
+            held_out.append({"kind": kind} | detected(own, scored, Looks.of(report).threshold))
         result["rows"] += [{"variant": name, **row} for row in held_out]
         network = open_network(folder, Recipe.from_report(report["recipe"]), len(source.species))
-        scores = compare_baselines(network, folder / MODEL, photos, outliers)
+        scores = compare_baselines(network, folder / MODEL, photos, tuning)
         result["scores"] += [{"variant": name, **row} for row in scores]
         for row in held_out:
             print(f"{name:10} {row['kind']:12} {row['auroc']:.3f}", flush=True)
     return conclude(result)
 
 
-def evaluate_held_out(
-    model: Path, report: dict[str, Any], test: PhotoSet, outliers: dict[str, Pixels]
-) -> list[dict[str, Any]]:
-    """A row a kind: how well a model's novelty separates its held-out photos from test photos."""
-    own, rows = cached_predictions(model, test).novelty, []
-    for kind, pixels in outliers.items():
-        (ood,) = onnx_outputs(model, pixels[HELD_OUT], "novelty")
-        area = auroc_with_interval(own, ood)
-        rows.append(
-            {
-                "kind": kind,
-                "auroc": area["value"],
-                "low": area["low"],
-                "high": area["high"],
-                "false_acceptance_rate": float((ood <= report["novelty"]["threshold"]).mean()),
-            }
-        )
-    return rows
+def detected(own: Scores, ood: Scores, threshold: float) -> dict[str, float]:
+    """The AUROC of novelty on photos of none of the species, and the share that is accepted."""
+    area = auroc_with_interval(own, ood)
+    return {
+        "auroc": area["value"],
+        "low": area["low"],
+        "high": area["high"],
+        "false_acceptance_rate": float((ood <= threshold).mean()),
+    }
+
+
+def read(paths: list[Path]) -> Iterator[Image.Image]:
+    """The photos' pixels, one after the other; raises PhotoError."""
+    return (read_photo(path.read_bytes(), limited=False) for path in paths)
 
 
 def compare_baselines(
-    network: ResNet, model: Path, photos: dict[str, PhotoSet], outliers: dict[str, Pixels]
+    network: ResNet, model: Path, photos: dict[str, PhotoSet], tuning: dict[str, Pixels]
 ) -> list[dict[str, Any]]:
     """A row a score and kind: its AUROC on the tuning photos; `novelty` is the last score."""
     train = extract_features(network, subsample(photos["train"].pixels))
@@ -126,10 +131,10 @@ def compare_baselines(
         cached_predictions(model, photos["val"]).novelty,
     )
     rows = []
-    for kind, pixels in outliers.items():
-        ood = extract_features(network, pixels[TUNING])
+    for kind, pixels in tuning.items():
+        ood = extract_features(network, pixels)
         areas = {name: auroc(of(own), of(ood)) for name, of in fitted.items()}
-        (kept,) = onnx_outputs(model, pixels[TUNING], "novelty")
+        (kept,) = onnx_outputs(model, pixels, "novelty")
         areas["novelty"] = auroc(novelty, kept)
         rows += [{"kind": kind, "score": name, "auroc": area} for name, area in areas.items()]
     return rows

@@ -2,7 +2,7 @@
 
     python -m trainer.evaluate.robustness --data PHOTOS --outliers FOLDER
 
-Test photos are compressed again as JPEG, or shrunk, before they are squeezed to the network's size.
+Test photos are compressed again as JPEG, or shrunk, and answered by all looks.
 With --outliers, val photos are pasted onto photos without a bird, so that the bird takes 10, 20 or
 40% of the frame's width, and answered by one look and by all looks of the model. How many are still
 accepted as photos of a known bird, and answered correctly, goes to
@@ -15,17 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from plumage.contract import MODEL
 from plumage.photos import read_photo
 from trainer.checkpoint.reports import CheckpointArgs, checkpoints_for
-from trainer.checkpoint.write import Predictions
 from trainer.data.photo_folder import PhotoFolder
+from trainer.evaluate.answers import Looks, answers_to
 from trainer.evaluate.small_birds import measure_small_birds
-from trainer.metrics import onnx_outputs
 from trainer.utils.cli import command_line
 from trainer.utils.files import write_json
 from trainer.verdicts.robustness import conclude
@@ -33,8 +30,6 @@ from trainer.verdicts.robustness import conclude
 QUALITIES = (95, 75, 50, 30, 10)
 SIDES = (128, 96, 64, 48, 32)  # px
 EVERY = 3  # every third test photo: 20 a species are enough
-
-Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -78,18 +73,14 @@ def measure(
         changes += [("JPEG quality", quality) for quality in QUALITIES]
         changes += [("side", side) for side in SIDES]
         for change, degree in changes:
-            changed = np.stack(
-                [poorer(photo, change, degree, recipe["image_size"]) for photo in photos]
-            )
-            answers = Predictions(
-                *onnx_outputs(checkpoints / name / MODEL, changed, *Predictions._fields)
-            )
+            changed = [poorer(Image.fromarray(photo), change, degree) for photo in photos]
+            answers = answers_to(checkpoints / name, report, changed)
             row = {
                 "variant": name,
                 "change": change,
                 "degree": degree,
                 "accuracy": float((answers.logits.argmax(axis=1) == labels).mean()),
-                "accepted": float((answers.novelty <= report["novelty"]["threshold"]).mean()),
+                "accepted": float((answers.novelty <= Looks.of(report).threshold).mean()),
             }
             result["rows"].append(row)
             print(f"{name:10} {change} {degree} {row['accepted']:.3f}", flush=True)
@@ -103,16 +94,15 @@ def measure(
     return conclude(result)
 
 
-def poorer(photo: Pixels, change: str, degree: int, size: int) -> Pixels:
-    """A photo (S, S, 3) compressed or shrunk, then squeezed to (size, size, 3)."""
-    image = Image.fromarray(photo)
+def poorer(photo: Image.Image, change: str, degree: int) -> Image.Image:
+    """A photo compressed or shrunk."""
     if change == "JPEG quality":
         file = io.BytesIO()
-        image.save(file, "JPEG", quality=degree)
-        image = read_photo(file.getvalue(), limited=False)
-    elif change == "side":
-        image = image.resize((degree, degree), Image.Resampling.BICUBIC)
-    return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
+        photo.save(file, "JPEG", quality=degree)
+        return read_photo(file.getvalue(), limited=False)
+    if change == "side":
+        return photo.resize((degree, degree), Image.Resampling.BICUBIC)
+    return photo
 
 
 main = command_line(Command, write_robustness, "trainer.evaluate.robustness")

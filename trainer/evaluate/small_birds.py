@@ -10,18 +10,16 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
-from numpy.typing import NDArray
 from PIL import Image
 
-from plumage.contract import LOOKS, NOVELTY_THRESHOLD, OUTPUTS, PHOTOS
+from plumage.contract import LOOKS, NOVELTY_THRESHOLD
 from plumage.looks import ONE_LOOK, answer
 from plumage.photos import read_photo
 from trainer.data.batches import backgrounds_of
 from trainer.data.outliers import OUTLIERS, OutlierFolder
 from trainer.data.photo_folder import PhotoFolder
 from trainer.data.photo_set import PhotoSet
-from trainer.metrics import session_options
+from trainer.metrics import opened
 
 WIDTHS = (40, 20, 10)  # of the bird, in % of the frame's width
 BIRD = 0.5  # of a val photo's width is bird
@@ -57,14 +55,7 @@ def measure_small_birds(
     if LOOKS in metadata:
         looks = json.loads(metadata[LOOKS])
         ways.append((tuple(looks["names"]), looks["energy_weight"], looks[NOVELTY_THRESHOLD]))
-    session = onnxruntime.InferenceSession(
-        model, session_options(), providers=["CPUExecutionProvider"]
-    )
-    side = session.get_inputs()[0].shape[1]
-
-    def run(pixels: NDArray[np.uint8]) -> Any:
-        return session.run(list(OUTPUTS), {PHOTOS: pixels})
-
+    run, side = opened(model)
     found: dict[tuple[int, int], list[tuple[bool, bool]]] = {}
     for start in range(0, len(files), BATCH):
         birds = [read(source.path(file)) for file in files[start : start + BATCH]]
