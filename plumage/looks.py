@@ -32,7 +32,7 @@ class Answer(NamedTuple):
         heatmaps: (N, species, H, W) float32 over the whole photo: the sum of the looks' maps, each
             where it looked.
         novelty: (N,) float32, the mean over looks, and weighted the energy of `logits`.
-        frames: (N, 4) float64, the closest look: left, top, right, bottom as parts of the photo.
+        frames: (N, looks, 4) float64, left, top, right, bottom of each as parts of the photo.
     """
 
     logits: Floats
@@ -74,7 +74,7 @@ def answer(
     heatmaps = found[0][1]
     if tuple(names) != ONE_LOOK:
         heatmaps = np.sum(list(map(on_photos, [part[1] for part in found], shares)), axis=0)
-    return Answer(logits, heatmaps, novelty.astype(np.float32), shares[-1])
+    return Answer(logits, heatmaps, novelty.astype(np.float32), shares.swapaxes(0, 1))
 
 
 def are_looks(names: object) -> bool:

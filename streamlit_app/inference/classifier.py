@@ -63,9 +63,9 @@ class Prediction:
     species: in the order of the others. probabilities: (N, species) float32, rows sum to 1.
     heatmaps: (N, species, h, w) float32, each species' Grad-CAM map: non-negative, unscaled.
     is_ood: (N,) bool, whether the photo is probably out of distribution: it shows none of the
-    species. prediction_sets: by coverage, COVERAGE and others, (N, species) bool. frames: (N, 4),
-    the closest look: left, top, right, bottom as parts of the photo; None where there was one look.
-    noun: for what a photo shows.
+    species. prediction_sets: by coverage, COVERAGE and others, (N, species) bool. frames:
+    (N, looks, 4), each look's left, top, right and bottom as parts of the photo; None where there
+    was one look. noun: for what a photo shows.
     """
 
     species: tuple[str, ...]

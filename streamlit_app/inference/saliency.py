@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from plumage.contract import (
     WEIGHTS,
     WEIGHTS_DIGEST,
 )
-from plumage.photos import resized
+from plumage.looks import on_photos, pixels_of
 from streamlit_app.inference.classifier import checkpoints_flag
 from streamlit_app.inference.onnx_graph import MAX_BYTES, Graph, GraphError
 
@@ -39,6 +40,7 @@ CAMS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 }
 STAGE_LABELS = {"1": "First stage, fine", "2": "Second stage", "3": "Last stage, coarse"}
 LAST_STAGE = "3"  # the stage of model.onnx's heatmaps
+WHOLE = np.array([[0.0, 0.0, 1.0, 1.0]])  # the frame of one look at all of a photo
 
 
 class SaliencyError(ValueError):
@@ -72,13 +74,47 @@ class Saliency:
             raise SaliencyError(f"{self._of} is of other weights: {self._make}")
         self._size = image_size
 
-    def heatmap(self, photo: Image.Image, target: int, smooth: bool) -> np.ndarray:
+    def heatmap(
+        self, photo: Image.Image, target: int, smooth: bool, frames: np.ndarray = WHOLE
+    ) -> np.ndarray:
         """The gradient's largest magnitude over red, green and blue: (S, S) float32.
 
         target: index of the species. smooth: the mean gradient over noisy copies instead of that
-            of the photo itself (Smilkov et al. 2017, arXiv:1706.03825). Raises: SaliencyError.
+            of the photo itself (Smilkov et al. 2017, arXiv:1706.03825). frames: (looks, 4), a
+            prediction's; of several looks the maps are added, each where it looked: (2S, 2S).
+            Raises: SaliencyError.
         """
-        pixels = np.asarray(resized(photo, self._size))
+        return self._over(photo, frames, partial(self._heatmap, target=target, smooth=smooth))
+
+    def stage_map(
+        self,
+        photo: Image.Image,
+        target: int,
+        method: str,
+        stage: str,
+        frames: np.ndarray = WHOLE,
+    ) -> np.ndarray:
+        """The map of one of CAMS at one of STAGE_LABELS: (h, w) float32, not negative.
+
+        target: index of the species. frames: as for `heatmap`; with several: (2h, 2w).
+            Raises: SaliencyError.
+        """
+        return self._over(
+            photo, frames, partial(self._stage_map, target=target, method=method, stage=stage)
+        )
+
+    def _over(
+        self,
+        photo: Image.Image,
+        frames: np.ndarray,
+        map_of: Callable[[np.ndarray], np.ndarray],
+    ) -> np.ndarray:
+        """The maps of the parts of a photo that were looked at, added where they lie."""
+        boxes = [tuple(box) for box in frames * (*photo.size, *photo.size)]
+        maps = [map_of(pixels_of(photo, box, self._size)) for box in boxes]
+        return maps[0] if len(maps) == 1 else on_photos(np.stack(maps)[:, None], frames).sum(0)[0]
+
+    def _heatmap(self, pixels: np.ndarray, target: int, smooth: bool) -> np.ndarray:
         if smooth:
             deviation = SMOOTH_GRAD_NOISE * float(np.ptp(pixels))
             noise = np.random.default_rng(0).normal(
@@ -90,12 +126,8 @@ class Saliency:
         gradient = self._run(photos, target)["saliency"]
         return np.abs(gradient.mean(axis=0)).max(axis=-1)
 
-    def stage_map(self, photo: Image.Image, target: int, method: str, stage: str) -> np.ndarray:
-        """The map of one of CAMS at one of STAGE_LABELS: (h, w) float32, not negative.
-
-        target: index of the species. Raises: SaliencyError.
-        """
-        found = self._run(np.asarray(resized(photo, self._size))[None], target)
+    def _stage_map(self, pixels: np.ndarray, target: int, method: str, stage: str) -> np.ndarray:
+        found = self._run(pixels[None], target)
         features, gradient = found[f"features_{stage}"][0], found[f"gradients_{stage}"][0]
         return np.maximum(CAMS[method](features, gradient).sum(axis=0), 0)
 

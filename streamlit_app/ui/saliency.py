@@ -9,7 +9,7 @@ import streamlit as st
 from plumage.contract import GRAD_CAM, SMOOTH_GRAD
 from streamlit_app.inference.classifier import Version
 from streamlit_app.inference.deletion import deletion_curve
-from streamlit_app.inference.saliency import CAMS, LAST_STAGE, Saliency
+from streamlit_app.inference.saliency import CAMS, LAST_STAGE, WHOLE, Saliency
 from streamlit_app.ui.cropping import Box
 from streamlit_app.ui.state import ANSWER_SLOTS, predict, variants_at, view_of
 
@@ -39,11 +39,12 @@ def heatmap_of(
     if (method, stage) == (GRAD_CAM, LAST_STAGE):
         return prediction.heatmap(0, species)
     photo, target = view_of(data, box), prediction.species.index(species)
+    frames = WHOLE if prediction.frames is None else prediction.frames[0]
     with ANSWER_SLOTS.slot():
         saliency = saliency_of(variant, version)
         if method in CAMS:
-            return saliency.stage_map(photo, target, method, stage)
-        return saliency.heatmap(photo, target, method == SMOOTH_GRAD)
+            return saliency.stage_map(photo, target, method, stage, frames)
+        return saliency.heatmap(photo, target, method == SMOOTH_GRAD, frames)
 
 
 @st.cache_resource(max_entries=16, scope="session", show_spinner=False)

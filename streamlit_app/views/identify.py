@@ -72,7 +72,7 @@ def closest_look(photo: Image.Image, prediction: Prediction) -> Box | None:
     """The part of the whole photo at which the network looked last; None for all of it."""
     if prediction.frames is None:
         return None
-    shares = zip(prediction.frames[0], (*photo.size, *photo.size), strict=True)
+    shares = zip(prediction.frames[0][-1], (*photo.size, *photo.size), strict=True)
     left, top, right, bottom = (round(share * length) for share, length in shares)
     return left, top, right, bottom
 

@@ -51,7 +51,7 @@ def test_one_look_is_the_whole_photo_resized_and_its_answer_unchanged() -> None:
     np.testing.assert_array_equal(found.logits, logits)
     np.testing.assert_array_equal(found.heatmaps, heatmaps)
     np.testing.assert_allclose(found.novelty, novelty)
-    np.testing.assert_array_equal(found.frames, [[0, 0, 1, 1]] * 2)
+    np.testing.assert_array_equal(found.frames, [[[0, 0, 1, 1]]] * 2)
 
 
 def test_each_look_is_one_batch_of_all_photos() -> None:
@@ -80,7 +80,7 @@ def test_the_energy_of_large_logits_is_finite() -> None:
 def test_a_bird_beside_the_middle_is_in_the_zoom() -> None:
     photo = Image.new("RGB", (300, 200))
     photo.paste("red", (80, 30, 110, 60))
-    frame = answer(brightness([]), [photo], SIDE, LOOKS).frames[0]
+    frame = answer(brightness([]), [photo], SIDE, LOOKS).frames[0][-1]
     left, top, right, bottom = frame * [300, 200, 300, 200]
     assert right - left == pytest.approx(400 / 3)
     assert left <= 80 < 110 <= right

@@ -78,7 +78,7 @@ def test_the_closest_look_is_told_and_holds_the_bird(tmp_path: Path) -> None:
     classifier = Classifier(colour_checkpoint(tmp_path / "bn", looks=several_looks()))
     answer = classifier.classify([small_bird()])
     assert answer.frames is not None
-    left, top, right, bottom = answer.frames[0]
+    left, top, right, bottom = answer.frames[0][-1]
     assert (right - left) * 300 == pytest.approx((bottom - top) * 100) == pytest.approx(200 / 3)
     assert left <= 110 / 300 < 130 / 300 <= right
     assert top <= 0.4 < 0.6 <= bottom

@@ -94,3 +94,24 @@ def test_a_few_peaks_do_not_make_the_rest_of_a_map_look_cold() -> None:
     one = np.zeros((20, 20))
     one[0, 0] = 3
     np.testing.assert_array_equal(visible(one), one)
+
+
+@pytest.mark.parametrize("size", [(300, 200), (150, 260)])
+def test_of_several_looks_the_maps_are_added_each_where_it_looked(
+    folder: Path, size: tuple[int, int]
+) -> None:
+    photo = draw_bird("red").resize(size)
+    saliency = Saliency(folder, IMAGE_SIZE)
+    frames = np.array([[0.2, 0.0, 0.8, 1.0], [0.25, 0.25, 0.5, 0.5]])
+    for map_of in (
+        lambda photo, frames: saliency.heatmap(photo, 2, False, frames),
+        lambda photo, frames: saliency.stage_map(photo, 1, HIRESCAM, "1", frames),
+    ):
+        both = map_of(photo, frames)
+        parts = [map_of(photo, frames[[place]]) for place in range(2)]
+        assert both.shape == tuple(2 * side for side in parts[0].shape)
+        assert both.sum() == pytest.approx(sum(part.sum() for part in parts), rel=1e-4)
+        rows, columns = np.nonzero(both)
+        assert columns.min() >= int(0.2 * both.shape[1])
+        assert columns.max() <= int(0.8 * both.shape[1])
+        assert rows.min() == 0
