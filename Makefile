@@ -46,7 +46,7 @@ format: .venv/all ## Put the code in order
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-audit: .venv/all ## Ask for known faults of what is installed, where a database can be reached
+audit: .venv/all ## Look for known vulnerabilities of the installed packages
 	@$(PYTHON) -m venv .venv/audit
 	@.venv/audit/$(SCRIPTS)/pip install --quiet pip-audit
 	@if $(BIN)/python -c "from urllib.request import urlopen; urlopen('$(FAULTS)', timeout=10)" 2>/dev/null; \
@@ -68,7 +68,7 @@ bench: .venv/all ## Time norms, steps, processes, export, an epoch, reading, a f
 	$(BIN)/python -m benchmarks.maps
 	$(BIN)/python -m benchmarks.browser
 
-readme: .venv/all ## Fill the README's tables from checkpoints/ and benchmarks/results/
+readme: .venv/all ## Write the figures in documents from checkpoints/ and benchmarks/results/
 	$(BIN)/python -m trainer.report
 
 screenshots: .venv/all ## Draw the README's picture of the app (needs Chromium)

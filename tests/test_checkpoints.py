@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pandas as pd
 import pytest
 from PIL import Image
@@ -43,6 +44,47 @@ def test_a_checkpoint_holds_the_five_files_of_the_contract_in_under_2_mb(folder:
         "history.csv",
     }
     assert sum(path.stat().st_size for path in folder.iterdir()) < 2_000_000
+
+
+def test_the_steps_of_the_model_card_give_the_apps_answer(folder: Path) -> None:
+    session = onnxruntime.InferenceSession(folder / "model.onnx")
+    metadata = session.get_modelmeta().custom_metadata_map
+    looks, side = json.loads(metadata["looks"]), int(metadata["image_size"])
+    noise = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+    photo = Image.fromarray(noise).resize((150, 100), Image.Resampling.BICUBIC)
+
+    def run(square: Image.Image) -> list[np.ndarray]:
+        pixels = np.asarray(square.resize((side, side), Image.Resampling.BICUBIC))
+        return session.run(["logits", "heatmaps", "novelty"], {"photos": pixels[None]})
+
+    def probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
+        scaled = np.exp((logits - logits.max()) / temperature)
+        return scaled / scaled.sum()
+
+    logits, _, novelty = run(photo)
+    whole = Classifier(folder, one_look=True).classify([photo])
+    assert list(whole.species) == json.loads(metadata["species"])
+    expected = probabilities(logits, float(metadata["temperature"]))
+    assert np.allclose(whole.probabilities, expected, atol=1e-5)
+    assert whole.is_ood == (novelty > float(metadata["novelty_threshold"]))
+    likely = probabilities(logits, 1)[0] >= json.loads(metadata["set_thresholds"])["0.95"]
+    likely[logits.argmax()] = True
+    assert np.array_equal(whole.prediction_sets[0.95][0], likely)
+
+    first = run(photo.crop((25, 0, 125, 100)))
+    heatmap = first[1][0, first[0].argmax()]
+    cells = (np.arange(len(heatmap)) + 0.5) * 100 / len(heatmap)
+    x, y = (heatmap.sum(axis) @ cells / heatmap.sum() for axis in (0, 1))
+    left, top = (min(max(p - 100 / 3, 0), free) for p, free in ((25 + x, 250 / 3), (y, 100 / 3)))
+    box = (left, top, left + 200 / 3, top + 200 / 3)
+    second = run(photo.resize((side, side), Image.Resampling.BICUBIC, box=box))
+    logits, novelty = ((one + two) / 2 for one, two in zip(first[::2], second[::2], strict=True))
+    novelty = novelty - looks["energy_weight"] * np.log(np.exp(logits).sum())
+    both = Classifier(folder).classify([photo])
+    assert looks["names"] == ["centre", "zoom"]
+    expected = probabilities(logits, float(looks["temperature"]))
+    assert np.allclose(both.probabilities, expected, atol=1e-3)  # the zoom's box is rounded
+    assert both.is_ood == (novelty > float(looks["novelty_threshold"]))
 
 
 def test_report_history_weights_and_graph_are_of_one_run(folder: Path) -> None:

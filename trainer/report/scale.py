@@ -35,8 +35,8 @@ def visitors(benchmarks: Path) -> str:
         f"{VISITORS:,} visitors who look at each answer for {row['looking, s']:g} s ask "
         f"{VISITORS:,} / ({row['looking, s']:g} + {row['median, s']:.2f}) = {rate:.0f} times a "
         f"second.",
-        f"That keeps {rate:.0f} x {core:.3f} = {rate * core:.1f} cores busy; at most {BUSY:.0%} "
-        f"busy, it takes {math.ceil(rate * core / BUSY)} cores.",
+        f"That keeps {rate:.0f} x {core:.3f} = {rate * core:.1f} cores busy; at a load of at most "
+        f"{BUSY:.0%} it takes {math.ceil(rate * core / BUSY)} cores.",
         f"Replicas as full as the measured one: {VISITORS:,} / {row['visitors']} = {replicas}, "
         f"with {replicas} x {row['memory, MB']:,.0f} MB = "
         f"{replicas * row['memory, MB'] / 1e3:,.0f} GB of memory.",
@@ -72,8 +72,8 @@ def ten_million(benchmarks: Path) -> str:
             table.to_markdown(index=False, floatfmt=",.1f"),
             listed(
                 f"{CORES[-1]} cores read {small * CORES[-1]:,.0f} files a second of {size:.0f} kB "
-                f"each, {small * CORES[-1] * size / 1e3:,.0f} MB/s: many small files, for which "
-                "the file system has to be made.",
+                f"each, {small * CORES[-1] * size / 1e3:,.0f} MB/s: a rate of small files that "
+                "the file system must support.",
             ),
         ]
     )

@@ -30,7 +30,7 @@ def test_a_thousand_visitors_need_the_cores_that_their_answers_keep_busy(tmp_pat
     write(tmp_path, "load", [row])
     text = visitors(tmp_path)
     assert "1,000 / (9 + 1.00) = 100 times a second" in text
-    assert "100 x 0.120 = 12.0 cores busy; at most 60% busy, it takes 20 cores" in text
+    assert "100 x 0.120 = 12.0 cores busy; at a load of at most 60% it takes 20 cores" in text
     assert "1,000 / 50 = 20, with 20 x 800 MB = 16 GB" in text
 
 
