@@ -17,7 +17,7 @@ PAGES = {
     path.stem: "" if path.stem == "identify" else path.stem
     for path in sorted((ROOT / "streamlit_app" / "views").glob("*.py"))
 }
-SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
+SIZES = {"desktop": (1280, 900), "phone": (390, 844), "small phone": (360, 640)}
 TIMEOUT = 300_000  # ms: a machine that is busy with other work is no fault
 expect.set_options(timeout=TIMEOUT)
 # A camera that shows a test picture, and a visitor who lets every page use it.
@@ -84,6 +84,11 @@ def choose(page: Page, label: str, name: str) -> None:
 def give(page: Page, *photos: Path) -> None:
     """Upload photos and return once they are answered."""
     page.locator("input[type=file]").set_input_files(photos)
+    wait_for_answer(page)
+
+
+def wait_for_answer(page: Page) -> None:
+    """Return once the page has answered its photos."""
     # What only an answered page has: even without a photo there are numbers to download on Explain.
     answered = page.get_by_alt_text("Your photo").or_(page.get_by_test_id("stDataFrame"))
     expect(answered.first).to_be_visible()

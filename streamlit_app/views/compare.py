@@ -10,18 +10,9 @@ from streamlit_app.results.charts import percent
 from streamlit_app.results.consensus import probabilities
 from streamlit_app.results.reading import read_reports
 from streamlit_app.species import common_name, kinds
-from streamlit_app.ui.examples import choose_example
-from streamlit_app.ui.photo import (
-    Photo,
-    choose_camera,
-    choose_evidence,
-    choose_photo,
-    lay_out,
-    show_whole,
-)
+from streamlit_app.ui.photo import Photo, choose_camera, choose_evidence, show_kept
 from streamlit_app.ui.state import (
     Served,
-    decoded_or_fault,
     or_retry,
     predict,
     show_chart,
@@ -30,6 +21,7 @@ from streamlit_app.ui.state import (
 )
 from streamlit_app.views.parts.consensus import show_cards, show_consensus, show_photo
 from streamlit_app.views.parts.share import share
+from streamlit_app.views.parts.sheet import open_sheet
 
 # Two cards beside each other on a phone, four on a desk. The chart is drawn last: what lies below
 # it keeps its place meanwhile.
@@ -70,9 +62,8 @@ def predict_all(photo: Photo, served: Served) -> dict[str, Prediction]:
     return predictions
 
 
-def introduce(served: Served) -> None:
-    """Introduce the variants, and the way to more than one."""
-    st.markdown(WHAT_IS_A_NORM)
+def show_way_to_more(served: Served) -> None:
+    """Where there is one variant only, say how to add another."""
     if len(served.variants) == 1:
         folder = served.classes.folder
         where = f"`{folder}`" if checkpoints_flag(folder) else "`checkpoints/`"
@@ -86,26 +77,20 @@ st.title("Comparison", anchor=False)
 served = variants_to_serve()
 noun = served.classes.noun
 st.html(STYLE)
-sheet = lay_out()
-with sheet.upload:
-    given = choose_photo(noun)
-photo = decoded_or_fault(given.data, sheet.upload) if given else None
-# Gone before the predictions come; the lowest one goes first.
-cards, welcome, examples = st.empty(), sheet.view.empty(), sheet.upload.empty()
-if given is None or photo is None:
-    with examples.container():
-        choose_example(next(iter(served.variants.values())).species)
-    with welcome.container():
-        introduce(served)
+sheet, opened = open_sheet(served, WHAT_IS_A_NORM)
+if opened is None:
+    with sheet.welcome:
+        show_way_to_more(served)
         choose_camera()
-    with cards.container():
+    with sheet.guide:
         show_variants(served)
     st.stop()
+
+given, photo = opened
 seen = photo.crop(given.crop) if given.crop else photo
 with sheet.view:
     show_photo(seen)
-    if given.crop:
-        show_whole()
+    show_kept(given)
 with sheet.words, or_retry():
     predictions = predict_all(given, served)
 if not predictions:
@@ -113,8 +98,14 @@ if not predictions:
 table = probabilities(predictions)
 with sheet.words:
     show_consensus(predictions, table, noun)
+sheet.complete()
 with sheet.answer:
     species = choose_evidence(table.index, str(table.index[0]))
+    best = f"{common_name(str(table.index[0]))}, {percent(table['consensus'].iloc[0])}"
+    words = f"{best}, by the mean of {len(predictions)} of Plumage's variants."
+    share(given.name, words, {"set": st.session_state.chosen_set, "species": species}, None)
+    choose_camera()
+st.session_state.answered = True
 st.subheader(f"Evidence for {escaped_name(species)}", anchor=False)
 labels = {name: variant_label(name, served.variants[name].norm) for name in predictions}
 show_cards(seen, predictions, labels, species)
@@ -126,9 +117,3 @@ with st.container(key="chances"):
         table.reset_index(),
         "answers",
     )
-with sheet.answer:
-    best = f"{common_name(str(table.index[0]))}, {percent(table['consensus'].iloc[0])}"
-    words = f"{best}, by the mean of {len(predictions)} of Plumage's variants."
-    share(given.name, words, {"set": st.session_state.chosen_set, "species": species}, None)
-    choose_camera()
-st.session_state.answered = True

@@ -14,20 +14,12 @@ from streamlit_app.inference.saliency import (
 from streamlit_app.markdown import escaped_name
 from streamlit_app.results.charts import percent
 from streamlit_app.species import common_name
-from streamlit_app.ui.examples import choose_example
 from streamlit_app.ui.gallery import exhibits
 from streamlit_app.ui.heatmaps import LEGEND, overlay, reserve_space_css
-from streamlit_app.ui.photo import (
-    choose_camera,
-    choose_evidence,
-    choose_photo,
-    lay_out,
-    show_whole,
-)
+from streamlit_app.ui.photo import choose_camera, choose_evidence, show_kept
 from streamlit_app.ui.saliency import curve_of, heatmap_of
 from streamlit_app.ui.state import (
     choose_variant,
-    decoded_or_fault,
     or_fault,
     or_retry,
     predict,
@@ -40,17 +32,14 @@ from streamlit_app.views.parts.gallery import choose_exhibit, keep_linked, show_
 from streamlit_app.views.parts.maps import show_cards, show_faithfulness
 from streamlit_app.views.parts.prediction import sentence
 from streamlit_app.views.parts.share import share
+from streamlit_app.views.parts.sheet import open_sheet
 
 STRENGTH = 0.7  # how opaque the hottest colour is
 MAX_HEIGHT = 36  # rem, of a photo: the rest of the page stays in sight
-
-
-def introduce() -> None:
-    """Introduce the page."""
-    st.markdown(
-        "See where the evidence lies, by five methods and in every variant, and how the "
-        "prediction changes while that evidence is erased."
-    )
+INTRODUCTION = (
+    "See where the evidence lies, by five methods and in every variant, and how the prediction "
+    "changes while that evidence is erased."
+)
 
 
 def choose_map() -> tuple[str, str]:
@@ -70,27 +59,20 @@ def choose_map() -> tuple[str, str]:
 st.title("Explanation", anchor=False)
 served = variants_to_serve()
 folder = served.classes.folder
-sheet = lay_out()
-with sheet.upload:
-    given = choose_photo(served.classes.noun)
-photo = decoded_or_fault(given.data, sheet.upload) if given else None
-# All are gone before the prediction comes, which would push them down; the lowest one goes first.
-guide, welcome, examples = st.empty(), sheet.view.empty(), sheet.upload.empty()
-if given is None or photo is None:
-    with examples.container():
-        choose_example(next(iter(served.variants.values())).species)
-    with welcome.container():
-        introduce()
+sheet, opened = open_sheet(served, INTRODUCTION)
+if opened is None:
+    with sheet.welcome:
         variant = choose_variant(served)
         gallery = {e.path.name: e for e in exhibits(folder.parent / "gallery", variant)}
         keep_linked(gallery)
         choose_exhibit(gallery)
         choose_camera()
-    with guide.container():
+    with sheet.guide:
         show_mistakes(gallery, variant, served.version)
         show_faithfulness(served.classes.results, variant)
     st.stop()
 
+given, photo = opened
 seen = photo.crop(given.crop) if given.crop else photo
 with sheet.answer:
     variant = choose_variant(served)
@@ -106,6 +88,7 @@ with sheet.words:
     label = variant_label(variant, served.variants[variant].norm)
     st.header(f"{escaped_name(best)}, {percent(probability)}", anchor=False)
     st.markdown(f"So says {label}.")
+sheet.complete()
 with sheet.answer:
     species = choose_evidence(prediction.species, best)
     method, stage = choose_map()
@@ -128,8 +111,7 @@ picture.image(
 with sheet.view:
     if not heatmap.any():
         st.markdown(f"No evidence for **{escaped_name(species)}** on this photo.")
-    if given.crop:
-        show_whole()
+    show_kept(given)
 st.session_state.answered = True
 with sheet.answer:
     address = {"set": st.session_state.chosen_set, "variant": variant, "species": species}

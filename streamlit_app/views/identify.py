@@ -11,19 +11,11 @@ from streamlit_app.markdown import escape_markdown, escaped_name
 from streamlit_app.results.charts import percent
 from streamlit_app.species import BIRD, common_name
 from streamlit_app.ui.cropping import Box, marked
-from streamlit_app.ui.examples import choose_example
 from streamlit_app.ui.frame import show_frame
 from streamlit_app.ui.heatmaps import LEGEND, overlay, reserve_space_css
-from streamlit_app.ui.photo import (
-    choose_camera,
-    choose_evidence,
-    choose_photo,
-    lay_out,
-    show_whole,
-)
+from streamlit_app.ui.photo import Photo, choose_camera, choose_evidence, show_kept
 from streamlit_app.ui.state import (
     choose_variant,
-    decoded_or_fault,
     or_fault,
     or_retry,
     predict,
@@ -32,16 +24,17 @@ from streamlit_app.ui.state import (
 from streamlit_app.views.parts.facts import look_up, show_guide
 from streamlit_app.views.parts.prediction import sentence, show_chances, show_prediction
 from streamlit_app.views.parts.share import share
+from streamlit_app.views.parts.sheet import open_sheet
 
 STYLE = "<style>.st-key-ahead { display: none; }</style>"
 STRENGTH = 60
 MAX_HEIGHT = 36  # rem, of a photo: the rest of the page stays in sight
 
 
-def introduce(noun: str) -> None:
-    """Introduce the page, and the way to the best results."""
+def introduction(noun: str) -> str:
+    """What the page does, and the way to the best results."""
     closer = " It works best where the bird fills about half of the photo." if noun == BIRD else ""
-    st.markdown(
+    return (
         f"Plumage names the {escape_markdown(noun)} on your photo and shows where the evidence "
         f"lies.{closer}"
     )
@@ -77,8 +70,9 @@ def closest_look(photo: Image.Image, prediction: Prediction) -> Box | None:
     return left, top, right, bottom
 
 
-def show_heatmap(photo: Image.Image, box: Box | None, prediction: Prediction, species: str) -> None:
+def show_heatmap(photo: Image.Image, given: Photo, prediction: Prediction, species: str) -> None:
     """The photo with the heatmap of a class, and the frame that chooses what to look at."""
+    box = given.crop
     with st.container(key="picture"):
         st.html(reserve_space_css(".st-key-picture", photo, MAX_HEIGHT))
         st.image(
@@ -93,32 +87,24 @@ def show_heatmap(photo: Image.Image, box: Box | None, prediction: Prediction, sp
         st.html(f"Evidence for <b>{escape(common_name(species))}</b>, {share}{LEGEND}")
     else:
         st.markdown(f"No evidence for **{escaped_name(species)}** on this photo, {share}.")
-    if box:
-        show_whole()
+    show_kept(given)
 
 
 st.title("Identification", anchor=False)
 served = variants_to_serve()
 noun = served.classes.noun
-sheet = lay_out()
-with sheet.upload:
-    given = choose_photo(noun)
-photo = decoded_or_fault(given.data, sheet.upload) if given else None
-# All are gone before the prediction comes, which would push them down; the lowest one goes first.
-guide, welcome, examples = st.empty(), sheet.view.empty(), sheet.upload.empty()
-if given is None or photo is None:
-    with examples.container():
-        choose_example(next(iter(served.variants.values())).species)
-    with welcome.container():
-        introduce(noun)
+sheet, opened = open_sheet(served, introduction(noun))
+if opened is None:
+    with sheet.welcome:
         variant = choose_variant(served)
         look_up(served.variants[variant].species, served.classes)
         choose_camera()
         load_ahead()
-    with guide.container():
+    with sheet.guide:
         show_guide(served.variants[variant].species, noun)
     st.stop()
 
+given, photo = opened
 with sheet.answer:
     chances = st.container(key="chances")
     chances.empty()  # a container without any content would have no height yet
@@ -131,9 +117,10 @@ with sheet.answer:
     st.slider("Strength of the heatmap", 0, 100, step=5, format="%d%%", key="strength")
     choose_camera()
 with sheet.view:
-    show_heatmap(photo, given.crop, prediction, species)
+    show_heatmap(photo, given, prediction, species)
 with sheet.words:  # after the photo, which on a phone would push them down
     show_prediction(prediction, variant, served.classes)
+sheet.complete()
 st.session_state.answered = True
 with sheet.answer:
     address = {"set": st.session_state.chosen_set, "variant": variant, "species": species}

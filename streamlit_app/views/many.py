@@ -126,24 +126,26 @@ st.session_state.corrections = st.session_state.setdefault(label, {})
 left, right = st.columns([4, 3], gap="medium")
 with left:
     uploads = st.file_uploader("Photos", accept_multiple_files=True, key="photos", on_change=reset)
-    if not uploads and (uploads := st.session_state.get("left", [])):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"{len(uploads)} photos")
-            st.button("Remove", on_click=reset, type="tertiary")
     variant = choose_variant(served)
+left_before = [] if uploads else st.session_state.get("left", [])
 welcome = right.empty()  # gone before the predictions come
-if not uploads:
+if not (uploads or left_before):
     classifiers.warm_up()  # the visitor is about to choose photos
-    if pictures := examples(served.variants[variant].species):
-        left.button("Try the examples", on_click=take, args=(pictures,))
     with welcome.container():
         introduce(served)
+        if pictures := examples(served.variants[variant].species):
+            st.button("Try the examples", on_click=take, args=(pictures,))
     st.stop()
 
-uploads = within_limits(uploads, served)
+if left_before:
+    with right, st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"{len(left_before)} photos")
+        st.button("Remove", on_click=reset, type="tertiary")
+uploads = within_limits(uploads or left_before, served)
 rows = classify(uploads, variant, served)
 with right:
     summary = st.container(key="summary")  # filled after the table, with its corrections
+    summary.empty()  # a container without any content would have no height yet
 known, noun = served.variants[variant].species, served.variants[variant].noun
 species = [*sorted(map(common_name, known)), ood_label(len(known), noun)]
 shown = choose_rows(rows, species, noun)

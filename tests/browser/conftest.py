@@ -47,7 +47,7 @@ def no_photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=SIZES)
 def size(request: pytest.FixtureRequest) -> tuple[int, int]:
-    """Desktop and phone, one after the other."""
+    """Desktop and phones, one after the other."""
     return SIZES[request.param]
 
 

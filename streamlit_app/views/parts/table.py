@@ -17,9 +17,9 @@ def choose_rows(rows: Rows, species: list[str], noun: str) -> list[str]:
     left, right = st.columns([4, 3], gap="medium")
     # All species, not those found only: with other options the choice would be lost.
     chosen = left.multiselect(
-        f"Show only these {kinds(noun)}", species, placeholder=f"All {kinds(noun)}"
+        f"Show only these {kinds(noun)}", species, placeholder=f"All {kinds(noun)}", key="only"
     )
-    most = right.slider("Maximum confidence", 5, 100, 100, 5, "%d%%")
+    most = right.slider("Maximum confidence", 5, 100, 100, 5, "%d%%", key="maximum")
     shown = [
         name
         for name, (row, _) in rows.items()
