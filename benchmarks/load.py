@@ -3,7 +3,8 @@
     python -m benchmarks.load [--visitors 50] [--seconds 300] [--think 10]
 
 A visitor has a tab open, uploads a phone's photo of 12 megapixels or less, waits for the page and
-its picture, looks at it for `think` seconds on average, and uploads the next. The app is started on
+its picture, looks at it for `think` seconds on average, changes to Compare or Explain, where the
+photo is still there, and uploads the next one on Identify. The app is started on
 127.0.0.1 with the shipped checkpoints; visitors run on the same cores, and what they cost is in the
 times. A visitor's photo has a shape of its own, which the picture that comes back must have.
 """
@@ -23,20 +24,25 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFilter
+from streamlit.proto.Delta_pb2 import Delta
 
 from benchmarks.client.visitor import Visit, open_tab, serving
 from benchmarks.timing import report
 
 ROOT = Path(__file__).parents[1]
 AIM_SECONDS, AIM_GROWTH = 2.0, 0.1
+LATER = ("compare", "explain")  # the pages that a visitor takes a photo to, in turns
 WIDTH, HEIGHT, TALLER = 4032, 2000, 16  # pixels of the first visitor's photo; of the next one more
 
 
 @dataclass
 class Seen:
-    """Observations of visitors: seconds of each answer, errors, and pictures not their own."""
+    """Observations of visitors: seconds of each answer and page change, errors, and pictures not
+    their own.
+    """
 
     seconds: list[float] = field(default_factory=list)
+    changes: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     foreign: int = 0
 
@@ -62,14 +68,20 @@ def marked(photo: bytes, number: int) -> bytes:
 
 def upload_and_look(visit: Visit, photo: bytes) -> Image.Image:
     """One answer: the file sent, the page run, its picture fetched. Raises AssertionError."""
-    shown = visit.run(visit.send("bird.jpg", photo))
+    return look(visit, visit.run(visit.send("bird.jpg", photo)))
+
+
+def look(visit: Visit, shown: Sequence[Delta]) -> Image.Image:
+    """The first picture that a page has sent, fetched. Raises AssertionError."""
     kinds = [delta.new_element.WhichOneof("type") for delta in shown]
     assert "exception" not in kinds, "the page shows an error"
     alerts = [
         d.new_element.alert.body for d in shown if d.new_element.WhichOneof("type") == "alert"
     ]
     assert not alerts, alerts[0]
-    (address,) = {d.new_element.imgs.imgs[0].url for d in shown if d.new_element.HasField("imgs")}
+    addresses = [d.new_element.imgs.imgs[0].url for d in shown if d.new_element.HasField("imgs")]
+    assert addresses, "the page shows no photo"
+    address = addresses[0]
     picture = visit.http.get(f"http://{visit.host}{address}", timeout=60)
     picture.raise_for_status()
     return Image.open(io.BytesIO(picture.content))
@@ -78,8 +90,8 @@ def upload_and_look(visit: Visit, photo: bytes) -> Image.Image:
 def be_a_visitor(
     host: str, number: int, photo: bytes, until: float, think: float, seen: Seen
 ) -> None:
-    """Upload and look until the time is up."""
-    rng, height = random.Random(number), HEIGHT + TALLER * number
+    """Upload, look and change pages until the time is up."""
+    rng, shape = random.Random(number), (HEIGHT + TALLER * number) / WIDTH
     try:
         with open_tab(host) as socket:
             visit = Visit(host, socket)
@@ -92,10 +104,21 @@ def be_a_visitor(
                 start = time.monotonic()
                 picture = upload_and_look(visit, data)
                 seen.seconds.append(time.monotonic() - start)
-                seen.foreign += abs(picture.height / picture.width - height / WIDTH) > 0.002
+                seen.foreign += not has_shape(picture, shape)
                 time.sleep(rng.uniform(0.5, 1.5) * think)
+                start = time.monotonic()
+                picture = look(visit, visit.go_to(LATER[upload % len(LATER)]))
+                seen.changes.append(time.monotonic() - start)
+                seen.foreign += not has_shape(picture, shape)
+                time.sleep(rng.uniform(0.5, 1.5) * think)
+                visit.go_to("")
     except Exception as error:
         seen.errors.append(f"{type(error).__name__}: {error}")
+
+
+def has_shape(picture: Image.Image, shape: float) -> bool:
+    """Whether a picture is as many times as high as wide."""
+    return abs(picture.height / picture.width - shape) <= 0.002
 
 
 def cost_of(process: int) -> tuple[float, float]:
@@ -161,6 +184,8 @@ def row(
         "answers": len(seen.seconds),
         "median, s": median,
         "95th percentile, s": float(np.quantile(seen.seconds, 0.95)),
+        "page changes": len(seen.changes),
+        "median page change, s": statistics.median(seen.changes) if seen.changes else None,
         "an answer, ms of a core": 1e3 * processor / len(seen.seconds),
         "errors": len(seen.errors),
         "photos of others": seen.foreign,
@@ -191,7 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(error, file=sys.stderr)
     report(
         "load",
-        "Visitors of one process of the app, each uploading a phone's photo again and again",
+        "Visitors of one process of the app, uploading phones' photos, changing pages",
         [row(seen, memory, given.visitors, given.think, processor)],
     )
 

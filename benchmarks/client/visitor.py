@@ -70,6 +70,8 @@ class Visit:
         self.session_id = ""
         self.widgets: dict[str, str] = {}
         self.held = ""  # the address of the file that the page's widget holds
+        self.pages: dict[str, str] = {}  # by their place in the address, as the server names them
+        self.page = ""
 
     def rerun(self, *states: WidgetState) -> str:
         """Run the page; returns everything that it sent, as text."""
@@ -79,6 +81,7 @@ class Visit:
         """Run the page; returns everything that it sent."""
         message = BackMsg()
         message.rerun_script.widget_states.widgets.extend(states)
+        message.rerun_script.page_script_hash = self.page
         self.socket.send(message.SerializeToString())
         shown = []
         while True:
@@ -86,6 +89,11 @@ class Visit:
             kind = answer.WhichOneof("type")
             if kind == "new_session":
                 self.session_id = answer.new_session.initialize.session_id
+            elif kind == "navigation":
+                self.page = answer.navigation.page_script_hash
+                self.pages = {
+                    page.url_pathname: page.page_script_hash for page in answer.navigation.app_pages
+                }
             elif kind == "delta":
                 element = answer.delta.new_element
                 if element.WhichOneof("type") == "file_uploader":
@@ -93,6 +101,11 @@ class Visit:
                 shown.append(answer.delta)
             elif kind == "script_finished":
                 return shown
+
+    def go_to(self, page: str) -> list[Delta]:
+        """Change to a page by its place in the address; returns everything that it sent."""
+        self.page, self.held = self.pages[page], ""
+        return self.run()
 
     def receive(self) -> ForwardMsg:
         """The server's next message."""

@@ -1,8 +1,13 @@
 """A heatmap laid over its photo: where the network saw a species."""
 
+import re
 import textwrap
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
 
 import numpy as np
+import streamlit as st
 from PIL import Image, ImageDraw, ImageFont
 
 # Inferno's colours at equal steps, as matplotlib has them: told apart by colour-blind eyes, and
@@ -15,6 +20,8 @@ LEGEND = (
     f'<span style="flex:1; height:.6em; border-radius:.3em; background:{_GRADIENT}"></span>'
     "most</div>"
 )
+UNASSIGNED = "\U0010ffff"  # no letter: each font draws its box for it
+LEFT_OFF = "Names in a script that this picture has no font for are left off."
 
 
 def reserve_space_css(places: str, photo: Image.Image, max_height: int) -> str:
@@ -57,12 +64,31 @@ def overlay(photo: Image.Image, heatmap: np.ndarray, strength: float) -> Image.I
     return Image.composite(colours.convert("RGB"), photo, opacity)
 
 
+@cache
+def caption_font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """The page's font, which Streamlit ships; Pillow's own, of fewer letters, where it is gone."""
+    fonts = Path(st.__file__).with_name("static").rglob("SourceSansVF-Upright*.woff2")
+    with suppress(StopIteration, OSError):
+        return ImageFont.truetype(next(fonts), size)
+    return ImageFont.load_default(size)
+
+
+def legible(words: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    """The words, those left off whose letters the font lacks, which would be drawn as boxes."""
+    box = bytes(font.getmask(UNASSIGNED))
+    lacking = {letter for letter in set(words) if bytes(font.getmask(letter)) == box}
+    if not lacking:
+        return words
+    shown = " ".join("…" if lacking & set(word) else word for word in words.split())
+    return f"{re.sub('…( …)+', '…', shown)} {LEFT_OFF}"
+
+
 def captioned(picture: Image.Image, words: str) -> Image.Image:
     """The RGB picture on white, at least 320 pixels wide, with words below it."""
     width = max(320, picture.width)
     size = max(14, width // 32)
-    font = ImageFont.load_default(size)
-    text = "\n".join(textwrap.wrap(words, int((width - size) / (0.55 * size))))
+    font = caption_font(size)
+    text = "\n".join(textwrap.wrap(legible(words, font), int((width - size) / (0.55 * size))))
     _, _, _, bottom = ImageDraw.Draw(picture).multiline_textbbox((0, 0), text, font)
     whole = Image.new("RGB", (width, picture.height + round(bottom) + size), "white")
     whole.paste(picture, ((width - picture.width) // 2, 0))

@@ -3,8 +3,10 @@ import pytest
 from PIL import Image
 
 from streamlit_app.ui import heatmaps
+from streamlit_app.ui.heatmaps import LEFT_OFF, caption_font, legible
 from tests.conftest import draw_bird
 
+FONT = caption_font(20)
 GREY = Image.new("RGB", (80, 60), (128, 128, 128))
 
 
@@ -72,3 +74,14 @@ def test_a_heatmap_follows_the_photos_shape() -> None:
     heatmap[0, 3] = 1.0
     changed = np.abs(overlay(GREY, heatmap, 1.0) - 128).sum(axis=2)
     assert changed[:15, 60:].sum() > 0.7 * changed.sum()
+
+
+@pytest.mark.parametrize("name", ["नीलकंठ", "இந்திய காட்டுக் காகம்", "翠鸟"])
+def test_a_name_that_no_font_can_write_is_left_off_the_caption_with_a_sentence(name: str) -> None:
+    said = legible(f"{name}, 85%, by Plumage's bn. Evidence for {name}, 85%.", FONT)
+    assert said == f"… 85%, by Plumage's bn. Evidence for … 85%. {LEFT_OFF}"
+
+
+def test_the_caption_has_the_letters_of_european_names() -> None:
+    words = "Grèbe huppé, Müllers Ötzi, Żołna, Ōruri, 85%"
+    assert legible(words, FONT) == words
