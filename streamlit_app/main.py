@@ -28,8 +28,7 @@ st.set_page_config(page_title="Plumage", page_icon="🪶", layout="wide")
 # A column paints nothing itself: hidden, it does not jump when its content changes. The names of
 # many files scroll in a box, so that they do not lengthen the page. Lists and sliders take their
 # whole height before the browser has loaded their script.
-WIDGETS = "bird", "erased", "gallery", "maximum", "method", "only", "set", "species", "stage"
-WIDGETS += "strength", "variant"
+WIDGETS = "bird erased gallery maximum method only set species stage strength variant".split()
 st.html(
     f"<style>:is({', '.join(f'.st-key-{key}' for key in WIDGETS)}) {{ min-height: 4.25rem; }}"
     ".stColumn:has(> .stVerticalBlock > *) { visibility: hidden; }"
