@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import BrowserContext
 
 from benchmarks.client.browser import PAGES, give, settle
-from tests.test_proxy import pytestmark, running
+from tests.deploy.test_proxy import pytestmark, running
 
 __all__ = ["pytestmark"]  # skipped where nginx is missing
 

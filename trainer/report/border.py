@@ -100,11 +100,12 @@ def pictures(found: dict[str, Any]) -> Rows:
 
 def picture_name(heatmap: dict[str, Any]) -> str:
     """The file of a mean heatmap in docs/results/."""
-    return "border-{augmentation}-{trained}-{asked}.png".format(**heatmap)
+    return "border/{augmentation}-{trained}-{asked}.png".format(**heatmap)
 
 
 def draw(found: dict[str, Any], folder: Path) -> None:
     """Write the pictures of the mean heatmaps; those in a row of the table share their scale."""
+    (folder / "border").mkdir(parents=True, exist_ok=True)
     for heatmap in found["heatmaps"]:
         top = max(
             np.max(other["map"])

@@ -65,7 +65,7 @@ def test_the_measures_make_a_section_with_its_pictures(measured, tmp_path):
     home = measured[0]
     text = render("shortcut-learning.md.j2", home)
     draw(json.loads((home / "results" / "border.json").read_text()), tmp_path)
-    pictures = sorted(path.name for path in tmp_path.iterdir())
+    pictures = [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png")]
     assert len(pictures) == 4
     assert all(f"({name})" in text for name in pictures)
     assert Image.open(tmp_path / pictures[0]).size == (96, 96)

@@ -16,7 +16,7 @@ from PIL import Image
 from benchmarks.client.visitor import TIMEOUT, Visit, open_tab, serving
 from tests.conftest import colour_checkpoint, encode
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 

@@ -17,7 +17,7 @@ from tests.conftest import colour_checkpoint, draw_bird, encode
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "streamlit", "run", "streamlit_app/main.py"]
 STAYS = 1  # seconds that the server waits for a visitor to come back
 

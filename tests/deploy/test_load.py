@@ -10,7 +10,7 @@ from benchmarks.client.visitor import Visit, open_tab, serving
 from benchmarks.load import growth, marked, photos, upload_and_look
 from plumage.photos import read_photo
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 VISITORS = 8
 
 

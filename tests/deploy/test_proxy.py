@@ -20,7 +20,7 @@ from websockets.sync.client import connect
 from benchmarks.client.visitor import TIMEOUT, Visit, serving, wait_until
 from tests.conftest import colour_checkpoint, draw_bird, encode
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
 pytestmark = [
     pytest.mark.slow,
