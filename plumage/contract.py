@@ -13,6 +13,7 @@ SPLIT_TABLE = "splits.csv"  # of a run that cut the splits that its photos' fold
 
 RESULTS = "results"  # the folder in checkpoints/ of what was measured, no variant
 STUDIES = "studies"  # the folder in RESULTS of tables of many short runs
+GALLERY = "gallery"  # the folder in RESULTS of test photos with heatmaps, a folder a variant
 
 # What MODEL takes and gives.
 PHOTOS = "photos"  # (N, S, S, 3) uint8

@@ -74,7 +74,7 @@ DIB_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
 SPLITS = ("train", "val", "test")
 ALL = "all"  # the one split of a set that has none
 SPLIT_OF = (
-    dict.fromkeys(("train", "training"), "train")
+    dict.fromkeys(("train", "training", "trainval"), "train")
     | dict.fromkeys(("val", "valid", "validation", "dev", "eval", "validate"), "val")
     | dict.fromkeys(("test", "testing"), "test")
 )
@@ -262,7 +262,8 @@ def list_photo_set(root: Path) -> PhotoSetListing:
 
     Splits may be named in any case and as other programs name them (`split_of`), and lie in further
     folders (`archive/train`, `test_set/test_set`); photos may lie in folders inside their class.
-    Names of classes are in Unicode's composed form, in which those of different systems compare.
+    Names of classes are in Unicode's composed form, in which those of different systems compare,
+    without spaces at their ends, which nobody sees.
 
     Raises: OSError where the folder itself cannot be read.
     """
@@ -284,7 +285,8 @@ def list_photo_set(root: Path) -> PhotoSetListing:
         elif len(inside) < 2:
             left_out.setdefault(OUTSIDE_CLASSES, []).append(path)
         else:
-            photo = Path(key, same_form(inside[0]), *inside[1:])
+            name = same_form(inside[0])
+            photo = Path(key, name.strip() or name, *inside[1:])
             while photo in paths:  # folders `Test` and `testing`, or of two Unicode forms
                 photo = photo.with_stem(f"{photo.stem}-2")
             paths[photo] = path

@@ -1,8 +1,9 @@
 """Text in Markdown, where names and faults of files are shown as they are."""
 
 import re
+from collections.abc import Collection
 
-from streamlit_app.species import common_name
+from streamlit_app.species import FACTS, common_name
 
 
 def escape_markdown(text: str) -> str:
@@ -12,6 +13,6 @@ def escape_markdown(text: str) -> str:
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
 
 
-def escaped_name(species: str) -> str:
-    """A species' name as people write it, for Markdown."""
-    return escape_markdown(common_name(species))
+def escaped_name(species: str, classes: Collection[str] = FACTS) -> str:
+    """A species' name as people write it, for Markdown; classes: all of the model."""
+    return escape_markdown(common_name(species, classes))

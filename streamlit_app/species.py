@@ -49,19 +49,32 @@ TELL_APART = {
 }
 
 
-def common_name(species: str) -> str:
-    """A bird's name as people write it; the name of any other class as it is written."""
-    return FACTS[species].common_name if species in FACTS else species
+def common_name(species: str, classes: Collection[str] = FACTS) -> str:
+    """A bird's name as people write it; the name of any other class as it is written.
+
+    classes: all that the model tells apart; where one is none of the birds, no name is a bird's.
+    """
+    return FACTS[species].common_name if species in FACTS and are_birds(classes) else species
+
+
+def are_birds(classes: Collection[str]) -> bool:
+    """Whether classes are those of the birds with facts, or some of them."""
+    return FACTS.keys() >= set(classes)
 
 
 def default_noun(species: Collection[str]) -> str:
     """The noun for what a photo shows, for a model that names none."""
-    return BIRD if FACTS.keys() >= set(species) else "class"
+    return BIRD if are_birds(species) else "class"
 
 
 def plural(noun: str) -> str:
     """Several of a noun: birds, classes."""
     return f"{noun}es" if noun.endswith(("s", "x", "z", "ch", "sh")) else f"{noun}s"
+
+
+def kind(noun: str) -> str:
+    """One of a model's classes: a species of birds, or anything else."""
+    return "species" if noun == BIRD else "class"
 
 
 def kinds(noun: str) -> str:

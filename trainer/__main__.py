@@ -214,6 +214,7 @@ def planned(command: Command, recipe: Recipe, folder: Path, source: PhotoFolder)
 def train_one(plan: Plan, command: Command, several: bool) -> DivergedError | None:
     """Train a network and write its checkpoint; of several, one that diverges stops no other."""
     from trainer.checkpoint.write import write_checkpoint
+    from trainer.opening import nested_in_words
     from trainer.splits import cut_in_words, open_photos
     from trainer.training import train_run
     from trainer.utils import distributed
@@ -223,8 +224,9 @@ def train_one(plan: Plan, command: Command, several: bool) -> DivergedError | No
     recipe, folder = plan.recipe, plan.folder
     first = distributed.rank().index == 0
     source = open_photos(Path(recipe.data), folder, Path(recipe.output) / "cache")
-    if first and (told := cut_in_words(source)):
-        print(told)
+    for told in filter(None, (nested_in_words(source), cut_in_words(source))):
+        if first:
+            print(told)
     if not plan.started:
         recipe = recipe.fitted(source.count(recipe.photos_per_species), command.given)
     try:
@@ -235,7 +237,7 @@ def train_one(plan: Plan, command: Command, several: bool) -> DivergedError | No
         raise
     distributed.destroy()
     if first:
-        write_checkpoint(trained, recipe, photos, folder)
+        write_checkpoint(trained, recipe, source, photos, folder)
     return None
 
 

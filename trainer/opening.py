@@ -4,8 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from plumage.folders import SPLITS
+from plumage.folders import ALL, SPLITS, printable
+from trainer.data.photo_folder import PhotoFolder
 from trainer.data.photo_set import PhotoSet
+from trainer.recipe import Recipe
 
 MAX_ROWS = 12  # classes in a table; of more a summary is printed
 FEW = 10  # training photos of a class; fewer teach little
@@ -54,6 +56,38 @@ def photos_in_words(photos: Mapping[str, PhotoSet], balance: bool) -> list[str]:
         more = f" and {len(few) - 5} more" if len(few) > 5 else ""
         lines.append(f"Few training photos: {told}{more}. 20 photos of each class are a start.")
     return lines
+
+
+def nested_in_words(source: PhotoFolder) -> str:
+    """A sentence where every class holds the same folders, which may be the classes; else empty."""
+    photos = source.uncut.photos.get(ALL, [])
+    inside = {
+        name: {file.parts[2:-1][:1] for file in photos if file.parts[1] == name}
+        for name in source.species
+    }
+    folders = next(iter(inside.values()), set())
+    if len(folders) < 2 or () in folders or any(each != folders for each in inside.values()):
+        return ""
+    names = ", ".join(sorted(name for (name,) in folders))
+    return (
+        f"Every class folder holds the folders {printable(names)}, which are not told apart. If "
+        f"these are the classes, --data names a folder that holds them, such as "
+        f"{printable(source.root / source.uncut.paths[photos[0]].parents[1])}."
+    )
+
+
+def time_in_words(recipe: Recipe, done: int, steps: int, seconds: float) -> str:
+    """Time that the epochs left take, without a full stop.
+
+    Args:
+        recipe: of the run.
+        done: epochs that are behind it.
+        steps: of an epoch.
+        seconds: of all epochs that are left.
+    """
+    left = f"the last {recipe.epochs - done:,} of {recipe.epochs:,}" if done else recipe.epochs
+    run = f"{recipe.norm}, seed {recipe.seed}"
+    return f"{run}: {left} epochs of {steps:,} steps take about {duration(seconds)}"
 
 
 def duration(seconds: float) -> str:

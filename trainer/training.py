@@ -23,7 +23,7 @@ from trainer.data.photo_folder import PhotoFolder, check_every_species, report_l
 from trainer.data.photo_set import PhotoSet
 from trainer.metrics import scores
 from trainer.model.resnet import ResNet, to_input
-from trainer.opening import duration, is_uneven, photos_in_words
+from trainer.opening import is_uneven, photos_in_words, time_in_words
 from trainer.recipe import Recipe
 from trainer.run_folder import DivergedError, TrainingError
 from trainer.state import TrainState, new_run, open_run
@@ -314,10 +314,10 @@ def train(
                     )
 
 
-def expected_seconds(recipe: Recipe, photos: dict[str, PhotoSet]) -> float:
-    """Seconds of all epochs of a recipe, by a few steps of a network that is thrown away.
+def expected_seconds(recipe: Recipe, photos: dict[str, PhotoSet], done: int = 0) -> float:
+    """Seconds of a recipe's epochs, by a few steps of a network that is thrown away.
 
-    photos: as those of `train`.
+    photos: as those of `train`. done: epochs that are behind a run that is resumed.
     """
     train_photos, outliers = photos["train"], photos.get(OUTLIERS)
     run = new_run(recipe, len(train_photos.species))
@@ -328,7 +328,8 @@ def expected_seconds(recipe: Recipe, photos: dict[str, PhotoSet]) -> float:
         train_step(run, recipe, batch, target)[0].item()
         seconds.append(time.perf_counter() - start)
     step = float(np.median(seconds[TIMED:]))
-    sizes = [training_size(recipe, epoch) / recipe.image_size for epoch in range(recipe.epochs)]
+    left = range(done, recipe.epochs)
+    sizes = [training_size(recipe, epoch) / recipe.image_size for epoch in left]
     # Statistics and val are answered once an epoch, which takes a third of training on them.
     answered = min(MAX_RETAKEN, len(train_photos.labels)) + len(photos["val"].labels)
     between = step * answered / recipe.batch_size / 3
@@ -382,15 +383,13 @@ def train_run(
             f"The processes disagree about the photos or the saved state in {folder}: --data, "
             "--outliers and --output must name folders that all machines share."
         )
-    seconds = expected_seconds(recipe, trained_on)
+    seconds = expected_seconds(recipe, trained_on, run.epoch) if run.epoch < recipe.epochs else 0
     if rank.index == 0:
         print(*photos_in_words(photos, recipe.balance), sep="\n")
         steps = math.ceil(epoch_photos(photos["train"], recipe) / recipe.batch_size)
-        print(
-            f"{recipe.norm}: {recipe.epochs:,} epochs of {steps:,} steps take about "
-            f"{duration(seconds)}, by {TIMED} timed steps.",
-            flush=True,
-        )
+        if run.epoch < recipe.epochs:
+            told = time_in_words(recipe, run.epoch, steps, seconds)
+            print(f"{told}, by {TIMED} timed steps.", flush=True)
     run.trained["files"] = source.digest
     train(run, recipe, trained_on, folder)
     run.network.cpu().load_state_dict(run.best)

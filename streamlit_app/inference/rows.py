@@ -1,7 +1,7 @@
 """Decoded photos to fields of a table's rows; runs in a worker."""
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -32,19 +32,20 @@ def classify_batch(
 
 def row_fields(prediction: Prediction, photo: int) -> dict[str, Any]:
     """Fields of `table.Row` that a prediction decides, for the photo of that number."""
+    name = partial(common_name, classes=prediction.species)
     (first, probability), (second, second_probability), *_ = prediction.ranking(photo)
     if prediction.is_ood[photo]:
         return {
             "species": prediction.ood_label,
-            "second_species": common_name(first),
+            "second_species": name(first),
             "second_probability": probability,
         }
     return {
-        "species": common_name(first),
+        "species": name(first),
         "probability": probability,
-        "second_species": common_name(second),
+        "second_species": name(second),
         "second_probability": second_probability,
-        "prediction_set": "; ".join(map(common_name, prediction.prediction_set(photo))),
+        "prediction_set": "; ".join(map(name, prediction.prediction_set(photo))),
     }
 
 

@@ -1,6 +1,6 @@
 """The consensus of several variants about one photo."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pandas as pd
 
@@ -34,18 +34,19 @@ def agreement(table: pd.DataFrame) -> str:
     order = sorted(votes.index, key=lambda species: (-votes[species], table.index.get_loc(species)))
     first, *others = order
     if len(said) == 1:
-        return f"**`{said.index[0]}` says {escaped_name(first)}.**"
+        return f"**`{said.index[0]}` says {escaped_name(first, table.index)}.**"
     if not others:
         number = "Both" if len(said) == 2 else f"All {len(said)}"
-        return f"**{number} say {escaped_name(first)}.**"
+        return f"**{number} say {escaped_name(first, table.index)}.**"
     if votes[first] == 1:
         headline = "**No two agree.**"
         others = order
     else:
-        headline = f"**{votes[first]} of {len(said)} say {escaped_name(first)}.**"
-    return f"{headline} {'; '.join(_said(said, species) for species in others)}."
+        headline = f"**{votes[first]} of {len(said)} say {escaped_name(first, table.index)}.**"
+    return f"{headline} {'; '.join(_said(said, species, table.index) for species in others)}."
 
 
-def _said(said: pd.Series, species: str) -> str:
+def _said(said: pd.Series, species: str, classes: Collection[str]) -> str:
     names = [f"`{name}`" for name in said.index[said == species]]
-    return f"{join_words(names)} {'says' if len(names) == 1 else 'say'} {escaped_name(species)}"
+    verb = "says" if len(names) == 1 else "say"
+    return f"{join_words(names)} {verb} {escaped_name(species, classes)}"

@@ -26,7 +26,7 @@ from streamlit_app.species import common_name
 
 MODULE = "trainer.evaluate.ood --ood FOLDER"
 AUROC_TITLE = "AUROC of the novelty score"
-ALL, LOWEST = "all species", "species of lowest coverage"
+ALL, LOWEST = "all photos", "those of lowest coverage"
 
 
 def is_measured(folder: Path) -> bool:
@@ -80,7 +80,7 @@ def prediction_sets(reports: Reports) -> pd.DataFrame:
                     "level": float(level),
                     "coverage": measured["coverage"],
                     "size": measured["size"],
-                    "species": common_name(report["species"][lowest]),
+                    "species": common_name(report["species"][lowest], report["species"]),
                     "lowest_coverage": coverage[lowest],
                     "lowest_size": measured["species_size"][lowest],
                 }
@@ -110,10 +110,10 @@ def readable_sets(table: pd.DataFrame) -> pd.DataFrame:
             "variant": table.variant,
             "level, %": table.level * 100,
             "coverage, %": table.coverage * 100,
-            "species in a set": table["size"],
+            "mean size": table["size"],
             "lowest coverage": table.species,
             "its coverage, %": table.lowest_coverage * 100,
-            "species in its sets": table.lowest_size,
+            "its mean size": table.lowest_size,
         }
     )
 
@@ -210,7 +210,7 @@ def set_sizes(table: pd.DataFrame) -> alt.LayerChart:
     table: as `prediction_sets` makes it.
     """
     points = _sets(table, ["size", "lowest_size"]).encode(
-        x=alt.X("value:Q", title="species in a set, mean"),
+        x=alt.X("value:Q", title="mean size of a set"),
         tooltip=["variant", "set", "of", "species", alt.Tooltip("value", format=".2f")],
     )
     return styled(alt.layer(points), "Size of prediction sets", alt.Step(20))

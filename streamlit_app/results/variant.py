@@ -28,7 +28,7 @@ from streamlit_app.species import common_name
 def confusion(comparison: Comparison, variant: str) -> pd.DataFrame:
     """One row a true and an answered species: how many photos, and which share of the true's."""
     counts = np.array(comparison["variants"][variant]["confusion"])
-    names = [common_name(name) for name in comparison["species"]]
+    names = [common_name(name, comparison["species"]) for name in comparison["species"]]
     true, answered = np.meshgrid(range(len(names)), range(len(names)), indexing="ij")
     totals = np.maximum(counts.sum(axis=1, keepdims=True), 1)
     return pd.DataFrame(
@@ -53,7 +53,7 @@ def mistakes(table: pd.DataFrame, species: str | None = None) -> pd.DataFrame:
 def species_scores(comparison: Comparison, variant: str) -> pd.DataFrame:
     """One row a species, hardest last: its recall and F1."""
     scores = comparison["variants"][variant]
-    names = [common_name(name) for name in comparison["species"]]
+    names = [common_name(name, comparison["species"]) for name in comparison["species"]]
     table = pd.DataFrame({"species": names, "recall": scores["recall"], "f1": scores["f1"]})
     return table.sort_values("f1", ascending=False, ignore_index=True)
 
@@ -72,7 +72,7 @@ def calibration_errors(comparison: Comparison, variants: Iterable[str]) -> pd.Da
     )
 
 
-def confusion_grid(confusion: pd.DataFrame, variant: str) -> alt.Chart:
+def confusion_grid(confusion: pd.DataFrame, variant: str, kind: str) -> alt.Chart:
     """A cell a true and an answered species, the fuller the larger the share of photos.
 
     confusion: as streamlit_app.results.variant.confusion makes it.
@@ -103,7 +103,7 @@ def confusion_grid(confusion: pd.DataFrame, variant: str) -> alt.Chart:
             tooltip=["species", "answered", "photos", *share_tooltips("share")],
         )
     )
-    return styled(chart, f"What {variant} takes each species for", alt.Step(20))
+    return styled(chart, f"What {variant} takes each {kind} for", alt.Step(20))
 
 
 def species_dots(scores: pd.DataFrame, variant: str) -> alt.LayerChart:

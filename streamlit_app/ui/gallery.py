@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +14,8 @@ from streamlit_app.species import common_name
 class Exhibit:
     """A photo of the gallery.
 
-    path: its file. species: the bird on it. kind: right, wrong or doubtful. answered, probability:
-    the variant's prediction.
+    path: its file. species: the name of what it shows. kind: right, wrong or doubtful. answered,
+    probability: the variant's prediction.
     """
 
     path: Path
@@ -25,17 +25,20 @@ class Exhibit:
     probability: float
 
 
-def exhibits(gallery: Path, variant: str) -> list[Exhibit]:
-    """The gallery's photos for a variant; none where none was made or it is damaged."""
+def exhibits(gallery: Path, variant: str, classes: Collection[str]) -> list[Exhibit]:
+    """The gallery's photos for a variant; none where none was made or it is damaged.
+
+    classes: all that the variant tells apart.
+    """
     folder = gallery / variant
     try:
         entries = json.loads((folder / "gallery.json").read_text(encoding="utf-8"))
         found = [
             Exhibit(
                 folder / Path(entry["photo"]).name,
-                str(entry["species"]),
+                common_name(str(entry["species"]), classes),
                 str(entry["kind"]),
-                str(entry["answered"]),
+                common_name(str(entry["answered"]), classes),
                 float(entry["probability"]),
             )
             for entry in entries
@@ -47,13 +50,12 @@ def exhibits(gallery: Path, variant: str) -> list[Exhibit]:
 
 def caption(exhibit: Exhibit) -> str:
     """A gallery photo in words."""
-    answered = common_name(exhibit.answered)
     outcome = {
         "right": "correct",
-        "wrong": f"taken for {answered}",
-        "doubtful": f"in doubt, {answered}",
+        "wrong": f"taken for {exhibit.answered}",
+        "doubtful": f"in doubt, {exhibit.answered}",
     }[exhibit.kind]
-    return f"{common_name(exhibit.species)}, {outcome}, {percent(exhibit.probability)}"
+    return f"{exhibit.species}, {outcome}, {percent(exhibit.probability)}"
 
 
 def captions(shown: Mapping[str, Exhibit]) -> dict[str, str]:

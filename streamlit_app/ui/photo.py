@@ -75,8 +75,9 @@ def choose_camera() -> None:
 
 def choose_evidence(species: Collection[str], best: str) -> str:
     """The species to show evidence for: the likeliest, or another one chosen."""
-    names = sorted(species, key=common_name)
-    chosen = selectbox_in_url("Evidence for", names, "species", best, common_name) or best
+    name = partial(common_name, classes=species)
+    names = sorted(species, key=name)
+    chosen = selectbox_in_url("Evidence for", names, "species", best, name) or best
     st.session_state.chosen_species = "" if chosen == best else chosen
     return chosen
 

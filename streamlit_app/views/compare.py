@@ -101,16 +101,19 @@ with sheet.words:
 sheet.complete()
 with sheet.answer:
     species = choose_evidence(table.index, str(table.index[0]))
-    best = f"{common_name(str(table.index[0]))}, {percent(table['consensus'].iloc[0])}"
-    words = f"{best}, by the mean of {len(predictions)} of Plumage's variants."
+    best = common_name(str(table.index[0]), table.index)
+    words = f"{best}, {percent(table['consensus'].iloc[0])}, by the mean of {len(predictions)} of "
+    words += "Plumage's variants."
     share(given.name, words, {"set": st.session_state.chosen_set, "species": species}, None)
     choose_camera()
 st.session_state.answered = True
-st.subheader(f"Evidence for {escaped_name(species)}", anchor=False)
+st.subheader(f"Evidence for {escaped_name(species, table.index)}", anchor=False)
 labels = {name: variant_label(name, served.variants[name].norm) for name in predictions}
 show_cards(seen, predictions, labels, species)
 with st.container(key="chances"):
-    first_five = [(common_name(name), value) for name, value in table["consensus"].head().items()]
+    first_five = [
+        (common_name(name, table.index), value) for name, value in table["consensus"].head().items()
+    ]
     show_chart(
         charts.probability_bars(first_five, kinds(noun)),
         f"The most likely {kinds(noun)}",

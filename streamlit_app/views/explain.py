@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from plumage.contract import GRAD_CAM
+from plumage.contract import GALLERY, GRAD_CAM, RESULTS
 from streamlit_app.inference.saliency import (
     CAMS,
     LAST_STAGE,
@@ -58,12 +58,13 @@ def choose_map() -> tuple[str, str]:
 
 st.title("Explanation", anchor=False)
 served = variants_to_serve()
-folder = served.classes.folder
+measured = served.classes.results / RESULTS
 sheet, opened = open_sheet(served, INTRODUCTION)
 if opened is None:
     with sheet.welcome:
         variant = choose_variant(served)
-        gallery = {e.path.name: e for e in exhibits(folder.parent / "gallery", variant)}
+        known = served.variants[variant].species
+        gallery = {e.path.name: e for e in exhibits(measured / GALLERY, variant, known)}
         keep_linked(gallery)
         choose_exhibit(gallery)
         choose_camera()
@@ -86,7 +87,7 @@ with sheet.view:  # on a phone above the words, and without the map as high as w
     st.html(LEGEND)
 with sheet.words:
     label = variant_label(variant, served.variants[variant].norm)
-    st.header(f"{escaped_name(best)}, {percent(probability)}", anchor=False)
+    st.header(f"{escaped_name(best, prediction.species)}, {percent(probability)}", anchor=False)
     st.markdown(f"So says {label}.")
 sheet.complete()
 with sheet.answer:
@@ -106,11 +107,14 @@ picture.image(
     shown,
     width="stretch",
     output_format="JPEG",
-    alt=f"Your photo; bright colours mark the evidence for {common_name(species)}",
+    alt="Your photo; bright colours mark the evidence for "
+    f"{common_name(species, prediction.species)}",
 )
 with sheet.view:
     if not heatmap.any():
-        st.markdown(f"No evidence for **{escaped_name(species)}** on this photo.")
+        st.markdown(
+            f"No evidence for **{escaped_name(species, prediction.species)}** on this photo."
+        )
     show_kept(given)
 st.session_state.answered = True
 with sheet.answer:

@@ -7,7 +7,7 @@ import streamlit as st
 from PIL import Image
 
 from streamlit_app.inference.classifier import Prediction
-from streamlit_app.markdown import escape_markdown, escaped_name
+from streamlit_app.markdown import escape_markdown
 from streamlit_app.results.charts import percent
 from streamlit_app.species import BIRD, common_name
 from streamlit_app.ui.cropping import Box, marked
@@ -72,21 +72,21 @@ def closest_look(photo: Image.Image, prediction: Prediction) -> Box | None:
 
 def show_heatmap(photo: Image.Image, given: Photo, prediction: Prediction, species: str) -> None:
     """The photo with the heatmap of a class, and the frame that chooses what to look at."""
-    box = given.crop
+    box, name = given.crop, common_name(species, prediction.species)
     with st.container(key="picture"):
         st.html(reserve_space_css(".st-key-picture", photo, MAX_HEIGHT))
         st.image(
             with_heatmap(photo, box, prediction, species, st.session_state.strength),
             width="stretch",
             output_format="JPEG",
-            alt=f"Your photo; bright colours mark the evidence for {common_name(species)}",
+            alt=f"Your photo; bright colours mark the evidence for {name}",
         )
         show_frame(photo.size, box or closest_look(photo, prediction), "picture")
     share = percent(dict(prediction.ranking(0))[species])
     if prediction.heatmap(0, species).any():
-        st.html(f"Evidence for <b>{escape(common_name(species))}</b>, {share}{LEGEND}")
+        st.html(f"Evidence for <b>{escape(name)}</b>, {share}{LEGEND}")
     else:
-        st.markdown(f"No evidence for **{escaped_name(species)}** on this photo, {share}.")
+        st.markdown(f"No evidence for **{escape_markdown(name)}** on this photo, {share}.")
     show_kept(given)
 
 
@@ -129,4 +129,4 @@ with sheet.answer:
     picture = partial(with_heatmap, photo, given.crop, prediction, species, strength)
     share(given.name, sentence(prediction, variant, species), address, picture)
 with chances:  # last, since drawing a chart keeps a browser longest
-    show_chances(prediction.ranking(0), noun)
+    show_chances(prediction, noun)

@@ -147,9 +147,9 @@ with right:
     summary = st.container(key="summary")  # filled after the table, with its corrections
     summary.empty()  # a container without any content would have no height yet
 known, noun = served.variants[variant].species, served.variants[variant].noun
-species = [*sorted(map(common_name, known)), ood_label(len(known), noun)]
+species = [*sorted(common_name(name, known) for name in known), ood_label(len(known), noun)]
 shown = choose_rows(rows, species, noun)
-opened = show_table(rows, shown, species) if shown else None
+opened = show_table(rows, shown, species, noun) if shown else None
 if not shown:
     st.info("No photos match these filters.")
 with summary:

@@ -44,7 +44,7 @@ else:
     if changed:
         st.warning(
             f"{join_words(changed)} changed after the comparison: {update} updates it. "
-            "Until then pairs, species and calibration are those of other weights."
+            "Until then pairs, confusion and calibration are those of other weights."
         )
     found = attempt(partial(read_leakage, results))
     st.markdown(
@@ -57,9 +57,11 @@ if comparison is not None and comparison["pairs"]:
 if histories is not None and len(histories):
     sections["Training"] = partial(show_training, histories)
 if comparison is not None and not reports.keys().isdisjoint(comparison["models"]):
-    sections["Per variant"] = partial(show_variant, reports, comparison, folder)
+    sections["Per variant"] = partial(show_variant, reports, comparison, classes)
 if ood.is_measured(results) or len(ood.prediction_sets(reports)):
-    sections["Uncertainty"] = partial(attempt, partial(show_uncertainty, results, reports))
+    sections["Uncertainty"] = partial(
+        attempt, partial(show_uncertainty, results, reports, classes.noun)
+    )
 if border.is_measured(results):
     sections["Shortcut learning"] = partial(attempt, partial(show_shortcut_learning, results))
 if studies.made(results):

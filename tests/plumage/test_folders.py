@@ -219,6 +219,8 @@ def test_numbers_are_in_words():
         ("training_set", "validation data", "Test-Images"),
         ("train2017", "val2017", "test2017"),
         ("training_set/training_set", "val", "test_set/test_set"),
+        ("Training Data", "Validation Data", "Test Data"),
+        ("archive/archive/train_val", "archive/archive/dev", "archive/archive/test"),
     ],
 )
 def test_splits_are_found_under_the_names_that_people_give_them(train, val, test, tmp_path):
@@ -273,6 +275,13 @@ def test_class_folders_alone_are_one_split(tmp_path):
     assert found.photos == {ALL: [Path("all/Crow/1.jpg"), Path("all/Kite/nest/2.jpg")]}
     assert found.paths[Path("all/Kite/nest/2.jpg")] == Path("Kite/nest/2.jpg")
     assert in_words(found.left_out) == "1 photo outside a class folder"
+
+
+def test_spaces_at_the_ends_of_a_classs_name_make_no_other_class(tmp_path):
+    put(tmp_path, "train/Crow /1.jpg", "train/Crow/1.jpg", "test/ Crow/2.jpg")
+    found = list_photo_set(tmp_path)
+    assert {photo.parts[1] for photos in found.photos.values() for photo in photos} == {"Crow"}
+    assert len(found.photos["train"]) == 2
 
 
 def test_a_class_may_have_a_splits_name(tmp_path):

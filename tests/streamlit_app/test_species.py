@@ -12,6 +12,7 @@ from streamlit_app.results.comparison import read_comparison
 from streamlit_app.species import (
     FACTS,
     TELL_APART,
+    are_birds,
     common_name,
     confidence_word,
     lookalikes,
@@ -119,6 +120,14 @@ def test_a_species_without_facts_keeps_its_folders_name_and_has_no_lookalikes() 
     assert common_name("Red_bird-2") == "Red_bird-2"
     assert lookalikes("Red Bird", None) == []
     assert common_name("Gray-Wagtail") == "Grey Wagtail"
+
+
+def test_no_class_of_another_set_is_taken_for_one_of_the_birds():
+    birds = ["Gray-Wagtail", "House-Crow"]
+    assert common_name("Gray-Wagtail", birds) == "Grey Wagtail"
+    assert common_name("Gray-Wagtail", [*birds, "Cup"]) == "Gray-Wagtail"
+    assert are_birds(birds)
+    assert not are_birds([*birds, "Cup"])
 
 
 @pytest.mark.parametrize(

@@ -121,11 +121,14 @@ def test_norms_under_a_name_are_compared_beside_their_checkpoints_and_touch_no_o
 ):
     before = fingerprint(CHECKPOINTS)
     monkeypatch.setattr(module, "CHECKPOINTS", tmp_path / "checkpoints")
-    given = train_command("gn", drawn_photos, tmp_path / "runs")[2:]
+    # Class folders alone, from which all that follows has to take the same cut.
+    given = train_command("gn", drawn_photos / "train", tmp_path / "runs")[2:]
     command = ["--norm", "gn", "nn", "--name", "my garden", *given]
     assert main(command) == 0
     garden = tmp_path / "checkpoints" / "my garden"
     assert {path.name for path in garden.iterdir()} == {"gn", "nn", "results"}
+    cut = [(garden / norm / "splits.csv").read_bytes() for norm in ("gn", "nn")]
+    assert cut[0] == cut[1]
     assert {path.name for path in (garden / "results").iterdir()} == {
         "comparison.json",
         "explain.json",

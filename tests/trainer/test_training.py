@@ -22,6 +22,7 @@ from trainer.run_folder import DivergedError, TrainingError
 from trainer.state import make_optimizer, new_run
 from trainer.training import (
     best_by,
+    expected_seconds,
     learning_rate,
     retake_statistics,
     train,
@@ -339,6 +340,11 @@ def test_several_batches_of_statistics_are_averaged(splits, monkeypatch):
     monkeypatch.setattr(training, "RETAKEN", 24)
     retake_statistics(parts, splits["train"], recipe)
     torch.testing.assert_close(parts.norm.running_mean, whole.norm.running_mean)
+
+
+def test_epochs_behind_a_run_take_no_time_any_more(splits):
+    assert expected_seconds(TINY, splits, TINY.epochs) == 0
+    assert expected_seconds(TINY, splits, TINY.epochs - 1) > 0
 
 
 def test_the_best_epoch_is_chosen_by_macro_f1_where_classes_are_uneven():

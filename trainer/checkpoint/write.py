@@ -48,13 +48,18 @@ def open_network(folder: Path, recipe: Recipe, species: int) -> ResNet:
 
 
 def write_checkpoint(
-    run: TrainState, recipe: Recipe, photos: dict[str, PhotoSet], folder: Path
+    run: TrainState,
+    recipe: Recipe,
+    source: PhotoFolder,
+    photos: dict[str, PhotoSet],
+    folder: Path,
 ) -> None:
     """Export a run, measure the exported file on val and test, and write the five files.
 
     Args:
         run: of `train_run`, finished.
         recipe: its own.
+        source: of the photos, with all splits.
         photos: of each split at `recipe.image_size`, and the outliers, if it has any.
         folder: of the run; the state that it could be resumed from is removed at the end.
 
@@ -70,9 +75,7 @@ def write_checkpoint(
     print("calibrating", flush=True)
     temperature = fit_temperature(answers["val"].logits, photos["val"].labels)
     calibrated = calibrate_model(model, temperature, photos, answers)
-    calibrated["looks"] = calibrate_looks(
-        model, PhotoFolder(Path(recipe.data)), photos, OUTLIERS in photos
-    )
+    calibrated["looks"] = calibrate_looks(model, source, photos, OUTLIERS in photos)
     with replacing(folder / WEIGHTS) as temporary:
         weights = {name: value.contiguous() for name, value in network.state_dict().items()}
         temporary.write_bytes(safetensors.torch.save(weights))

@@ -22,6 +22,7 @@ from plumage.folders import (
     in_words,
     list_photo_set,
     printable,
+    split_of,
 )
 from trainer.data.photo_set import PhotoSet, PhotoSetError, load
 from trainer.recipe import Recipe
@@ -31,6 +32,7 @@ LAYOUT = (
     "folders (what is missing of the three is cut from the photos that are there); --data demo "
     "draws a set to try it with."
 )
+NO_TABLES = "Labels in tables or in files beside the photos are not read."
 
 
 @dataclass(frozen=True)
@@ -119,36 +121,44 @@ class PhotoFolder:
 
     def check_before_cut(self) -> None:
         """As `check`, but val and test may be missing, or all splits, to be cut from the rest."""
-        missing = self.missing
+        missing, named = self.missing, ", ".join(self.species)
         if "train" in missing and ALL not in self.files:
-            held = in_words(self.listing.left_out)
+            held = ", ".join(filter(None, (*self.files, in_words(self.listing.left_out))))
             raise PhotoSetError(
                 f"{self.root} has no photos to train on{f' (it holds {held})' if held else ''}: "
-                f"{LAYOUT}"
+                f"{LAYOUT} {NO_TABLES}"
+            )
+        if ALL in self.files and all(map(split_of, self.species)):
+            raise PhotoSetError(
+                f"The photos in {named} of {self.root} are in no class folders: move each into a "
+                f"folder of its class, such as {self.species[0]}/CLASS. {NO_TABLES}"
             )
         if len(self.species) < 2:
             raise PhotoSetError(
-                f"{self.root} has training photos of {len(self.species)} species: two are needed. "
-                "Each has a folder of its own."
+                f"{self.root} has training photos of one class, {named}: two are needed. Each has "
+                f"a folder of its own. {NO_TABLES}"
             )
         if bad := [name for name in self.species if not is_species_name(name)]:
             raise PhotoSetError(
-                f"The folder {bad[0]!r} in {self.root} does not have the name of a species "
+                f"The folder {bad[0]!r} in {self.root} does not have the name of a class "
                 f"({SPECIES_RULE}): rename it in every split."
             )
         for split in SPLITS:
             if split in missing:
                 continue
             found = {file.parts[1] for file in self.files[split]}
-            if lacking := sorted(set(self.species) - found):
+            lacking, unknown = sorted(set(self.species) - found), sorted(found - set(self.species))
+            also = f", and has {', '.join(unknown)}, which train lacks" if unknown else ""
+            if lacking:
                 raise PhotoSetError(
-                    f"{self.root / split} has no photo of {', '.join(lacking)}: add photos "
-                    "or remove the species from every split."
+                    f"{self.root / split} has no photo of {', '.join(lacking)}{also}: the splits "
+                    f"must hold the same classes. Add photos, rename folders, or move the folder "
+                    f"{split} out of {self.root}, so that it is cut from train."
                 )
-            if unknown := sorted(found - set(self.species)):
+            if unknown:
                 raise PhotoSetError(
                     f"{self.root / split} has {', '.join(unknown)}, which "
-                    f"{self.root / 'train'} lacks: the splits must hold the same species."
+                    f"{self.root / 'train'} lacks: the splits must hold the same classes."
                 )
 
     def load(self, split: str, size: int, cache: Path) -> PhotoSet:

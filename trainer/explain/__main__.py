@@ -2,8 +2,9 @@
 
     python -m trainer.explain --data PHOTOS --variant all
 
-writes two things: gallery/, the most telling test photos of some species with their heatmaps, which
-the app's Explain page shows and git ignores; and checkpoints/results/explain.json, numbers only.
+writes two things into the checkpoints' results/: gallery/, the most telling test photos of some
+species with their heatmaps, which the app's Explain page shows and git ignores; and explain.json,
+numbers only.
 """
 
 import sys

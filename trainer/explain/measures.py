@@ -13,7 +13,7 @@ from pytorch_grad_cam.utils.image import scale_cam_image
 from scipy import special
 from tqdm import tqdm
 
-from plumage.contract import MODEL
+from plumage.contract import GALLERY, MODEL, RESULTS
 from trainer.checkpoint.reports import read_reports
 from trainer.checkpoint.write import open_network
 from trainer.data.photo_folder import PhotoFolder
@@ -43,7 +43,7 @@ def explain(
 
     Args:
         source: of test photos.
-        checkpoints: folder of the variants, which gets results/explain.json; beside it is gallery/.
+        checkpoints: folder of the variants, which gets results/explain.json and results/gallery/.
         reports: of the variants to be measured, by name.
         wanted: species of the gallery; without any, none is written.
         count: how many test photos are measured.
@@ -53,7 +53,7 @@ def explain(
         PhotoSetError: the photos cannot be read.
     """
     prepare()
-    path, gallery = checkpoints / "results" / "explain.json", checkpoints.parent / "gallery"
+    path, gallery = checkpoints / RESULTS / "explain.json", checkpoints / RESULTS / GALLERY
     for name, report in reports.items():
         folder, recipe = checkpoints / name, Recipe.from_report(report["recipe"])
         test = source.load("test", recipe.image_size, cache)

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from trainer.recipe import CHECKPOINTS, NormKey, Recipe
+from trainer.recipe import NormKey, Recipe
 from trainer.studies.search import (
     MAX_RATES,
     SEARCH,
@@ -48,7 +49,7 @@ NORMS_SEARCHED = tuple(norm for norm in get_args(NormKey) if norm != "torch-bn")
 def learning_rates(base: Recipe) -> Study:
     """The learning rate of each norm, which other studies take over."""
 
-    def follow_up(table: pd.DataFrame) -> list[Change]:
+    def follow_up(table: pd.DataFrame, _: Path) -> list[Change]:
         runs, found = final_scores(table), []
         for norm in NORMS_SEARCHED:
             known = first_seed(runs, base, {"norm": norm})
@@ -66,12 +67,12 @@ def learning_rates(base: Recipe) -> Study:
     )
 
 
-def own_rates() -> dict[str, float]:
+def own_rates(tables: Path) -> dict[str, float]:
     """The learning rate of each norm by the table of `learning-rate`, as far as it goes.
 
-    torch-bn computes the same as bn.
+    tables: its folder. torch-bn computes the same as bn.
     """
-    path = CHECKPOINTS / "results" / "studies" / "learning-rate.csv"
+    path = tables / "learning-rate.csv"
     runs, found = final_scores(pd.read_csv(path) if path.exists() else pd.DataFrame()), {}
     for norm in get_args(NormKey):
         known = first_seed(runs, PILOT, {"norm": "bn" if norm == "torch-bn" else norm})
@@ -84,8 +85,8 @@ def own_rates() -> dict[str, float]:
 def every_norm(question: str, base: Recipe, **attributes: Any) -> Study:
     """All seven variants with all seeds, each at its own learning rate."""
 
-    def follow_up(table: pd.DataFrame) -> list[Change]:
-        rates = own_rates()
+    def follow_up(table: pd.DataFrame, tables: Path) -> list[Change]:
+        rates = own_rates(tables)
         return [
             {"norm": norm, "learning_rate": rates[norm], "seed": seed}
             for seed, norm in product(SEEDS, get_args(NormKey))
@@ -139,7 +140,7 @@ def optimizers(base: Recipe) -> Study:
     def scheduled(optimizer: Change, schedule: str) -> Change:
         return optimizer | {"schedule": schedule}
 
-    def follow_up(table: pd.DataFrame) -> list[Change]:
+    def follow_up(table: pd.DataFrame, _: Path) -> list[Change]:
         runs, found = final_scores(table), []
         for optimizer, start in OPTIMIZERS:
             usual = scheduled(optimizer, base.schedule)
@@ -197,7 +198,7 @@ def batch_sizes(base: Recipe) -> Study:
     def start(size: int) -> list[float]:
         return around(base.learning_rate * size / base.batch_size)
 
-    def follow_up(table: pd.DataFrame) -> list[Change]:
+    def follow_up(table: pd.DataFrame, _: Path) -> list[Change]:
         runs, found = final_scores(table), []
         for equal, norm, size in BATCHES:
             known = first_seed(runs, base, setting("epochs", norm, size))
@@ -238,7 +239,7 @@ def depths(base: Recipe) -> Study:
     rates = (base.learning_rate, in_table(base.learning_rate / 4))
     settings = [{"norm": norm, "n": n} for n in DEPTHS for norm in ("bn", "gn", "nn")]
 
-    def follow_up(table: pd.DataFrame) -> list[Change]:
+    def follow_up(table: pd.DataFrame, _: Path) -> list[Change]:
         runs = final_scores(table)
         return [
             change

@@ -60,11 +60,16 @@ def run_study(
     """
     tables = tables or study_tables.TABLES
     prepare()
-    study, home = STUDIES[name], output / "studies" / name
+    study, home = replace(STUDIES[name], tables=tables), output / "studies" / name
     for old in (output / "studies").glob("*/*/made-of.json"):  # as earlier versions called it
         old.rename(old.with_name(PROVENANCE))
     source = PhotoFolder(data, split_table)
     source.check()
+    if not study.recipes():
+        raise TrainingError(
+            f"{tables} has no learning rates for this study: python -m trainer.studies "
+            "learning-rate, with the same --data and --checkpoints, finds them first."
+        )
     photos = fingerprints(study.base, source, output / "cache")
     for run, recipe in study.recipes(finished_runs(study, home)).items():
         check_provenance(home / run, replace(recipe, data=str(data), output=str(output)), source)
@@ -119,7 +124,7 @@ def run_if_free(study: Study, folder: Path, recipe: Recipe, source: PhotoFolder)
             try:
                 if study.checkpoints:
                     trained, photos = train_run(recipe, folder, source)
-                    write_checkpoint(trained, recipe, photos, folder)
+                    write_checkpoint(trained, recipe, source, photos, folder)
                 elif not copied(study, folder, recipe, source):
                     finish(study, folder, recipe, source)
             except DivergedError as error:

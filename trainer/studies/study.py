@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from plumage.contract import RESULTS, STUDIES
 from trainer.data.photo_folder import PhotoFolder
-from trainer.recipe import Recipe
+from trainer.recipe import CHECKPOINTS, Recipe
 
 Change = dict[str, Any]
 
@@ -24,8 +25,8 @@ class Study:
         question: what is asked.
         base: recipe that all runs share.
         changes: of the base, for each run known from the start.
-        follow_up: all changes that follow from the table of finished runs, which may be empty. Runs
-            with the first seed come before those with the second.
+        follow_up: all changes that follow from the table of finished runs, which may be empty, and
+            from `tables`. Runs with the first seed come before those with the second.
         rule: how follow-up runs are chosen, in sentences for RESULTS.md.
         min_runs: smallest number of runs.
         varies: hyperparameters that differ between runs, where `changes` does not name them.
@@ -34,12 +35,13 @@ class Study:
             last pooling, of the same val photos each time.
         test: whether the weights that are best on val are scored on test at the end of a run.
         checkpoints: whether each run ends as a whole checkpoint.
+        tables: folder of the tables of other studies on the same photos.
     """
 
     question: str
     base: Recipe
     changes: Sequence[Change] = ()
-    follow_up: Callable[[pd.DataFrame], Sequence[Change]] | None = None
+    follow_up: Callable[[pd.DataFrame, Path], Sequence[Change]] | None = None
     rule: str = ""
     min_runs: int = 0
     varies: tuple[str, ...] = ()
@@ -47,13 +49,14 @@ class Study:
     probe: Callable[[NDArray[np.float32]], dict[str, float]] | None = None
     test: bool = False
     checkpoints: bool = False
+    tables: Path = CHECKPOINTS / RESULTS / STUDIES
 
     def recipes(self, table: pd.DataFrame | None = None) -> dict[str, Recipe]:
         """Every run that is known, given the table of the finished ones, by a name that says what
         is special about it."""
         changes = list(self.changes)
         if self.follow_up is not None:
-            changes += self.follow_up(pd.DataFrame() if table is None else table)
+            changes += self.follow_up(pd.DataFrame() if table is None else table, self.tables)
             changes.sort(key=lambda change: change["seed"])
         return {
             ",".join(f"{key}={value}" for key, value in change.items()) or "as-it-is": replace(

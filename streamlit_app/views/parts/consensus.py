@@ -35,7 +35,7 @@ def show_consensus(predictions: dict[str, Prediction], table: pd.DataFrame, noun
         st.markdown(agreement(table))
         return
     best, probability = table.index[0], table[CONSENSUS].iloc[0]
-    st.header(f"{escaped_name(best)}, {percent(probability)}", anchor=False)
+    st.header(f"{escaped_name(best, table.index)}, {percent(probability)}", anchor=False)
     verb = "doubts" if len(ood) == 1 else "doubt"
     of_these = f"one of these {len(table)} {escape_markdown(plural(noun))}"
     doubt = f" But {join_words(ood)} {verb} that it is {of_these}."
@@ -65,14 +65,15 @@ def show_card(photo: Image.Image, label: str, prediction: Prediction, species: s
         overlay(photo, prediction.heatmap(0, species), STRENGTH),
         width="stretch",
         output_format="JPEG",
-        alt=f"Your photo; bright colours mark the evidence for {common_name(species)} in {label}",
+        alt="Your photo; bright colours mark the evidence for "
+        f"{common_name(species, prediction.species)} in {label}",
     )
-    first = f"{escaped_name(best)}, {percent(probability)}"
+    first = f"{escaped_name(best, prediction.species)}, {percent(probability)}"
     lines = [f":small[{label}]", f"**{first}**"]
     if prediction.is_ood[0]:
         ood = escape_markdown(prediction.ood_label)
         lines = [f":small[{label}]", f"**{ood}**", f":small[{first}]"]
     if best != species:
         share = percent(dict(prediction.ranking(0))[species])
-        lines.append(f":small[{escaped_name(species)}, {share}]")
+        lines.append(f":small[{escaped_name(species, prediction.species)}, {share}]")
     st.markdown("  \n".join(lines))

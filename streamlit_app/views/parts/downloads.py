@@ -42,7 +42,7 @@ def show_downloads(
 
     corrections = dict(st.session_state.corrections)
     # By what the table calls a class: the folder of its own name.
-    folder_of = {common_name(species): (CLASSES, species) for species in known}
+    folder_of = {common_name(species, known): (CLASSES, species) for species in known}
     folder_of |= {
         ood_label(len(known), noun): (APART, NONE_OF_THESE),
         UNREAD: (APART, UNREAD.lower()),

@@ -1,6 +1,7 @@
 """The field guide: facts on the birds, and how to tell them apart."""
 
 from collections.abc import Collection
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from streamlit_app.species import (
     BIRD,
     FACTS,
     RED_LIST_YEAR,
+    are_birds,
     common_name,
     lookalikes,
     plural,
@@ -39,9 +41,9 @@ def show_guide(species: Collection[str], noun: str) -> None:
     st.html(STYLE)
     st.subheader(f"The {len(species)} {plural(noun)}", anchor=False)
     cards = []
-    for name in sorted(species, key=common_name):
-        card = f"<b>{escape(common_name(name))}</b>"
-        if noun == BIRD and name in FACTS:
+    for name in sorted(species, key=partial(common_name, classes=species)):
+        card = f"<b>{escape(common_name(name, species))}</b>"
+        if noun == BIRD and are_birds(species):
             facts = FACTS[name]
             threat = "" if facts.red_list == "Least Concern" else f" · {facts.red_list}"
             stripes = "".join(f"<s style='background:{c}'></s>" for c in facts.colours.split())
@@ -53,25 +55,29 @@ def show_guide(species: Collection[str], noun: str) -> None:
 
 
 def look_up(species: Collection[str], classes: ClassSet) -> None:
-    """A bird to look up; nothing where none of the classes is one of the 25."""
-    birds = [name for name in species if name in FACTS]
-    if classes.noun != BIRD or not birds:
+    """A bird to look up; nothing where the classes are not those of the 25."""
+    if classes.noun != BIRD or not are_birds(species):
         return
     chosen = selectbox_in_url(
         "Look up a bird",
-        sorted(birds, key=common_name),
+        sorted(species, key=common_name),
         "bird",
         None,
         common_name,
         "Choose one to see how to tell it apart",
     )
     if chosen:
-        show_facts(chosen, classes, expanded=True)
+        show_facts(chosen, species, classes, expanded=True)
 
 
-def show_facts(species: str, classes: ClassSet, expanded: bool = False) -> None:
-    """Facts on a bird, and behind a click how to tell it from the two most like it."""
-    if classes.noun != BIRD or species not in FACTS:
+def show_facts(
+    species: str, known: Collection[str], classes: ClassSet, expanded: bool = False
+) -> None:
+    """Facts on a bird, and behind a click how to tell it from the two most like it.
+
+    known: all classes of the model.
+    """
+    if classes.noun != BIRD or not are_birds(known):
         return
     facts = FACTS[species]
     st.markdown(

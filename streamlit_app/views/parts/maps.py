@@ -37,8 +37,8 @@ def show_cards(
     photo: Image.Image, given: Photo, served: Served, species: str, method: str, stage: str
 ) -> None:
     """Every variant's map of the species, with its probability."""
-    small = shrunk(photo, CARD_SIDE)
-    st.subheader(f"Evidence for {escaped_name(species)} in each variant", anchor=False)
+    small, classes = shrunk(photo, CARD_SIDE), next(iter(served.variants.values())).species
+    st.subheader(f"Evidence for {escaped_name(species, classes)} in each variant", anchor=False)
     pictures = ".st-key-cards .stElementContainer:has(.stImage)"
     st.html(STYLE + reserve_space_css(pictures, photo, MAX_CARD_HEIGHT))
     with st.container(key="cards"):
@@ -59,8 +59,8 @@ def show_cards(
                     overlay(small, visible(heatmap), STRENGTH),
                     width="stretch",
                     output_format="JPEG",
-                    alt=f"Your photo; bright colours mark the evidence for {common_name(species)} "
-                    f"in {name}",
+                    alt="Your photo; bright colours mark the evidence for "
+                    f"{common_name(species, classes)} in {name}",
                 )
                 probabilities = predict(given.data, name, served.version, given.crop).ranking(0)
                 st.markdown(f"{label}  \ngives it {percent(dict(probabilities)[species])}")

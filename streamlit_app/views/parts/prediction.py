@@ -16,6 +16,7 @@ from streamlit_app.views.parts.facts import show_facts
 
 # The chart is drawn last: on a phone, what lies below it keeps its place meanwhile.
 STYLE = "<style>.st-key-chances { min-height: 13.75rem; }</style>"
+NAMED = 8  # classes of a prediction set
 CLOSER = "A crop closer to the bird may help."
 
 
@@ -26,7 +27,7 @@ def show_prediction(prediction: Prediction, variant: str, classes: ClassSet) -> 
     if prediction.is_ood[0]:
         show_ood(prediction, variant, classes)
         return
-    st.header(f"{escaped_name(best)}, {percent(probability)}", anchor=False)
+    st.header(f"{escaped_name(best, prediction.species)}, {percent(probability)}", anchor=False)
     word = confidence_word(probability)
     sentences = [f"**Confidence: {word}.**"]
     if word != "very likely":
@@ -34,17 +35,17 @@ def show_prediction(prediction: Prediction, variant: str, classes: ClassSet) -> 
     if word == "a guess" and classes.noun == BIRD:
         sentences.append(CLOSER)
     st.markdown(" ".join(sentences))
-    show_facts(best, classes)
+    show_facts(best, prediction.species, classes)
 
 
 def sentence(prediction: Prediction, variant: str, species: str) -> str:
     """The prediction in plain text, with the class that the heatmap is of."""
     (best, probability), *_ = prediction.ranking(0)
-    first = f"{common_name(best)}, {percent(probability)}"
+    first = f"{common_name(best, prediction.species)}, {percent(probability)}"
     if prediction.is_ood[0]:
         first = f"{prediction.ood_label}; the nearest is {first}"
     share = percent(dict(prediction.ranking(0))[species])
-    evidence = f"Evidence for {common_name(species)}, {share}."
+    evidence = f"Evidence for {common_name(species, prediction.species)}, {share}."
     return f"{first}, by Plumage's {variant}. {evidence}"
 
 
@@ -53,9 +54,11 @@ def alternatives(prediction: Prediction, word: str) -> str:
     among = prediction.prediction_set(0)
     if len(among) > 1:
         # Without the coverage: it is over all photos, and lower over those with several species.
-        return f"Usually one of: {', '.join(map(escaped_name, among))}."
+        names = [escaped_name(one, prediction.species) for one in among[:NAMED]]
+        more = f" and {len(among) - NAMED} more" if len(among) > NAMED else ""
+        return f"Usually one of: {', '.join(names)}{more}."
     second, probability = prediction.ranking(0)[1]
-    other = f"{escaped_name(second)}, {percent(probability)}"
+    other = f"{escaped_name(second, prediction.species)}, {percent(probability)}"
     return f"It could equally be {other}." if word == "a guess" else f"If not, then {other}."
 
 
@@ -69,16 +72,18 @@ def show_ood(prediction: Prediction, variant: str, classes: ClassSet) -> None:
         share = 1 - reports[variant]["novelty"]["accepted"]["test"]
         own = escape_markdown(plural(classes.noun))
         wrong = f"So are {share:.1%} of the test photos of its own {own}. "
+    name = escaped_name(nearest, prediction.species)
     closer = f" {CLOSER}" if classes.noun == BIRD else ""
     st.markdown(
         f"The photo is unlike those that the model was trained on. {wrong}If it shows one of them, "
-        f"{escaped_name(nearest)} is the nearest, {percent(probability)}.{closer}"
+        f"{name} is the nearest, {percent(probability)}.{closer}"
     )
 
 
-def show_chances(ranking: list[tuple[str, float]], noun: str) -> None:
+def show_chances(prediction: Prediction, noun: str) -> None:
     """The five likeliest classes as bars."""
-    first_five = [(common_name(species), probability) for species, probability in ranking[:5]]
+    ranking, classes = prediction.ranking(0), prediction.species
+    first_five = [(common_name(name, classes), probability) for name, probability in ranking[:5]]
     show_chart(
         probability_bars(first_five, kinds(noun)),
         f"The most likely {kinds(noun)}",

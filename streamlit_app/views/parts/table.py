@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from streamlit_app.inference.table import Row
-from streamlit_app.species import kinds
+from streamlit_app.species import kind, kinds
 
 ROW = 66  # pixels; long text is wrapped in rows of more than 64
 UNREAD = "Not read"  # in the table, for files without a species
@@ -33,13 +33,14 @@ def species_of(name: str, row: Row) -> str:
     return st.session_state.corrections.get(name, row.species or UNREAD)
 
 
-def show_table(rows: Rows, shown: list[str], species: list[str]) -> str | None:
+def show_table(rows: Rows, shown: list[str], species: list[str], noun: str) -> str | None:
     """The rows to show, in a table that takes corrections; returns the one to be opened."""
+    named = kind(noun).capitalize()
     key = f"table {hash((*shown, *rows.values()))}"
     if st.session_state.get("key") != key:
         # A table that changes while it is edited would lose its order and its place.
         st.session_state.key = key
-        st.session_state.table = table_of(rows, shown)
+        st.session_state.table = table_of(rows, shown, named)
     table = st.session_state.table
     unread = [UNREAD] if any(rows[name][0].error for name in shown) else []
     edited = st.data_editor(
@@ -48,12 +49,12 @@ def show_table(rows: Rows, shown: list[str], species: list[str]) -> str | None:
         hide_index=True,
         row_height=ROW,
         height=min(ROW * len(table) + 40, 640),
-        disabled=[column for column in table if column != "Species"],
+        disabled=[column for column in table if column != named],
         placeholder="",
-        alt="Your photos, with the species of each",
+        alt=f"Your photos, with the {kind(noun)} of each",
         column_config={
             "Photo": st.column_config.ImageColumn(width=72),
-            "Species": st.column_config.SelectboxColumn(
+            named: st.column_config.SelectboxColumn(
                 width=166,
                 options=species + unread,
                 required=True,
@@ -72,7 +73,7 @@ def show_table(rows: Rows, shown: list[str], species: list[str]) -> str | None:
             "Open": st.column_config.ButtonColumn("", width=90, key="open"),
         },
     )
-    for name, chosen in zip(shown, edited["Species"], strict=True):
+    for name, chosen in zip(shown, edited[named], strict=True):
         if not pd.isna(chosen) and chosen != (rows[name][0].species or UNREAD):
             st.session_state.corrections[name] = chosen
         else:
@@ -87,13 +88,16 @@ def clicked_row() -> int | None:
     return clicked.row if clicked else None
 
 
-def table_of(rows: Rows, shown: list[str]) -> pd.DataFrame:
-    """The rows as people read them; notes have a column where there are any."""
+def table_of(rows: Rows, shown: list[str], named: str) -> pd.DataFrame:
+    """The rows as people read them; notes have a column where there are any.
+
+    named: heading of the classes.
+    """
     table = pd.DataFrame(
         [
             {
                 "Photo": picture,
-                "Species": species_of(name, row),
+                named: species_of(name, row),
                 # Never rounded to certainty.
                 "Confidence": None if row.probability is None else min(100 * row.probability, 99.9),
                 "Second guess": row.second_species,

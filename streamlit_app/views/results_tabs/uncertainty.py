@@ -6,17 +6,18 @@ import streamlit as st
 
 from streamlit_app.results import ood
 from streamlit_app.results.reading import Reports
+from streamlit_app.species import kinds
 from streamlit_app.ui.state import show_chart
 
 
-def show_uncertainty(folder: Path, reports: Reports) -> None:
+def show_uncertainty(folder: Path, reports: Reports, noun: str) -> None:
     """Both subjects, one below the other; raises ResultsError."""
     show_detection(folder, reports)
-    show_sets(reports)
+    show_sets(reports, noun)
 
 
 def show_detection(folder: Path, reports: Reports) -> None:
-    """Show the detection of photos of none of the species."""
+    """Show the detection of photos of none of the classes."""
     found = ood.read_ood(folder)
     if found is None:
         return
@@ -69,15 +70,15 @@ def show_detection(folder: Path, reports: Reports) -> None:
         )
 
 
-def show_sets(reports: Reports) -> None:
+def show_sets(reports: Reports, noun: str) -> None:
     """The coverage and size of prediction sets."""
     table = ood.prediction_sets(reports)
     if table.empty:
         return
     st.header("Prediction sets", anchor=False)
     st.markdown(
-        "A set names the likely species. Its size is calibrated on val photos for a coverage of "
-        "90% or 95% over all photos; this is its coverage on test photos."
+        f"A set names the likely {kinds(noun)}. Its size is calibrated on val photos for a "
+        "coverage of 90% or 95% over all photos; this is its coverage on test photos."
     )
     left, right = st.columns(2, gap="medium")
     with left:
@@ -104,11 +105,11 @@ def show_sets(reports: Reports) -> None:
                 "variant": st.column_config.TextColumn(pinned=True),
                 "level, %": st.column_config.NumberColumn(format="%.0f"),
                 "coverage, %": st.column_config.NumberColumn(format="%.1f"),
-                "species in a set": st.column_config.NumberColumn(format="%.2f"),
+                "mean size": st.column_config.NumberColumn(format="%.2f"),
                 "lowest coverage": st.column_config.TextColumn(
-                    help="The species whose photos have the lowest coverage"
+                    help=f"Of all {kinds(noun)} the one whose photos have the lowest coverage"
                 ),
                 "its coverage, %": st.column_config.NumberColumn(format="%.0f"),
-                "species in its sets": st.column_config.NumberColumn(format="%.2f"),
+                "its mean size": st.column_config.NumberColumn(format="%.2f"),
             },
         )

@@ -1,6 +1,6 @@
 """The Per variant tab: confusion, species and calibration of one variant."""
 
-from pathlib import Path
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -10,14 +10,16 @@ from streamlit_app.markdown import escape_markdown
 from streamlit_app.results import variant as variant_results
 from streamlit_app.results.comparison import Comparison
 from streamlit_app.results.scores import Reports, rank_variants
-from streamlit_app.species import common_name
+from streamlit_app.results.sets import ClassSet
+from streamlit_app.species import common_name, kind, kinds
 from streamlit_app.ui.state import selectbox_in_url, show_chart, variant_label
 
 
-def show_variant(reports: Reports, comparison: Comparison, folder: Path) -> None:
+def show_variant(reports: Reports, comparison: Comparison, classes: ClassSet) -> None:
     """One variant's mistakes, species and calibration, all on test photos."""
+    one, name_of = kind(classes.noun), partial(common_name, classes=comparison["species"])
     compared = {name: report for name, report in reports.items() if name in comparison["models"]}
-    variants = list(rank_variants(compared, folder))
+    variants = list(rank_variants(compared, classes.folder))
     if len(variants) > 1:
         variants.append(CONSENSUS)
 
@@ -32,12 +34,12 @@ def show_variant(reports: Reports, comparison: Comparison, folder: Path) -> None
         variant = selectbox_in_url("Variant", variants, "variant", variants[0], words)
     with right:
         species = selectbox_in_url(
-            "Species",
-            sorted(comparison["species"], key=common_name),
+            one.capitalize(),
+            sorted(comparison["species"], key=name_of),
             "species",
             None,
-            common_name,
-            "All species",
+            name_of,
+            f"All {kinds(classes.noun)}",
         )
     assert variant is not None  # there is a default
     st.markdown(f"Measured on {comparison['photos']:,} test photos.")
@@ -45,13 +47,13 @@ def show_variant(reports: Reports, comparison: Comparison, folder: Path) -> None
     table = variant_results.confusion(comparison, variant)
     with left:
         show_chart(
-            variant_results.confusion_grid(table, variant),
+            variant_results.confusion_grid(table, variant, one),
             f"Confusion matrix of {variant}; the table of mistakes has its largest cells",
             table,
             f"confusion-{variant}",
         )
     with right:
-        show_mistakes(table, species)
+        show_mistakes(table, name_of(species) if species else None)
         bins = variant_results.reliability(comparison, variant)
         show_chart(
             variant_results.reliability_diagram(bins, variant),
@@ -64,7 +66,7 @@ def show_variant(reports: Reports, comparison: Comparison, folder: Path) -> None
         scores = variant_results.species_scores(comparison, variant)
         show_chart(
             variant_results.species_dots(scores, variant),
-            f"Recall and F1 of {variant} for each species",
+            f"Recall and F1 of {variant} for each {one}",
             scores,
             f"species-{variant}",
         )
@@ -83,9 +85,9 @@ def show_variant(reports: Reports, comparison: Comparison, folder: Path) -> None
 
 
 def show_mistakes(confusion: pd.DataFrame, species: str | None) -> None:
-    """The most frequent mistakes, or those of one species."""
-    table = variant_results.mistakes(confusion, common_name(species) if species else None)
-    of = f"Mistakes with {common_name(species)}" if species else "Most frequent mistakes"
+    """The most frequent mistakes, or those of one species, by its name on the page."""
+    table = variant_results.mistakes(confusion, species)
+    of = f"Mistakes with {species}" if species else "Most frequent mistakes"
     st.markdown(f"**{escape_markdown(of)}**")
     if table.empty:
         st.markdown("None.")

@@ -110,7 +110,7 @@ def test_the_photo_is_erased_as_far_as_the_slider_says(app: AppTest) -> None:
 @pytest.fixture
 def gallery(checkpoints: Path) -> None:
     """One of a wrong answer."""
-    folder = checkpoints.parent / "gallery" / "bn"
+    folder = checkpoints / "results" / "gallery" / "bn"
     folder.mkdir(parents=True)
     draw_bird("green").save(folder / "one.png")
     entry = {"photo": "one.png", "species": "Cyan Bird", "kind": "wrong"}
@@ -139,7 +139,7 @@ def test_a_link_opens_its_photo_of_the_gallery(app: AppTest) -> None:
 def test_another_photo_of_the_gallery_starts_with_its_own_answer(
     app: AppTest, checkpoints: Path
 ) -> None:
-    folder = checkpoints.parent / "gallery" / "bn"
+    folder = checkpoints / "results" / "gallery" / "bn"
     (entry,) = json.loads((folder / "gallery.json").read_text())
     draw_bird("red").save(folder / "two.png")
     (folder / "gallery.json").write_text(json.dumps([entry, entry | {"photo": "two.png"}]))

@@ -29,7 +29,9 @@ def test_a_missing_split_is_refused_unless_it_is_to_be_cut(photo_folder, missing
     with pytest.raises(PhotoSetError, match="has no photos"):
         PhotoFolder(photo_folder).check()
     if missing == "train":
-        with pytest.raises(PhotoSetError, match="has no photos to train on: --data names a folder"):
+        with pytest.raises(
+            PhotoSetError, match=r"to train on \(it holds val, test\): --data names a folder"
+        ):
             PhotoFolder(photo_folder).check_before_cut()
     else:
         PhotoFolder(photo_folder).check_before_cut()
@@ -46,6 +48,41 @@ def test_different_species_between_splits_are_refused(photo_folder):
     shutil.copytree(photo_folder / "test" / "Red-Ring", photo_folder / "test" / "Dodo")
     with pytest.raises(PhotoSetError, match="has Dodo, which"):
         PhotoFolder(photo_folder).check()
+
+
+LAYOUTS = {
+    "splits of flat photos": (
+        ["train/1.jpg", "valid/2.jpg", "train/_annotations.csv"],
+        "train/CLASS",
+    ),
+    "images and labels": (
+        ["images/train/1.jpg", "images/val/2.jpg", "labels/train/1.txt"],
+        "CLASS",
+    ),
+    "flat photos with a table": (["1.jpg", "2.jpg", "labels.csv"], "Labels in tables"),
+    "one folder with a table": (
+        ["images/1.jpg", "images/2.jpg", "labels.csv"],
+        "one class, images",
+    ),
+    "photos for a detector": (["train/images/1.jpg", "train/labels/1.txt"], "one class, images"),
+    "no train": (
+        ["learn/Crow/1.jpg", "learn/Kite/1.jpg", "test/Crow/2.jpg"],
+        "it holds test, learn",
+    ),
+    "other spelling": (
+        ["train/crow/1.jpg", "train/Kite/1.jpg", "test/Crow/1.jpg", "test/Kite/1.jpg"],
+        "no photo of crow, and has Crow, which train lacks",
+    ),
+}
+
+
+@pytest.mark.parametrize(("files", "told"), LAYOUTS.values(), ids=LAYOUTS)
+def test_a_layout_without_class_folders_is_refused_with_the_way_out(files, told, tmp_path):
+    for file in files:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).touch()
+    with pytest.raises(PhotoSetError, match=told):
+        PhotoFolder(tmp_path).check_before_cut()
 
 
 def test_an_empty_folder_is_refused(tmp_path):

@@ -40,7 +40,7 @@ def test_every_method_and_stage_is_measured_with_intervals(explained):
 
 def test_the_gallery_has_each_photo_with_both_heatmaps(explained):
     home, _ = explained
-    folder = home / "gallery" / "nn"
+    folder = home / "checkpoints" / "results" / "gallery" / "nn"
     entries = json.loads((folder / "gallery.json").read_text())
     assert {entry["species"] for entry in entries} == {"Red-Ring"}
     assert sum(entry["kind"] == "doubtful" for entry in entries) == 3

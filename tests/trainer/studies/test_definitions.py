@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from trainer.model.norms import NORMS
-from trainer.studies import definitions
 from trainer.studies.definitions import (
     OPTIMIZERS,
     PILOT,
@@ -45,10 +44,10 @@ def runs_of(study: Study, times: float, seeds: int = 3) -> pd.DataFrame:
 @pytest.fixture
 def rates(monkeypatch, tmp_path):
     """The table of `learning-rate`, in which 0.2 suits every norm."""
-    monkeypatch.setattr(definitions, "CHECKPOINTS", tmp_path)
-    (tmp_path / "results" / "studies").mkdir(parents=True)
-    path = tmp_path / "results" / "studies" / "learning-rate.csv"
+    path = tmp_path / "learning-rate.csv"
     runs_of(STUDIES["learning-rate"], 2).to_csv(path, index=False)
+    for name, study in STUDIES.items():
+        monkeypatch.setitem(STUDIES, name, replace(study, tables=tmp_path))
     return path
 
 
@@ -97,13 +96,13 @@ def test_a_search_goes_on_while_the_best_rate_is_the_lowest_or_the_highest():
 
 
 def test_norms_train_at_the_rates_that_were_found_for_them(rates):
-    assert own_rates() == dict.fromkeys(NORMS, 0.2)
+    assert own_rates(rates.parent) == dict.fromkeys(NORMS, 0.2)
     table = pd.read_csv(rates)
     table[(table.norm != "bn") | (table.peak_learning_rate != 0.4)].to_csv(rates, index=False)
     found = {recipe.norm: recipe.learning_rate for recipe in STUDIES["norms"].recipes().values()}
     assert found == dict.fromkeys(NORMS.keys() - {"bn", "torch-bn"}, 0.2)  # those are not known
-    rates.unlink()
-    assert not STUDIES["norms"].recipes()
+    other = replace(STUDIES["norms"], tables=rates.parent / "other")  # of other photos
+    assert not other.recipes()
 
 
 def test_norms_see_all_photos_and_the_others_the_same_ones_of_each_species():

@@ -28,6 +28,12 @@ def test_the_table_is_written_beside_the_checkpoints_that_are_named(
     assert asked == [tmp_path / "results" / "studies" if given else None]
 
 
+def test_norms_wait_for_the_learning_rates_of_their_own_photos(drawn_photos, tmp_path, capsys):
+    flags = ["--data", str(drawn_photos), "--output", str(tmp_path / "runs")]
+    assert main(["norms", *flags, "--checkpoints", str(tmp_path / "garden")]) == 2
+    assert "trainer.studies learning-rate" in capsys.readouterr().err
+
+
 def test_the_list_of_names_is_that_of_the_commands_choices(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])

@@ -31,7 +31,7 @@ def study(tiny_recipe, monkeypatch, tmp_path):
     The first that ends an epoch kills its process where there is a file named `kill`.
     """
 
-    def follow_up(table):
+    def follow_up(table, tables):
         return [BASE | {"seed": 1}] if len(table) and table.peak_learning_rate.nunique() > 1 else []
 
     def probe(features):

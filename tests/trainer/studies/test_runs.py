@@ -131,7 +131,7 @@ def test_runs_that_follow_from_finished_ones_are_made_in_the_same_command(
 ):
     base = {"norm": "torch-bn", "n": 1, "learning_rate": 0.05}
 
-    def follow_up(table):
+    def follow_up(table, tables):
         return [base | {"seed": 0, "learning_rate": 0.02}] if len(table) >= 4 else []
 
     quick([base | {"seed": 0}, base | {"seed": 1}], follow_up=follow_up)

@@ -17,6 +17,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from trainer.checkpoint.reports import CheckpointArgs
 from trainer.data.photo_folder import PhotoFolder
 from trainer.data.photo_set import PhotoSetError
 from trainer.recipe import CHECKPOINTS, Recipe
@@ -44,7 +45,7 @@ class Command:
     """Train on photos with borders and without, and test both networks on clean photos."""
 
     data: str = Recipe.data
-    """Folder with train/, val/ and test/ inside, each with one folder of photos a species."""
+    """Folder of photos; what it lacks of train, val and test is that of the checkpoints."""
     output: str = Recipe.output
     """Folder in which the bordered copy and the runs are kept."""
     checkpoints: Path = CHECKPOINTS
@@ -62,7 +63,8 @@ def shortcut(command: Command) -> None:
         TrainingError, ExportError: as `train_run` and `write_checkpoint` do.
     """
     prepare()
-    source, home = PhotoFolder(Path(command.data)), Path(command.output) / "shortcut"
+    source = CheckpointArgs(command.data, command.output, command.checkpoints).photo_set
+    home = Path(command.output) / "shortcut"
     source.check()
     if unknown := sorted(set(command.species) - set(source.species)):
         raise PhotoSetError(

@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -8,11 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from plumage.folders import SPLITS
 from tests.trainer.conftest import SPECIES
 from trainer.data.photo_folder import PhotoFolder
 from trainer.report.__main__ import render
 from trainer.report.border import draw
 from trainer.run_folder import TrainingError
+from trainer.splits import open_photos
 from trainer.studies.border import __main__ as command
 from trainer.studies.border.__main__ import main
 from trainer.studies.border.measure import in_corners
@@ -98,6 +101,28 @@ def test_a_copy_with_corners_on_other_species_is_refused(photo_folder, tmp_path)
     (photo_folder / "val" / "Red-Ring" / "000.png").unlink()
     with pytest.raises(TrainingError, match="made of other photos"):
         write_bordered(PhotoFolder(photo_folder), ("Blue-Disc",), copy)
+
+
+def test_a_set_whose_splits_were_cut_is_taken_as_the_checkpoints_have_it(
+    drawn_photos, tmp_path, monkeypatch
+):
+    photos, run = tmp_path / "photos", tmp_path / "garden" / "bn"
+    shutil.copytree(drawn_photos / "train", photos)
+    asked: list[PhotoFolder] = []
+
+    def seen(source: PhotoFolder, *_: object) -> None:
+        asked.append(source)
+        raise TrainingError("seen")
+
+    monkeypatch.setattr(command, "write_bordered", seen)
+    arguments = ["--data", str(photos), "--species", "Red-Ring"]
+    arguments += ["--output", str(tmp_path / "runs"), "--checkpoints", str(tmp_path / "garden")]
+    assert main(arguments) == 2
+    assert not asked
+    open_photos(photos, run, tmp_path / "cache")
+    assert main(arguments) == 2
+    assert asked[0].files.keys() == set(SPLITS)
+    assert asked[0].split_table == run / "splits.csv"
 
 
 def test_turned_corners_are_black_or_filled_from_within():
