@@ -25,11 +25,13 @@ PROPERTIES = (
 # 2021:05:03 10:11:12, with other separators, blanks for zeros, a fraction, half a day's hours or a
 # time zone, too; 20210503 101112.
 _MOMENT = re.compile(
-    r"(\d{4})[:/.\- ] ?(\d{1,2})[:/.\- ] ?(\d{1,2})"
-    r"(?:[T ,:]+(\d{1,2})[:.] ?(\d{1,2})(?:[:.] ?(\d{1,2})(?:[.,]\d*)?)?(?: ?([AP])\.?M\.?)?)?"
+    r"(\d{4})[:/.\- ] ?(\d{1,2})[:/.\- ] ?(\d{1,2})\.?"
+    r"(?:[T ,:_]+(\d{1,2})[:.] ?(\d{1,2})(?:[:.] ?(\d{1,2})(?:[.,:]\d*)?)?(?: ?([AP])\.?M\.?)?)?"
     r" *(Z|UTC|GMT|[+-]\d\d:?\d\d)?",
     re.IGNORECASE,
 )
+# Before and after noon, as Chinese, Japanese and Korean phones write it before the time.
+_NOON = re.compile(r" *(?:(上午|午前|오전)|(下午|午後|오후)) *([\d:. ]*\d)")
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)(?:[T _-]?(\d\d)(\d\d)(\d\d)?)?(?=\D|$)")
 
 
@@ -59,6 +61,7 @@ def parsed_date(text: str, zone: str = "") -> str:
     """
     text = text.strip("\0 \t\r\n'\"").partition("\0")[0].rstrip()
     text = _COMPACT.sub(_with_colons, text, count=1)
+    text = _NOON.sub(lambda half: f" {half[3]} {'AM' if half[1] else 'PM'}", text)
     match = _MOMENT.fullmatch(text)
     try:
         if match is None:
@@ -68,6 +71,7 @@ def parsed_date(text: str, zone: str = "") -> str:
         year, month, day, hour, minute, second = (int(number or 0) for number in numbers)
         if half and hour <= 12:
             hour = hour % 12 + (12 if half in "Pp" else 0)
+        hour -= 24 * (hour == 24)  # some phones count the hours from 1
         second -= second == 60  # a leap second
         moment = datetime(year, month, day, hour, minute, second)
     except (ValueError, TypeError, IndexError):
@@ -119,6 +123,8 @@ def _text(exif: Image.Exif, tag: int) -> str:
         with contextlib.suppress(Exception):
             value = (exif if directory is None else exif.get_ifd(directory)).get(tag)
             value = value[0] if isinstance(value, tuple) else value
+            if isinstance(value, str):
+                value = value.encode("latin-1", "replace")  # as Pillow takes any text
             if value:
-                return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+                return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
     return ""

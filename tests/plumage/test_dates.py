@@ -51,6 +51,14 @@ def test_the_time_zone_is_kept_where_the_camera_noted_it(tag: int) -> None:
 
 
 SPELLINGS = {
+    "2021:05:03 24:11:12": "2021-05-03T00:11:12",
+    "2021:05:03 10:11:12:345": "2021-05-03T10:11:12",
+    "2021.05.03. 10:11:12": "2021-05-03T10:11:12",
+    "2021-05-03_10:11:12": "2021-05-03T10:11:12",
+    "2021:05:03 下午 10:11:12": "2021-05-03T22:11:12",
+    "2021:05:03 上午10:11:12": "2021-05-03T10:11:12",
+    "2021:05:03 오후 1:11:12": "2021-05-03T13:11:12",
+    "2021:05:03 午後12:11:12": "2021-05-03T12:11:12",
     "2021:05:03 10:11:12": "2021-05-03T10:11:12",
     "2021-05-03T10:11:12": "2021-05-03T10:11:12",
     "2021-05-03 10:11:12": "2021-05-03T10:11:12",
@@ -92,7 +100,9 @@ SPELLINGS = {
 def test_a_sloppily_spelt_date_is_understood(text: str, moment: str) -> None:
     assert parsed_date(text) == moment
     if text.isprintable():
-        assert taken(dated(text)) == moment
+        data = text.encode()  # Pillow writes ASCII alone
+        place = b"#" * len(data)
+        assert taken(dated(place.decode()).replace(place, data)) == moment
 
 
 @pytest.mark.parametrize("text", [
