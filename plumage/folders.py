@@ -28,6 +28,7 @@ KINDS = {
 KIND_OF = {suffix: kind for kind, suffixes in KINDS.items() for suffix in suffixes.split()}
 HIDDEN, HIDDEN_FOLDER = "hidden or system file", "hidden or system folder"
 DENIED, DENIED_FOLDER = "file that may not be read", "folder that may not be read"
+LISTED_BEFORE = "folder listed under another name"
 EMPTY_FOLDER, UNREADABLE = "empty folder", "photo that cannot be read"
 SAME_NAME = "file named as another one in a different Unicode form"
 OUTSIDE_CLASSES, OUTSIDE_SPLITS = "photo outside a class folder", "photo outside the splits"
@@ -35,6 +36,7 @@ SPECIAL, BROKEN_LINK, OTHER = "device or pipe", "link to nowhere", "file of anot
 PLURALS = {
     DENIED: "files that may not be read",
     DENIED_FOLDER: "folders that may not be read",
+    LISTED_BEFORE: "folders listed under another name",
     SAME_NAME: "files named as another one in a different Unicode form",
     SPECIAL: "devices or pipes",
     BROKEN_LINK: "links to nowhere",
@@ -66,6 +68,7 @@ SIGNATURES = {
         for kind in range(1, 7)
         for end in b"\n\r "
     },
+    b"Pf": "image/x-portable-floatmap",
 }
 HEIF_BRANDS = frozenset(b"heic heix heim heis hevc hevx mif1 msf1".split())
 DIB_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
@@ -152,7 +155,7 @@ def media_type(header: bytes) -> str:
     for start, kind in SIGNATURES.items():
         if header.startswith(start):
             return kind
-    if header.startswith((b"II*\0", b"MM\0*")):
+    if header.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
         return "image/tiff" if header[8:10] != b"CR" else ""  # Canon's raw files are TIFFs
     if header.startswith(b"RIFF") and header[8:12] == b"WEBP":
         return "image/webp"
@@ -182,6 +185,7 @@ def _walk(root: Path, here: Path, left_out: LeftOut, seen: set[tuple[int, int]])
         leave_out(DENIED_FOLDER, here)
         return
     if (status.st_dev, status.st_ino) in seen:
+        leave_out(LISTED_BEFORE, here)
         return
     seen.add((status.st_dev, status.st_ino))
     if not entries and here.parts:

@@ -64,8 +64,8 @@ TURNED = {
     8: Image.Transpose.ROTATE_90,
 }
 SIDEWAYS = (5, 6, 7, 8)  # orientations that swap width and height
-# Of EXIF that is broken, which is read as far as it is whole; of a photo that is long.
-OF_PILLOW = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
+# The filter of Pillow's warnings: of broken EXIF, of many pixels.
+PILLOW_WARNINGS = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 
 # Many photos are read at once; one thread a file also keeps its memory within what is said above.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
@@ -179,7 +179,8 @@ def _faults_in_words() -> Iterator[None]:
 
     Their warnings are ignored, since nobody can act on them.
     """
-    if OF_PILLOW not in warnings.filters:  # catch_warnings would change other threads' filters
+    # catch_warnings would change the filters of other threads.
+    if PILLOW_WARNINGS not in warnings.filters:
         warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
         yield

@@ -53,6 +53,12 @@ def test_a_photo_is_listed_whatever_it_is_called(name, format, tmp_path):
     assert names(list_photos(tmp_path)) == [name]
 
 
+@pytest.mark.parametrize("header", [b"II+\0", b"MM\0+", b"Pf\n", b"P6 ", b"\xffO\xffQ"])
+def test_a_rare_photo_is_listed_by_its_first_bytes(header, tmp_path):
+    put(tmp_path, "photo", data=header + bytes(60))
+    assert names(list_photos(tmp_path)) == ["photo"]
+
+
 def test_other_files_are_counted_by_kind(tmp_path):
     put(tmp_path, "a.jpg", "b/c.JPG")
     put(tmp_path, "DSC1.NEF", "DSC2.CR3", data=b"II*\0raw")
@@ -152,7 +158,9 @@ def test_a_linked_folder_is_followed_once(tmp_path):
     (photos / "day2").symlink_to(tmp_path / "disk")
     (photos / "day3").symlink_to(tmp_path / "disk")
     (photos / "day1" / "up").symlink_to(photos)
-    assert names(list_photos(photos)) == ["day1/a.jpg", "day2/b.jpg"]
+    listing = list_photos(photos)
+    assert names(listing) == ["day1/a.jpg", "day2/b.jpg"]
+    assert in_words(listing.left_out) == "2 folders listed under another name"
 
 
 def test_a_photo_that_cannot_be_opened_is_listed_and_a_pipe_is_not(tmp_path):
