@@ -66,6 +66,15 @@ def test_photos_are_read_by_plumage_alone(path: Path) -> None:
     assert not named & {"pillow_heif.open_heif", "pillow_heif.read_heif"}
 
 
+@pytest.mark.parametrize("path", SHARED + APP + TRAINER, ids=name)
+def test_what_only_some_systems_have_is_imported_where_it_is_used(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    named = {alias.name for node in imports for alias in node.names}
+    named |= {node.module or "" for node in imports if isinstance(node, ast.ImportFrom)}
+    assert not named & set("resource fcntl pwd grp termios tty pty syslog winreg msvcrt".split())
+
+
 # A part imports from its own part and from those before it.
 ORDER = [
     "plumage",

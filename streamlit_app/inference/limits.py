@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+MAX_CORES = 1024
+
 
 def parse_cores(text: str) -> int:
     """A number of cores as people write it, rounded down to at least 1; empty: all there are.
@@ -16,10 +18,10 @@ def parse_cores(text: str) -> int:
     if not text.strip():
         return os.cpu_count() or 1
     try:
-        cores = float(text)
+        cores = float(text.replace(",", "."))
     except ValueError:
         cores = math.nan
-    if not 0 < cores < math.inf:
+    if not 0 < cores <= MAX_CORES:
         raise ValueError(
             f"PLUMAGE_CORES is {text.strip()!r}: set it to a number of cores, such as 2, or leave "
             "it empty for all."

@@ -61,13 +61,14 @@ def test_a_slot_whose_work_fails_is_given_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "cores"), [("2", 2), (" 2 ", 2), ("1.5", 1), ("0.5", 1), ("", os.cpu_count())]
+    ("text", "cores"),
+    [("2", 2), (" 2 ", 2), ("1.5", 1), ("2,5", 2), ("0.5", 1), ("", os.cpu_count())],
 )
 def test_a_number_of_cores_is_taken_as_people_write_it(text: str, cores: int) -> None:
     assert parse_cores(text) == cores
 
 
-@pytest.mark.parametrize("text", ["two", "-1", "0", "nan", "inf", "2 cores"])
+@pytest.mark.parametrize("text", ["two", "-1", "0", "nan", "inf", "1e9", "2 cores"])
 def test_what_is_no_number_of_cores_is_named(text: str) -> None:
     with pytest.raises(ValueError, match=f"PLUMAGE_CORES is '{text}': set it to a number"):
         parse_cores(text)
