@@ -14,8 +14,10 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --no-anno
     --custom-compile-command "make lock"
 FAULTS := https://api.osv.dev/v1/vulns/OSV-2020-111
 
-# A process a core; the tests of a file stay together, and with them what they share.
-PARALLEL := --numprocesses logical --dist loadfile --no-loadscope-reorder
+# One process more than cores, since servers and browsers are waited for; the tests of a file stay
+# together, and with them what they share.
+PARALLEL = --numprocesses $(shell $(PYTHON) -c "import os; print(os.cpu_count() + 1)") \
+    --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: app audit bench check format help lock nightly readme screenshots \
