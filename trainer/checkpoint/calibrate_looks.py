@@ -50,46 +50,67 @@ def calibrate_looks(
     Args:
         model: changed in place.
         source: of the photos, which are read whole.
-        photos: val and test.
+        photos: val.
         with_outliers: whether the network was trained with outliers.
 
     Returns:
-        For report.json: names, what was fitted, and the measures of one look for the combination.
+        For report.json: the names of the looks, and what was fitted.
     """
-    seen = {split: looked_at(model, source, photos, split) for split in ("val", "test")}
-    val, labels = seen["val"], {split: photos[split].labels for split in seen}
+    val, labels = looked_at(model, source, photos, "val"), photos["val"].labels
     spread = ENERGY_SPREAD[with_outliers] * float(val.novelty.std())
     weight = spread / max(float(energy(val.logits).std()), 1e-6)
-    novelty = {
-        split: (part.novelty + weight * energy(part.logits)).astype(np.float32)
-        for split, part in seen.items()
-    }
-    threshold = float(np.quantile(novelty["val"], ACCEPTED[with_outliers], method="higher"))
-    temperature = fit_temperature(val.logits, labels["val"])
-    accepted = {split: novelty[split] <= threshold for split in seen}
-    doubtful = {
-        split: calibration.is_doubtful(part.logits, temperature) for split, part in seen.items()
-    }
-    shown = {split: doubtful[split] & accepted[split] for split in seen}
-    sets = calibration.thresholds_where_shown(val.logits, labels["val"], shown["val"])
+    novelty = combined_novelty(val, weight)
+    threshold = float(np.quantile(novelty, ACCEPTED[with_outliers], method="higher"))
+    temperature = fit_temperature(val.logits, labels)
+    shown = calibration.is_doubtful(val.logits, temperature) & (novelty <= threshold)
     fitted = {
         "names": list(NAMES),
         "energy_weight": weight,
         TEMPERATURE: temperature,
         NOVELTY_THRESHOLD: threshold,
-        SET_THRESHOLDS: sets,
+        SET_THRESHOLDS: calibration.thresholds_where_shown(val.logits, labels, shown),
     }
     add_metadata(model, {LOOKS: fitted})
-    test = seen["test"].logits, labels["test"]
+    return fitted
+
+
+def measure_looks(
+    model: Path, source: PhotoFolder, photos: dict[str, PhotoSet], fitted: dict[str, Any]
+) -> dict[str, Any]:
+    """Measure the combined answer of a model.onnx on val and test photos.
+
+    Args:
+        model: calibrated.
+        source: of the photos, which are read whole.
+        photos: val and test.
+        fitted: as `calibrate_looks` returns it.
+
+    Returns:
+        For report.json: what was fitted, and the measures of one look for the combination.
+    """
+    seen = {split: looked_at(model, source, photos, split) for split in ("val", "test")}
+    accepted = {
+        split: combined_novelty(part, fitted["energy_weight"]) <= fitted[NOVELTY_THRESHOLD]
+        for split, part in seen.items()
+    }
+    logits, labels = seen["test"].logits, photos["test"].labels
+    doubtful, sets = calibration.is_doubtful(logits, fitted[TEMPERATURE]), fitted[SET_THRESHOLDS]
     return fitted | {
         "metrics": {
-            split: scores_with_intervals(labels[split], part.logits.argmax(axis=1))
+            split: scores_with_intervals(photos[split].labels, part.logits.argmax(axis=1))
             for split, part in seen.items()
         },
         "accepted": {split: float(part.mean()) for split, part in accepted.items()},
-        "prediction_sets": calibration.coverage(*test, sets, doubtful["test"]),
-        "shown_sets": calibration.measured_where_shown(*test, sets, shown["test"]),
+        "prediction_sets": calibration.coverage(logits, labels, sets, doubtful),
+        "shown_sets": calibration.measured_where_shown(
+            logits, labels, sets, doubtful & accepted["test"]
+        ),
     }
+
+
+def combined_novelty(seen: LookedAt, energy_weight: float) -> NDArray[np.float32]:
+    """The novelty (N,) of the combined answer."""
+    return (seen.novelty + energy_weight * energy(seen.logits)).astype(np.float32)
 
 
 def looked_at(

@@ -32,13 +32,13 @@ def calibrate_all(command: Command) -> None:
     source, cache = command.photo_set, Path(command.output) / "cache"
     reports = checkpoints_for(source, command.checkpoints, command.variant)
     with importing():
-        from trainer.checkpoint.calibrate_looks import calibrate_looks
+        from trainer.checkpoint.calibrate_looks import calibrate_looks, measure_looks
     for name, report in reports.items():
         size = report["recipe"]["image_size"]
         photos = {split: source.load(split, size, cache) for split in SPLITS if split != "train"}
-        found = calibrate_looks(
-            command.checkpoints / name / MODEL, source, photos, bool(report.get("outliers"))
-        )
+        model = command.checkpoints / name / MODEL
+        fitted = calibrate_looks(model, source, photos, bool(report.get("outliers")))
+        found = measure_looks(model, source, photos, fitted)
         write_json(command.checkpoints / name / REPORT, report | {"looks": found})
         accuracy = found["metrics"]["test"]["accuracy"]["value"]
         print(f"{name:10} {accuracy:.1%} of test photos right with {' and '.join(found['names'])}")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,12 +13,21 @@ import safetensors.numpy
 import safetensors.torch
 from numpy.typing import NDArray
 
-from plumage.contract import MODEL, REPORT, SALIENCY, WEIGHTS
+from plumage.contract import (
+    LOOKS,
+    MODEL,
+    NOVELTY_THRESHOLD,
+    REPORT,
+    SALIENCY,
+    SET_THRESHOLDS,
+    TEMPERATURE,
+    WEIGHTS,
+)
 from plumage.folders import SPLITS
 from trainer.checkpoint import calibration
-from trainer.checkpoint.calibrate_looks import calibrate_looks
+from trainer.checkpoint.calibrate_looks import calibrate_looks, measure_looks
 from trainer.checkpoint.closing import closing, guess
-from trainer.checkpoint.export.classifier_onnx import calibrate, export, strip_debug_info
+from trainer.checkpoint.export.classifier_onnx import add_metadata, export, strip_debug_info
 from trainer.checkpoint.export.saliency_onnx import export_saliency
 from trainer.checkpoint.novelty import ACCEPTED, fit_novelty, subsample
 from trainer.data.outliers import OUTLIERS
@@ -29,7 +39,7 @@ from trainer.model.resnet import ResNet, layer_count
 from trainer.recipe import Recipe
 from trainer.run_folder import remove_state
 from trainer.state import TrainState
-from trainer.training import best_by, epoch_photos
+from trainer.training import best_by, epoch_photos, precision
 from trainer.utils.files import replacing, write_json
 
 
@@ -48,18 +58,16 @@ def open_network(folder: Path, recipe: Recipe, species: int) -> ResNet:
 
 
 def write_checkpoint(
-    run: TrainState,
-    recipe: Recipe,
-    source: PhotoFolder,
-    photos: dict[str, PhotoSet],
-    folder: Path,
+    run: TrainState, recipe: Recipe, source: PhotoFolder, photos: dict[str, PhotoSet], folder: Path
 ) -> None:
-    """Export a run, measure the exported file on val and test, and write the five files.
+    """Export a run, calibrate the exported file on val, and measure it on test.
+
+    The app can use the checkpoint before test photos are looked at; report.json comes last, whole.
 
     Args:
         run: of `train_run`, finished.
         recipe: its own.
-        source: of the photos, with all splits.
+        source: the photos, with all splits.
         photos: of each split at `recipe.image_size`, and the outliers, if it has any.
         folder: of the run; the state that it could be resumed from is removed at the end.
 
@@ -69,18 +77,15 @@ def write_checkpoint(
     network, model = run.network, folder / MODEL
     differences, train_logits = write_model(network, recipe, photos, model)
     train_labels = subsample(photos["train"].labels)
-    metrics = {"train": metrics_of(train_labels, train_logits)}
-    answers = predict_held_out(model, photos)
-    metrics |= {split: metrics_of(photos[split].labels, answers[split].logits) for split in answers}
-    print("calibrating", flush=True)
-    temperature = fit_temperature(answers["val"].logits, photos["val"].labels)
-    calibrated = calibrate_model(model, temperature, photos, answers)
-    calibrated["looks"] = calibrate_looks(model, source, photos, OUTLIERS in photos)
+    calibrated = calibrate_model(model, source, photos, OUTLIERS in photos)
     with replacing(folder / WEIGHTS) as temporary:
         weights = {name: value.contiguous() for name, value in network.state_dict().items()}
         temporary.write_bytes(safetensors.torch.save(weights))
     print(f"exporting {SALIENCY}", flush=True)
     differences["saliency"] = export_saliency(network, folder, check_photos(photos))
+    print(f"{folder} can answer photos; measuring it on test photos for {REPORT}", flush=True)
+    measured = measure_model(model, source, photos, calibrated)
+    measured["metrics"] = {"train": metrics_of(train_labels, train_logits)} | measured["metrics"]
     trained = [row for row in run.history if row["split"] == "train"]
     seconds, each = sum(row["seconds"] for row in trained), epoch_photos(photos["train"], recipe)
     report = {
@@ -90,20 +95,20 @@ def write_checkpoint(
         "parameters": sum(p.numel() for p in network.parameters()),
         "best_epoch": run.best_epoch,
         "best_by": best_by(photos["train"].labels),
-        "temperature": temperature,
+        TEMPERATURE: calibrated[TEMPERATURE],
         "seconds": round(seconds, 1),
         "photos_per_second": round(each * len(trained) / seconds, 1),
-        "metrics": metrics,
         "train_photos_scored": len(train_labels),
         "guess": guess(photos["train"].labels, photos["test"]),
-        **calibrated,
+        **measured,
         "export_differences": differences,
         "photos": {split: counted(photos[split]) for split in SPLITS},
         "outliers": counted(photos[OUTLIERS]) if OUTLIERS in photos else None,
         "versions": {name: version(name) for name in ("torch", "torchvision", "onnx", "pillow")},
     }
     write_json(folder / REPORT, report)
-    print(*closing(report, photos["test"], answers["test"].logits.argmax(axis=1)), sep="\n")
+    answers = cached_predictions(model, photos["test"]).logits.argmax(axis=1)
+    print(*closing(report, photos["test"], answers), sep="\n")
     remove_state(folder, recipe)
 
 
@@ -131,11 +136,11 @@ def export_again(folder: Path, source: PhotoFolder, cache: Path) -> None:
     with replacing(folder / MODEL) as model:
         differences, _ = write_model(network, recipe, photos, model)
         report["export_differences"] |= differences
-        answers = predict_held_out(model, photos)
-        report |= calibrate_model(model, report["temperature"], photos, answers)
-        report["looks"] = calibrate_looks(model, source, photos, bool(report.get("outliers")))
-    for split in answers:
-        report["metrics"][split] = metrics_of(photos[split].labels, answers[split].logits)
+        with_outliers = bool(report.get("outliers"))
+        calibrated = calibrate_model(model, source, photos, with_outliers, report[TEMPERATURE])
+        measured = measure_model(model, source, photos, calibrated)
+    metrics = report["metrics"] | measured["metrics"]
+    report |= measured | {"metrics": metrics}
     write_json(folder / REPORT, report)
     accepted = report["novelty"]["accepted"]["test"]
     print(f"{folder.name:10} written; takes {accepted:.1%} of test photos for its birds")
@@ -152,7 +157,8 @@ def write_model(
     train = photos["train"]
     count = len(subsample(train.labels))
     print(f"fitting the novelty score on {count:,} train photos", flush=True)
-    novelty, logits = fit_novelty(network, train.pixels, train.labels)
+    dtype = precision(replace(recipe, device="cpu"))
+    novelty, logits = fit_novelty(network, train.pixels, train.labels, dtype)
     print(f"exporting {MODEL}", flush=True)
     differences = export(
         network,
@@ -167,15 +173,6 @@ def write_model(
     return differences, logits
 
 
-def predict_held_out(model: Path, photos: dict[str, PhotoSet]) -> dict[str, Predictions]:
-    """The exported file's predictions on val and test: what is shipped is what is measured."""
-    found = {}
-    for split in ("val", "test"):
-        print(f"predicting {len(photos[split].labels):,} {split} photos", flush=True)
-        found[split] = cached_predictions(model, photos[split])
-    return found
-
-
 def check_photos(photos: dict[str, PhotoSet]) -> NDArray[np.uint8]:
     """Val photos (N, S, S, 3) on which an export is compared with torch."""
     return photos["val"].pixels[:: max(1, len(photos["val"].labels) // 16)]
@@ -188,6 +185,8 @@ def cached_predictions(model: Path, photos: PhotoSet) -> Predictions:
     digest = hashlib.sha256(graph).hexdigest()[:16]
     kept = photos.array.with_name(f"{photos.array.stem}-{digest}.safetensors")
     if not kept.exists():
+        count = len(photos.labels)
+        print(f"predicting {count:,} {photos.array.stem.partition('-')[0]} photos", flush=True)
         outputs = onnx_outputs(model, photos.pixels, *Predictions._fields)
         with replacing(kept) as temporary:
             found = dict(zip(Predictions._fields, outputs, strict=True))
@@ -201,29 +200,64 @@ def metrics_of(labels: Labels, logits: Logits) -> dict[str, Any]:
 
 
 def calibrate_model(
-    model: Path, temperature: float, photos: dict[str, PhotoSet], answers: dict[str, Predictions]
+    model: Path,
+    source: PhotoFolder,
+    photos: dict[str, PhotoSet],
+    with_outliers: bool,
+    temperature: float | None = None,
 ) -> dict[str, Any]:
-    """Give a model.onnx the thresholds that its answers to val photos call for.
+    """Give a model.onnx the constants that its answers to val photos call for.
+
+    Args:
+        model: changed in place.
+        source: of the photos, which are read whole.
+        photos: val.
+        with_outliers: whether the network was trained with outliers.
+        temperature: of one look; None: fitted.
 
     Returns:
-        For report.json: the thresholds, and how they do on test photos.
+        What was fitted, of one look and, in "looks", of several.
     """
-    val, test = answers["val"], answers["test"]
-    novelty_threshold = float(np.quantile(val.novelty, ACCEPTED, method="higher"))
-    thresholds = calibration.set_thresholds(val.logits, photos["val"].labels)
-    calibrate(
-        model,
-        temperature=temperature,
-        novelty_threshold=novelty_threshold,
-        set_thresholds=thresholds,
-    )
+    val, labels = cached_predictions(model, photos["val"]), photos["val"].labels
+    fitted = {
+        TEMPERATURE: temperature or fit_temperature(val.logits, labels),
+        NOVELTY_THRESHOLD: float(np.quantile(val.novelty, ACCEPTED, method="higher")),
+        SET_THRESHOLDS: calibration.set_thresholds(val.logits, labels),
+    }
+    add_metadata(model, fitted)
+    return fitted | {LOOKS: calibrate_looks(model, source, photos, with_outliers)}
+
+
+def measure_model(
+    model: Path, source: PhotoFolder, photos: dict[str, PhotoSet], fitted: dict[str, Any]
+) -> dict[str, Any]:
+    """Measure the exported file on val and test photos: what is shipped is what is measured.
+
+    Args:
+        model: calibrated.
+        source: of the photos, which are read whole.
+        photos: val and test.
+        fitted: as `calibrate_model` returns it.
+
+    Returns:
+        For report.json: scores, thresholds, and how these do.
+    """
+    answers = {split: cached_predictions(model, photos[split]) for split in ("val", "test")}
+    threshold, test = fitted[NOVELTY_THRESHOLD], answers["test"].logits
     return {
+        "metrics": {
+            split: metrics_of(photos[split].labels, found.logits)
+            for split, found in answers.items()
+        },
         "novelty": {
-            "threshold": novelty_threshold,
+            "threshold": threshold,
             "accepted": {
-                split: float((answers[split].novelty <= novelty_threshold).mean())
-                for split in ("val", "test")
+                split: float((found.novelty <= threshold).mean())
+                for split, found in answers.items()
             },
         },
-        "prediction_sets": calibration.coverage(test.logits, photos["test"].labels, thresholds),
+        "prediction_sets": calibration.coverage(
+            test, photos["test"].labels, fitted[SET_THRESHOLDS]
+        ),
+        LOOKS: measure_looks(model, source, photos, fitted[LOOKS]),
     }

@@ -14,7 +14,7 @@ from plumage.looks import LOOKS
 from plumage.photos import read_photo
 from streamlit_app.inference.classifier import Classifier
 from tests.conftest import COLOURS, colour_checkpoint, draw_bird
-from trainer.checkpoint.calibrate_looks import calibrate_looks, looked_at
+from trainer.checkpoint.calibrate_looks import calibrate_looks, looked_at, measure_looks
 from trainer.checkpoint.calibration import (
     is_doubtful,
     measured_where_shown,
@@ -85,7 +85,8 @@ def test_the_app_accepts_the_share_of_val_photos_that_the_trainer_measured(
     source: PhotoFolder, tmp_path: Path
 ) -> None:
     folder, photos = colour_checkpoint(tmp_path / "bn"), load(source, tmp_path / "cache")
-    found = calibrate_looks(folder / "model.onnx", source, photos)
+    fitted = calibrate_looks(folder / "model.onnx", source, photos)
+    found = measure_looks(folder / "model.onnx", source, photos, fitted)
     files = [source.path(file) for file in source.files["val"]]
     answer = Classifier(folder).classify([read_photo(file.read_bytes()) for file in files])
     assert (~answer.is_ood).mean() == pytest.approx(found["accepted"]["val"])
@@ -99,8 +100,10 @@ def test_after_training_with_outliers_the_energy_counts_four_times_as_much(
     source: PhotoFolder, tmp_path: Path
 ) -> None:
     model, photos = colour_checkpoint(tmp_path / "bn") / "model.onnx", load(source, tmp_path / "c")
-    plain = calibrate_looks(model, source, photos)
-    exposed = calibrate_looks(model, source, photos, with_outliers=True)
+    plain, exposed = (
+        measure_looks(model, source, photos, calibrate_looks(model, source, photos, outliers))
+        for outliers in (False, True)
+    )
     assert exposed["energy_weight"] == pytest.approx(4 * plain["energy_weight"])
     assert 0.93 <= exposed["accepted"]["val"] <= plain["accepted"]["val"]
 

@@ -14,6 +14,8 @@ from trainer.checkpoint.novelty import (
     subsample,
     swirled,
 )
+from trainer.model.norms import NORMS
+from trainer.model.resnet import ResNet
 
 
 def drawn(count: int, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -144,3 +146,17 @@ def test_a_patched_photo_is_of_pieces_of_others_each_in_its_place():
     assert len(np.unique(made[0])) > 3
     for place in (made[:, 0, 0, 0], made[:, 11, 5, 0]):
         assert sorted(place) == list(range(20))
+
+
+@pytest.mark.parametrize("norm", ["bn", "gn"])
+def test_statistics_in_the_precision_of_training_are_those_of_float32(norm: str):
+    torch.manual_seed(0)
+    network = ResNet(NORMS[norm], n=1, outputs=3).eval()
+    photos = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), dtype=np.uint8)
+    exact, rounded = (
+        module.statistics_of(network, photos, dtype) for dtype in (torch.float32, torch.bfloat16)
+    )
+    for ours, theirs in zip(rounded, exact, strict=True):
+        assert ours.dtype == np.float32
+        np.testing.assert_allclose(ours, theirs, rtol=0.05, atol=0.05)
+        assert not np.array_equal(ours, theirs)

@@ -1,11 +1,15 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from safetensors.torch import load_file
 
-from tests.trainer.conftest import trained_recipe
+from plumage.looks import LOOKS
+from streamlit_app.inference.classifier import Classifier
+from tests.trainer.conftest import SPECIES, draw_photo, train_command, trained_recipe
+from trainer.__main__ import main
 from trainer.checkpoint import __main__ as export_again
 from trainer.checkpoint import saliency, write
 from trainer.checkpoint.export.saliency_onnx import is_current
@@ -14,6 +18,8 @@ from trainer.evaluate import comparison, leakage, ood, robustness
 from trainer.explain import __main__ as explain
 from trainer.metrics import onnx_outputs, scores
 from trainer.recipe import Recipe
+
+FILES = {"model.onnx", "saliency.onnx", "weights.safetensors", "report.json", "history.csv"}
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +37,7 @@ def finished(trained) -> Path:
 @pytest.mark.slow
 def test_a_run_ends_with_a_whole_checkpoint(finished):
     names = {path.name for path in finished.iterdir()}
-    assert names == {
-        "model.onnx",
-        "saliency.onnx",
-        "weights.safetensors",
-        "report.json",
-        "history.csv",
-    }
+    assert names == FILES
     assert is_current(finished)
     assert set(pd.read_csv(finished / "history.csv").epoch) == {1, 2}
     assert "conv.weight" in load_file(finished / "weights.safetensors")
@@ -82,6 +82,36 @@ def test_what_a_run_asked_its_model_is_not_asked_again(recipe, finished, monkeyp
     monkeypatch.setattr(write, "onnx_outputs", refuse)
     test = PhotoFolder(Path(recipe.data)).load("test", 32, Path(recipe.output) / "cache")
     assert len(write.cached_predictions(finished / "model.onnx", test).logits) == len(test.labels)
+
+
+@pytest.mark.slow
+def test_a_run_on_class_folders_that_is_stopped_while_measured_is_completed_by_resume(
+    tmp_path, monkeypatch, capsys
+):
+    rng, photos = np.random.default_rng(0), tmp_path / "photos"
+    for name, kind in SPECIES.items():
+        (photos / name).mkdir(parents=True)
+        for number in range(12):
+            draw_photo(kind, rng).save(photos / name / f"{number}.png")
+    command = train_command("nn", photos, tmp_path / "runs")
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(write, "measure_model", stop)
+        assert main(command) == 130
+    folder = tmp_path / "runs" / "nn"
+    assert "can answer photos; measuring it on test photos" in capsys.readouterr().out
+    before = {name: (folder / name).read_bytes() for name in ("model.onnx", "saliency.onnx")}
+    assert Classifier(folder).looks == LOOKS
+    assert not (folder / "report.json").exists()
+    assert main([*command, "--resume"]) == 0
+    assert {name: (folder / name).read_bytes() for name in before} == before
+    assert {path.name for path in folder.iterdir()} == {*FILES, "splits.csv"}
+    report = json.loads((folder / "report.json").read_text())
+    assert set(report["metrics"]) == {"train", "val", "test"}
+    assert report["looks"]["metrics"]["test"]
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,9 @@ from plumage.contract import (
     NORM,
     NOUN,
     NOVELTY,
-    NOVELTY_THRESHOLD,
     OUTPUTS,
     PHOTOS,
-    SET_THRESHOLDS,
     SPECIES,
-    TEMPERATURE,
 )
 from trainer.checkpoint.export.onnx_layers import Map, Nodes, feature_maps, model_of
 from trainer.checkpoint.novelty import CLIP, Novelty, statistics
@@ -72,7 +69,7 @@ def graph(module: Exported, side: int) -> onnx.ModelProto:
     maps = feature_maps(nodes, network, side)
     last, linear = maps[-1], network.linear
     weight, bias = nodes.constant(linear.weight), nodes.constant(linear.bias, "linear.bias")
-    pooled = nodes("ReduceMean", last.name, nodes.shape(2, 3), keepdims=0)
+    pooled = nodes("Flatten", nodes.mean(last.name))
     nodes("Gemm", pooled, weight, bias, transB=1, name=LOGITS)
     shares = nodes.constant((linear.weight / last.side**2)[:, :, None, None])
     nodes("Relu", nodes("Conv", last.name, shares), name=HEATMAPS)
@@ -84,17 +81,14 @@ def graph(module: Exported, side: int) -> onnx.ModelProto:
 
 def add_novelty(nodes: Nodes, maps: Sequence[Map], novelty: Novelty) -> None:
     """Add the output NOVELTY: `Novelty` of the `statistics` of feature maps and of LOGITS."""
-    pixels, rows = nodes.shape(2, 3), nodes.shape(1)
-
-    def mean(x: str) -> str:
-        return nodes("ReduceMean", x, pixels, keepdims=0)
+    rows = nodes.shape(1)
 
     def part(x: str, start: int, end: int, axis: int) -> str:
         return nodes("Slice", x, nodes.shape(start), nodes.shape(end), nodes.shape(axis))
 
     def differences(x: str, side: int, axis: int) -> str:
         steps = nodes("Sub", part(x, 1, side, axis), part(x, 0, side - 1, axis))
-        return mean(nodes("Abs", steps))
+        return nodes.mean(nodes("Abs", steps))
 
     def over(x: str, deviation: float) -> str:
         return nodes("Div", x, nodes.number(deviation))
@@ -103,12 +97,14 @@ def add_novelty(nodes: Nodes, maps: Sequence[Map], novelty: Novelty) -> None:
     for x, side, _, _ in maps:
         if side < maps[0].side:
             found.append(nodes("Add", differences(x, side, 2), differences(x, side, 3)))
-        average = mean(x)
-        variance = nodes("Sub", mean(nodes("Mul", x, x)), nodes("Mul", average, average))
+        average = nodes.mean(x)
+        square = nodes.mean(nodes("Mul", x, x))
+        variance = nodes("Sub", square, nodes("Mul", average, average))
         found += [average, nodes("Sqrt", nodes("Max", variance, nodes.number(1e-8)))]
     count, species = len(novelty.directions), len(novelty.mean) - len(novelty.directions)
     ordered = nodes("TopK", LOGITS, nodes.shape(species), outputs=2)
-    ood_features = nodes("Concat", *found, ordered, axis=1)
+    found_statistics = nodes("Flatten", nodes("Concat", *found, axis=1))
+    ood_features = nodes("Concat", found_statistics, ordered, axis=1)
     x = nodes("Sub", ood_features, nodes.constant(novelty.mean))
     x = nodes("Div", x, nodes.constant(novelty.deviation))
     directions = nodes("Cast", nodes.constant(novelty.directions), to=onnx.TensorProto.FLOAT)
@@ -140,7 +136,7 @@ def export(
 ) -> dict[str, float]:
     """Write model.onnx and return its largest differences from torch.
 
-    What is fitted on its answers is missing from its metadata: `calibrate` adds it.
+    What is fitted on its answers is missing from its metadata: `add_metadata` adds it.
 
     Args:
         network: changed to eval mode, float32, on the CPU.
@@ -174,28 +170,6 @@ def export(
                 "written; please report this with the versions of torch, onnx and onnxruntime."
             )
     return differences
-
-
-def calibrate(
-    path: Path, *, temperature: float, novelty_threshold: float, set_thresholds: dict[str, float]
-) -> None:
-    """Store in the metadata of a model.onnx what was fitted on its answers to val photos.
-
-    Args:
-        path: of model.onnx.
-        temperature: of the softmax.
-        novelty_threshold: above it, a photo probably shows none of the species.
-        set_thresholds: the least probability at temperature 1 of a species in a set, by how often
-            the set holds the bird's.
-    """
-    add_metadata(
-        path,
-        {
-            TEMPERATURE: temperature,
-            NOVELTY_THRESHOLD: novelty_threshold,
-            SET_THRESHOLDS: set_thresholds,
-        },
-    )
 
 
 def add_metadata(path: Path, values: Mapping[str, Any]) -> None:

@@ -67,7 +67,8 @@ class Nodes:
 
     def mean(self, x: str) -> str:
         """The mean over the pixels of each channel of each photo, (N, C, 1, 1)."""
-        return self("ReduceMean", x, self.shape(2, 3))
+        # onnxruntime has it for maps as convolutions leave them, unlike ReduceMean.
+        return self("GlobalAveragePool", x)
 
     def average(self, table: str, average: PoolAxes, channels: int) -> str:
         """Average a table (N, C, 1, 1) over groups, and give each channel its group's average."""

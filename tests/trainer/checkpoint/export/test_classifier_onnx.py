@@ -14,7 +14,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
 from plumage.contract import OUTPUTS
 from trainer.checkpoint.export import classifier_onnx
-from trainer.checkpoint.export.classifier_onnx import ExportError, calibrate, export
+from trainer.checkpoint.export.classifier_onnx import ExportError, add_metadata, export
 from trainer.checkpoint.novelty import fit_novelty
 from trainer.model.norms import NORMS
 from trainer.model.resnet import ResNet, to_input
@@ -116,7 +116,8 @@ def test_the_graph_says_nothing_of_the_machine_that_made_it(written):
 def test_what_is_fitted_on_answers_changes_the_metadata_alone(written, tmp_path):
     path = Path(shutil.copy(written, tmp_path))
     before = onnx.load(path)
-    calibrate(path, temperature=1.75, novelty_threshold=2.5, set_thresholds={"0.9": 0.25})
+    fitted = {"temperature": 1.75, "novelty_threshold": 2.5, "set_thresholds": {"0.9": 0.25}}
+    add_metadata(path, fitted)
     after = onnx.load(path)
     assert before.graph == after.graph
     metadata = {entry.key: entry.value for entry in after.metadata_props}
