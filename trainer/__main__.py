@@ -179,7 +179,7 @@ def run(command: Command) -> None:
     with importing():  # what follows has no import that takes long
         import trainer.audit.detect.duplicates
         import trainer.checkpoint.write
-        import trainer.training
+        import trainer.run
         from trainer.utils import distributed
         from trainer.utils.system import check_device, prepare
 
@@ -215,8 +215,8 @@ def train_one(plan: Plan, command: Command, several: bool) -> DivergedError | No
     """Train a network and write its checkpoint; of several, one that diverges stops no other."""
     from trainer.checkpoint.write import write_checkpoint
     from trainer.opening import nested_in_words
+    from trainer.run import train_run
     from trainer.splits import cut_in_words, open_photos
-    from trainer.training import train_run
     from trainer.utils import distributed
 
     if plan.finished:

@@ -1,6 +1,5 @@
 """The training loop: epochs of steps and a validation after each."""
 
-import itertools
 import math
 import operator
 import time
@@ -15,18 +14,17 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from plumage.folders import SPLITS
 from trainer.data.augment import squeezed
 from trainer.data.batches import OUTLIER, Batches, photos_of_epoch
-from trainer.data.outliers import OUTLIERS, OutlierFolder
-from trainer.data.photo_folder import PhotoFolder, check_every_species, report_left_out
+from trainer.data.outliers import OUTLIERS
 from trainer.data.photo_set import PhotoSet
 from trainer.metrics import scores
 from trainer.model.resnet import ResNet, to_input
-from trainer.opening import is_uneven, photos_in_words, time_in_words
+from trainer.opening import is_uneven
 from trainer.recipe import Recipe
-from trainer.run_folder import DivergedError, TrainingError
-from trainer.state import TrainState, new_run, open_run
+from trainer.run_folder import DivergedError
+from trainer.schedule import learning_rate, training_size
+from trainer.state import TrainState
 from trainer.utils import distributed
 from trainer.utils.system import machine
 
@@ -34,28 +32,6 @@ Result = TypeVar("Result")
 
 MAX_RETAKEN, RETAKEN = 1024, 128  # training photos for batch statistics, and how many at a time
 MAX_LINES = 40  # of epochs that are printed
-TIMED = 3  # steps, after as many that are slower
-
-
-def learning_rate(recipe: Recipe, epochs_done: float) -> float:
-    """The schedule's learning rate after a fractional number of epochs."""
-    t = epochs_done / recipe.epochs
-    factor = {
-        "constant": 1.0,
-        "step": 0.1 ** ((t >= 0.5) + (t >= 0.75)),
-        "cosine": 0.5 * (1 + math.cos(math.pi * t)),
-        "triangular": min(0.04 + t * 0.96 / 0.25, (1 - t) / 0.75),
-    }[recipe.schedule]
-    if recipe.warmup:
-        factor *= min(1.0, epochs_done / recipe.warmup)
-    return recipe.learning_rate * factor
-
-
-def training_size(recipe: Recipe, epoch: int) -> int:
-    """Side of the training crops in pixels, a multiple of 8, in an epoch counted from 0."""
-    progress = epoch / max(1, recipe.epochs - 1)
-    scale = recipe.first_scale + (1 - recipe.first_scale) * progress
-    return max(8, round(recipe.image_size * scale / 8) * 8)
 
 
 def precision(recipe: Recipe) -> torch.dtype:
@@ -312,85 +288,3 @@ def train(
                         f"epoch {run.epoch:3}  train {run.history[-2][measure]:.3f}"
                         f"  val {validations[-1]:.3f}  best {max(validations):.3f}"
                     )
-
-
-def expected_seconds(recipe: Recipe, photos: dict[str, PhotoSet], done: int = 0) -> float:
-    """Seconds of a recipe's epochs, by a few steps of a network that is thrown away.
-
-    photos: as those of `train`. done: epochs that are behind a run that is resumed.
-    """
-    train_photos, outliers = photos["train"], photos.get(OUTLIERS)
-    run = new_run(recipe, len(train_photos.species))
-    batches = Batches(train_photos, recipe, recipe.image_size, 0, outliers)
-    seconds = []
-    for batch, target in itertools.islice(itertools.cycle(batches), 2 * TIMED):
-        start = time.perf_counter()
-        train_step(run, recipe, batch, target)[0].item()
-        seconds.append(time.perf_counter() - start)
-    step = float(np.median(seconds[TIMED:]))
-    left = range(done, recipe.epochs)
-    sizes = [training_size(recipe, epoch) / recipe.image_size for epoch in left]
-    # Statistics and val are answered once an epoch, which takes a third of training on them.
-    answered = min(MAX_RETAKEN, len(train_photos.labels)) + len(photos["val"].labels)
-    between = step * answered / recipe.batch_size / 3
-    return sum(step * len(batches) * size**2 + between for size in sizes)
-
-
-def train_run(
-    recipe: Recipe, folder: Path, source: PhotoFolder
-) -> tuple[TrainState, dict[str, PhotoSet]]:
-    """Train the run of a folder to its end, from where it was stopped.
-
-    Args:
-        recipe: how, and where decoded photos are kept.
-        folder: of the run.
-        source: the photos, with all splits.
-
-    Returns:
-        The run, its network on the CPU with the weights that are best on val, and the photos of
-        each split at `recipe.image_size`; and the outliers, if it has any.
-
-    Raises:
-        TrainingError: the folder holds another run, or training fails.
-        PhotoSetError: the photos cannot be trained on.
-        ProcessError: another process has ended.
-    """
-    rank = distributed.rank()
-    if rank.world_size > 1 and recipe.norm == "torch-bn":
-        # torch.nn.SyncBatchNorm runs on GPUs only, and without it this would be another network.
-        raise TrainingError(
-            "torch-bn is trained by one process: torch's layer knows the photos of its own process "
-            "only. --norm bn computes the same over those of all."
-        )
-    cache = Path(recipe.output) / "cache"
-    source.check()
-    photos = {split: source.load(split, recipe.image_size, cache) for split in SPLITS}
-    trained_on = {"train": source.load("train", recipe.stored_size, cache), "val": photos["val"]}
-    if rank.index == 0:
-        report_left_out(source, (*photos.values(), trained_on["train"]))
-    check_every_species(source, photos)
-    if recipe.outliers:
-        strange = OutlierFolder(Path(recipe.outliers))
-        strange.check()
-        trained_on[OUTLIERS] = strange.load(OUTLIERS, recipe.stored_size, cache)
-        photos[OUTLIERS] = trained_on[OUTLIERS]
-        if rank.index == 0:
-            report_left_out(strange, [trained_on[OUTLIERS]])
-    run = open_run(recipe, len(source.species), folder)
-    fingerprints = [int(found.fingerprint[:15], 16) for found in trained_on.values()]
-    if not distributed.all_equal(run.epoch, *fingerprints, device=recipe.device):
-        raise TrainingError(
-            f"The processes disagree about the photos or the saved state in {folder}: --data, "
-            "--outliers and --output must name folders that all machines share."
-        )
-    seconds = expected_seconds(recipe, trained_on, run.epoch) if run.epoch < recipe.epochs else 0
-    if rank.index == 0:
-        print(*photos_in_words(photos, recipe.balance), sep="\n")
-        steps = math.ceil(epoch_photos(photos["train"], recipe) / recipe.batch_size)
-        if run.epoch < recipe.epochs:
-            told = time_in_words(recipe, run.epoch, steps, seconds)
-            print(f"{told}, by {TIMED} timed steps.", flush=True)
-    run.trained["files"] = source.digest
-    train(run, recipe, trained_on, folder)
-    run.network.cpu().load_state_dict(run.best)
-    return run, photos

@@ -23,8 +23,9 @@ from trainer.data.batches import Batches
 from trainer.data.photo_folder import PhotoFolder
 from trainer.data.photo_set import PhotoSet
 from trainer.recipe import Recipe
+from trainer.schedule import training_size
 from trainer.state import new_run
-from trainer.training import train_epoch, train_step, training_size
+from trainer.training import train_epoch, train_step
 from trainer.utils.system import prepare
 
 REPEATS = 5

@@ -18,17 +18,11 @@ from trainer.data.photo_set import stratified_subset
 from trainer.model.norms import NORMS, BatchInstanceNorm
 from trainer.model.resnet import to_input
 from trainer.recipe import Recipe
+from trainer.run import expected_seconds
 from trainer.run_folder import DivergedError, TrainingError
+from trainer.schedule import learning_rate, training_size
 from trainer.state import make_optimizer, new_run
-from trainer.training import (
-    best_by,
-    expected_seconds,
-    learning_rate,
-    retake_statistics,
-    train,
-    train_step,
-    training_size,
-)
+from trainer.training import best_by, retake_statistics, train, train_step
 
 TINY = Recipe(
     norm="torch-bn",

@@ -32,8 +32,9 @@ from trainer.data.photo_set import PhotoSet
 from trainer.evaluate.answers import Looks, held_out_answers
 from trainer.metrics import Labels, scores_with_intervals, session_options
 from trainer.recipe import Recipe
+from trainer.schedule import training_size
 from trainer.state import new_run
-from trainer.training import train_step, training_size
+from trainer.training import train_step
 from trainer.utils.cli import command_line
 from trainer.utils.files import write_json
 from trainer.utils.timing import interleaved

@@ -18,6 +18,7 @@ from trainer.checkpoint.write import write_checkpoint
 from trainer.data.photo_folder import PhotoFolder
 from trainer.metrics import scores
 from trainer.recipe import Recipe
+from trainer.run import train_run
 from trainer.run_folder import DivergedError, TrainingError, check_same, has_state, remove_state
 from trainer.state import open_run
 from trainer.studies import tables as study_tables
@@ -35,7 +36,7 @@ from trainer.studies.tables import (
     write_history,
     write_table,
 )
-from trainer.training import predict, train, train_run
+from trainer.training import predict, train
 from trainer.utils.files import write_json
 from trainer.utils.system import machine, prepare
 

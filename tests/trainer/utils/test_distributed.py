@@ -24,6 +24,7 @@ from trainer.checkpoint import write
 from trainer.data.photo_folder import PhotoFolder
 from trainer.model import kernels
 from trainer.recipe import Recipe
+from trainer.run import train_run
 from trainer.run_folder import EARLIER_STATE, STATE, TrainingError
 from trainer.state import new_run, open_run, read_state
 from trainer.utils import distributed
@@ -86,7 +87,7 @@ def goes_on(recipe, photos, folder):
 def refusal(recipe, folder):
     """What `train_run` says against it."""
     with pytest.raises(TrainingError) as refused:
-        training.train_run(recipe, folder, PhotoFolder(Path(recipe.data)))
+        train_run(recipe, folder, PhotoFolder(Path(recipe.data)))
     return str(refused.value)
 
 

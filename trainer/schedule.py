@@ -1,0 +1,26 @@
+"""The schedule of a recipe: learning rate and size of crops. Imports no torch."""
+
+import math
+
+from trainer.recipe import Recipe
+
+
+def learning_rate(recipe: Recipe, epochs_done: float) -> float:
+    """The schedule's learning rate after a fractional number of epochs."""
+    t = epochs_done / recipe.epochs
+    factor = {
+        "constant": 1.0,
+        "step": 0.1 ** ((t >= 0.5) + (t >= 0.75)),
+        "cosine": 0.5 * (1 + math.cos(math.pi * t)),
+        "triangular": min(0.04 + t * 0.96 / 0.25, (1 - t) / 0.75),
+    }[recipe.schedule]
+    if recipe.warmup:
+        factor *= min(1.0, epochs_done / recipe.warmup)
+    return recipe.learning_rate * factor
+
+
+def training_size(recipe: Recipe, epoch: int) -> int:
+    """Side of the training crops in pixels, a multiple of 8, in an epoch counted from 0."""
+    progress = epoch / max(1, recipe.epochs - 1)
+    scale = recipe.first_scale + (1 - recipe.first_scale) * progress
+    return max(8, round(recipe.image_size * scale / 8) * 8)
