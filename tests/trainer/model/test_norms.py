@@ -119,7 +119,8 @@ def test_layer_in_bfloat16_autocast_is_the_float64_one_rounded(mode, key, traini
 def test_gradients_pass_gradcheck(mode, key, training):
     norm, x = layer(key, torch.float64, training), photos(2, CHANNELS, 3, 2, dtype=torch.float64)
     inputs = (x.requires_grad_(), *norm.parameters())
-    assert torch.autograd.gradcheck(lambda x, *parameters: norm(x), inputs)
+    # By random projections of the Jacobian, whose whole takes long.
+    assert torch.autograd.gradcheck(lambda x, *parameters: norm(x), inputs, fast_mode=True)
 
 
 @pytest.mark.parametrize("key", ["bn", "bin"])
