@@ -96,7 +96,8 @@ def fill_package(
     table = package / TABLE
     with alone(table):
         said = _fill_table(folder, table, classifier, classify)
-        return f"{said}\n{write_package(package, table, folder, deployment)}"
+        written = write_package(package, table, folder, deployment, classifier.species)
+        return f"{said}\n{written}"
 
 
 @contextlib.contextmanager

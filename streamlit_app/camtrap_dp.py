@@ -7,7 +7,7 @@ with datapackage.json and the tables deployments, media and observations.
 import csv
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
@@ -17,7 +17,7 @@ from urllib.parse import quote_from_bytes
 
 from plumage.folders import HEADER_BYTES, media_type
 from streamlit_app.inference.table import COLUMNS, Row, escape_formula
-from streamlit_app.species import FACTS
+from streamlit_app.species import FACTS, are_birds
 
 SCHEMAS = "https://raw.githubusercontent.com/tdwg/camtrap-dp/1.0.2"
 TABLES = ("deployments", "media", "observations")
@@ -59,13 +59,21 @@ class Deployment:
     timezone: tzinfo | None = None
 
 
-def write_package(package: Path, table: Path, photos: Path, deployment: Deployment) -> str:
+def write_package(
+    package: Path,
+    table: Path,
+    photos: Path,
+    deployment: Deployment,
+    classes: Collection[str] = FACTS,
+) -> str:
     """Write the answers in a table as a package; what was added to an earlier one by hand stays.
 
     package: the folder to write to. photos: the folder that the names in the table start from.
+    classes: all that the model tells apart; where one is none of the birds, none is named as one.
     Returns: one sentence. Raises: OSError; ValueError where a datapackage.json is none.
     """
     before = _package_before(package / PACKAGE)
+    scientific = SCIENTIFIC_NAMES if are_birds(classes) else {}
     times = [moment for row in rows(table) if (moment := _moment(row.taken, deployment.timezone))]
     start, end = min(times, default=UNDATED), max(times, default=UNDATED)
     certain, count = True, 0
@@ -82,7 +90,7 @@ def write_package(package: Path, table: Path, photos: Path, deployment: Deployme
             certain = certain and _is_certain(row.taken, deployment.timezone)
             moment = _moment(row.taken, deployment.timezone) or start
             file = _file(row, photos, deployment.name, moment)
-            answer = _answer(row, file)
+            answer = _answer(row, file, scientific)
             files.writerow(file)
             answers.writerow(answer)
             names.add(answer["scientificName"])
@@ -94,7 +102,7 @@ def write_package(package: Path, table: Path, photos: Path, deployment: Deployme
     with _replacing(package / PACKAGE) as description:
         description.write(f"{text}\n")
     said = f"{package / PACKAGE}: a Camera Trap Data Package of {count} photos."
-    without = sorted(names - set(SCIENTIFIC_NAMES.values()))
+    without = sorted(names - set(scientific.values()))
     return f"{said} Named as their class: {', '.join(without)}." if without else said
 
 
@@ -176,8 +184,8 @@ def file_path(name: str) -> str:
     return f"%{ord(path[0]):02X}{path[1:]}" if path[0] in "-.~" else path
 
 
-def _answer(row: Row, file: Mapping[str, str]) -> dict[str, str]:
-    """A photo's line in the table observations."""
+def _answer(row: Row, file: Mapping[str, str], scientific: Mapping[str, str]) -> dict[str, str]:
+    """A photo's line in the table observations; scientific: names by those of the table."""
     answer = {
         "observationID": file["mediaID"],
         "deploymentID": file["deploymentID"],
@@ -198,7 +206,7 @@ def _answer(row: Row, file: Mapping[str, str]) -> dict[str, str]:
     }
     if row.probability is None:
         return answer
-    name = SCIENTIFIC_NAMES.get(row.species, row.species)
+    name = scientific.get(row.species, row.species)
     return answer | {
         "observationType": "animal",
         "scientificName": escape_formula(name),

@@ -14,6 +14,7 @@ from PIL import Image
 
 from streamlit_app.batch import TABLE, main
 from streamlit_app.camtrap_dp import SCHEMAS, file_path
+from streamlit_app.species import FACTS
 from tests.conftest import SPECIES, colour_checkpoint, draw_bird, encode
 
 LOCAL = Path(__file__).parent / "camtrap_dp"
@@ -110,20 +111,33 @@ def lines_of_table(table: Path) -> dict[str, dict[str, str]]:
         return {row["file"]: row for row in csv.DictReader(file)}
 
 
-def test_scientific_names_come_from_the_list_of_species_and_else_from_the_class(
+def test_scientific_names_are_those_of_the_birds_where_all_classes_are_birds(
     photos: Path, tmp_path: Path, checkpoints: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    species = ["Hoopoe", "=1+1", *SPECIES[2:]]
+    species = ["Hoopoe", *(name for name in FACTS if name != "Hoopoe")][: len(SPECIES)]
     colour_checkpoint(checkpoints / "bn", species=json.dumps(species))
-    (photos / "green.jpg").write_bytes(encode(draw_bird("lime")))
     package = package_of(photos, tmp_path / "out")
     answers = lines(tmp_path / "out" / "observations.csv")
     names = {row["mediaID"].partition(":")[2]: row["scientificName"] for row in answers}
     assert names["day 1/red.jpg"] == "Upupa epops"
-    assert names["green.jpg"] == "'=1+1"
     assert {"scientificName": "Upupa epops", "taxonRank": "species",
             "vernacularNames": {"eng": "Eurasian Hoopoe"}} in package["taxonomic"]  # fmt: skip
-    assert "Named as their class: '=1+1, Blue Bird." in capsys.readouterr().out
+    assert "Named as their class" not in capsys.readouterr().out
+
+
+def test_classes_of_another_set_are_named_as_their_class_even_one_called_as_a_bird(
+    photos: Path, tmp_path: Path, checkpoints: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    species = ["Eurasian Hoopoe", "=1+1", *SPECIES[2:]]
+    colour_checkpoint(checkpoints / "bn", species=json.dumps(species))
+    (photos / "green.jpg").write_bytes(encode(draw_bird("lime")))
+    package_of(photos, tmp_path / "out")
+    answers = lines(tmp_path / "out" / "observations.csv")
+    names = {row["mediaID"].partition(":")[2]: row["scientificName"] for row in answers}
+    assert names["day 1/red.jpg"] == "Eurasian Hoopoe"
+    assert names["green.jpg"] == "'=1+1"
+    told = capsys.readouterr().out
+    assert "Named as their class: '=1+1, Blue Bird, Eurasian Hoopoe." in told
 
 
 def test_what_people_filled_in_stays_when_photos_are_added(
