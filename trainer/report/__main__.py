@@ -34,9 +34,10 @@ TEMPLATES = {
     )},
     DETAILS / "accuracy.svg": "accuracy.svg.j2",
     CHECKPOINTS / "README.md": "model-card.md.j2",
+    ROOT / "docs" / "scale.md": "scale.md.j2",
 }  # fmt: skip
 WIDTH = 100
-MARKED = (ROOT / "README.md", ROOT / "benchmarks" / "README.md", ROOT / "docs" / "scale.md")
+MARKED = (ROOT / "README.md", ROOT / "benchmarks" / "README.md")
 
 
 def conclude(folder: Path) -> None:
@@ -58,8 +59,11 @@ def conclude(folder: Path) -> None:
             write_json(path, facts | words)
 
 
-def context(checkpoints: Path) -> dict[str, Any]:
-    """The values and functions that templates use; a file that is not there is None."""
+def context(checkpoints: Path, measured: Path) -> dict[str, Any]:
+    """The values and functions that templates use; a file that is not there is None.
+
+    measured: folder of the benchmarks' results.
+    """
     results = {
         name: json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
         for name in VERDICTS
@@ -76,11 +80,14 @@ def context(checkpoints: Path) -> dict[str, Any]:
         "published_of": published_set,
         "norms": studies.facts_of("norms", checkpoints),
         "studies": studies.sections(checkpoints),
+        "visitors": scale.visitors(measured),
+        "ten_million": scale.ten_million(measured),
+        "gpus": scale.gpus(measured, checkpoints),
     }
 
 
-def render(template: str, checkpoints: Path) -> str:
-    """A template filled with what lies in a checkpoints folder."""
+def render(template: str, checkpoints: Path, measured: Path = BENCHMARKS) -> str:
+    """A template filled with what lies in a checkpoints folder and in one of benchmarks."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
         undefined=jinja2.StrictUndefined,
@@ -94,7 +101,7 @@ def render(template: str, checkpoints: Path) -> str:
         "interval": wording.percent_interval,
         "name": wording.display_norm,
     }
-    text = environment.get_template(template).render(context(checkpoints))
+    text = environment.get_template(template).render(context(checkpoints, measured))
     return re.sub(r"\n{3,}", "\n\n", text)  # blocks leave empty lines
 
 
@@ -104,9 +111,6 @@ def filled(text: str, checkpoints: Path, measured: Path) -> str:
         "scores": partial(render, "scores.md.j2", checkpoints),
         "performance": partial(benchmarks.performance, measured),
         "speeds": partial(benchmarks.speeds, measured),
-        "visitors": partial(scale.visitors, measured),
-        "ten million": partial(scale.ten_million, measured),
-        "gpus": partial(scale.gpus, measured, checkpoints),
     }
     for name, table in tables.items():
         start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
@@ -131,7 +135,7 @@ def wrapped(text: str) -> str:
                 break_long_words=False,
                 break_on_hyphens=False,
             )
-    return "\n".join(lines)
+    return "\n".join(lines).rstrip("\n") + "\n"
 
 
 def up_to_date(document: Path) -> str:
@@ -150,7 +154,7 @@ def main() -> None:
         text = up_to_date(document)
         with replacing(document) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    if found := context(CHECKPOINTS)["border"]:
+    if found := context(CHECKPOINTS, BENCHMARKS)["border"]:
         border.draw(found, DETAILS)
 
 

@@ -211,14 +211,21 @@ def facts_of(study: str, checkpoints: Path) -> Facts | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
-def sections(checkpoints: Path) -> str:
-    """Every study that has runs: its answer, its size and its table, under a heading."""
-    parts = []
-    for study, (title, words, rows) in SECTIONS.items():
+def sections(checkpoints: Path) -> list[dict[str, str]]:
+    """Every study that has runs: title, answer, size, spread, words and table."""
+    found = []
+    for study, section in SECTIONS.items():
         if (facts := facts_of(study, checkpoints)) is None:
             continue
         table = pd.read_csv(checkpoints / "results" / "studies" / f"{study}.csv")
-        spread = smallest_visible(study, table)
-        parts += [f"### {title}", f"**{facts['answer']}**", size_sentence(facts), spread, words]
-        parts.append(rows(table, facts))
-    return "\n\n".join(filter(None, parts)) or "No study has been made yet."
+        found.append(
+            {
+                "title": section.title,
+                "answer": facts["answer"],
+                "size": size_sentence(facts),
+                "spread": smallest_visible(study, table),
+                "words": section.words,
+                "table": section.table(table, facts),
+            }
+        )
+    return found

@@ -1,6 +1,6 @@
 import json
 
-from trainer.report.scale import gpus, ten_million, visitors
+from trainer.report.__main__ import render
 
 
 def write(folder, name, rows):
@@ -13,12 +13,9 @@ def measured(folder, **facts):
 
 
 def test_what_nobody_has_measured_is_said_so(tmp_path):
-    assert visitors(tmp_path) == "Not measured yet: `python -m benchmarks.load`."
-    assert (
-        ten_million(tmp_path)
-        == gpus(tmp_path, tmp_path)
-        == "Not measured yet: `python -m benchmarks.scale`."
-    )
+    text = render("scale.md.j2", tmp_path, tmp_path)
+    assert text.count("Not measured yet: `python -m benchmarks.load`.") == 1
+    assert text.count("Not measured yet: `python -m benchmarks.scale`.") == 2
 
 
 def test_a_thousand_visitors_need_the_cores_that_their_answers_keep_busy(tmp_path):
@@ -28,7 +25,7 @@ def test_a_thousand_visitors_need_the_cores_that_their_answers_keep_busy(tmp_pat
         "memory, MB": 800.0,
     }  # fmt: skip
     write(tmp_path, "load", [row])
-    text = visitors(tmp_path)
+    text = render("scale.md.j2", tmp_path, tmp_path)
     assert "1,000 / (9 + 1.00) = 100 times a second" in text
     assert "100 x 0.120 = 12.0 cores busy; at a load of at most 60% it takes 20 cores" in text
     assert "1,000 / 50 = 20, with 20 x 800 MB = 16 GB" in text
@@ -42,7 +39,7 @@ def test_ten_million_photos_take_hours_in_proportion_to_cores(tmp_path):
     )
     rates = {"photos answered by one command, 1/s": 100, "photos answered by Ray Data, 1/s": 90}
     measured(tmp_path, **rates, **{"until Ray Data's first row, s": 7, "a photo's file, kB": 50})
-    text = ten_million(tmp_path)
+    text = render("scale.md.j2", tmp_path, tmp_path)
     assert "keeps 0.90 of the speed" in text
     rows = [[cell.strip() for cell in line.split("|")] for line in text.splitlines()]
     (small,) = (row for row in rows if row[1:2] == ["small"])
@@ -65,7 +62,7 @@ def test_eight_gpus_are_told_of_by_what_is_counted_and_measured(tmp_path):
     facts = {"training on a photo, GFLOP": 1.0}
     facts |= {"weights": 100_000, "norm layers": 10, "channels of all norm layers": 500}
     measured(tmp_path, **facts)
-    text = gpus(tmp_path, tmp_path / "none")
+    text = render("scale.md.j2", tmp_path / "none", tmp_path)
     assert "on 2 cores: an epoch runs at 200 photos/s, so 10,000,000 photos take 14 hours" in text
     assert "No run was trained on a GPU alone" in text
     assert "100,000 weights x 4 bytes = 0.40 MB" in text
@@ -75,7 +72,7 @@ def test_eight_gpus_are_told_of_by_what_is_counted_and_measured(tmp_path):
     shipped(tmp_path, "bn", [{"gpu": "G1"}], 9890.0)
     shipped(tmp_path, "gn", [{"gpu": "G1"}], 2000.0, workers=2)
     shipped(tmp_path, "ln", [{"gpu": "G1"}, {"cores": 2}], 500.0)
-    text = gpus(tmp_path, tmp_path)
+    text = render("scale.md.j2", tmp_path, tmp_path)
     assert "`bn` at 96 px, its photos cropped on the GPU in batches, trained 9,890 photos/s" in text
     assert "at most 1.00% of 989 TFLOP/s" in text
     assert "`gn` at 96 px, its photos cropped on the processor one by one, trained 2,000" in text

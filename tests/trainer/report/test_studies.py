@@ -13,12 +13,12 @@ from tests.study_tables import (
     quantile_runs,
     rate_runs,
 )
+from trainer.report.__main__ import render
 from trainer.report.studies import (
     SECTIONS,
     batch_size_table,
     norms_table,
     optimizers_table,
-    sections,
     spread_of,
 )
 from trainer.studies.conclusions import size_sentence
@@ -78,11 +78,11 @@ def test_the_size_says_what_was_run_on_what_and_by_which_rule():
 def test_a_study_has_a_section_with_its_answer_its_size_and_its_table_once_it_has_runs(
     study, tmp_path
 ):
-    assert sections(tmp_path) == "No study has been made yet."
+    assert "No study has been made yet." in render("studies.md.j2", tmp_path)
     TABLES[study].to_csv(result_file(tmp_path, f"studies/{study}.csv"), index=False)
     facts = json.dumps(FACTS | {"answer": "It does."})
     result_file(tmp_path, f"studies/{study}.json").write_text(facts)
-    text = sections(tmp_path)
-    assert text.startswith(f"### {SECTIONS[study].title}\n\n**It does.**\n\nAll 9 runs are done")
+    text = render("studies.md.j2", tmp_path)
+    assert f"### {SECTIONS[study].title}\n\n**It does.**\n\nAll 9 runs are done" in text
     assert text.count("###") == 1
     assert "\n|:--" in text

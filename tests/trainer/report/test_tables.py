@@ -166,7 +166,8 @@ def test_each_network_of_the_border_has_a_row_and_its_picture(tmp_path):
     assert rows[0]["the 2, corners"] == "70.0 (68.0 to 72.0)"
     assert border.taken(found)[1]["heatmap in the corners: clean"] == "30.0 (28.0 to 32.0)"
     border.draw(found, tmp_path)
-    drawn = {f"![Mean heatmap]({path.name})" for path in tmp_path.iterdir()}
+    files = [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png")]
+    drawn = {f"![Mean heatmap]({file})" for file in files}
     assert drawn == {
         cell
         for row in border.pictures(found)
