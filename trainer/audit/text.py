@@ -70,11 +70,11 @@ def _shortcuts(findings: Findings) -> Iterator[str]:
     chance = findings.cues[0].chance
     yield (
         "How well one cue alone tells the species, cross-validated (guessing: accuracy "
-        f"{chance:.1%}, area 50%):"
+        f"{chance:.1%}, AUROC 50%):"
     )
-    yield f"  {'':12} accuracy  area"
+    yield f"  {'':12} accuracy  AUROC"
     for cue in findings.cues:
-        told = f"  {cue.name:12} {cue.accuracy:8.1%}  {cue.area:4.0%}"
+        told = f"  {cue.name:12} {cue.accuracy:8.1%}  {cue.auroc:5.0%}"
         yield f"{told}  SHORTCUT" if cue.shortcut else told
     for cue in findings.cues:
         if cue.shortcut:

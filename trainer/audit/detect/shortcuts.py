@@ -20,8 +20,8 @@ from trainer.audit.detect.survey import Header
 
 FOLDS = 3
 BIRD = ("corners", "mean colour", "sharpness")  # cues that are informative by nature
-MIN_AREA = {"of the bird": 0.75, "not": 0.55}  # from which on a cue is called a shortcut
-SURE = 4  # standard errors by which its area has to exceed a half
+MIN_AUROC = {"of the bird": 0.75, "not": 0.55}  # from which on a cue is called a shortcut
+SURE = 4  # standard errors by which its AUROC has to exceed a half
 CONCERNED = 0.8  # deviations within a species by which a species differs from the usual one
 
 
@@ -33,7 +33,7 @@ class Cue:
         name: of the cue.
         accuracy: cross-validated, every species counting the same.
         chance: what guessing would have.
-        area: under the ROC curve of each species against the others, their mean; guessing has 0.5.
+        auroc: of each species against the others, their mean; guessing has 0.5.
         shortcut: whether that is more than the cue should know.
         species: those in which it differs most from the usual species.
     """
@@ -41,7 +41,7 @@ class Cue:
     name: str
     accuracy: float
     chance: float
-    area: float
+    auroc: float
     shortcut: bool
     species: tuple[str, ...]
 
@@ -105,13 +105,13 @@ def score_cue(
     right = probabilities.argmax(axis=1) == labels
     counts = np.bincount(labels)
     accuracy = float((np.bincount(labels, right) / counts).mean())
-    areas = [roc_auc_score(labels == k, probabilities[:, k]) for k in range(len(present))]
-    area = float(np.mean(areas))
-    error = 1 / np.sqrt(12 * len(labels))  # of the area of a cue that says nothing
-    least = MIN_AREA["of the bird" if name in BIRD else "not"]
-    shortcut = area >= least and area > 0.5 + SURE * error
+    aurocs = [roc_auc_score(labels == k, probabilities[:, k]) for k in range(len(present))]
+    auroc = float(np.mean(aurocs))
+    error = 1 / np.sqrt(12 * len(labels))  # of the AUROC of a cue that says nothing
+    least = MIN_AUROC["of the bird" if name in BIRD else "not"]
+    shortcut = auroc >= least and auroc > 0.5 + SURE * error
     told = tuple(species[present[k]] for k in _apart(values, labels))
-    return Cue(name, accuracy, chance, area, bool(shortcut), told)
+    return Cue(name, accuracy, chance, auroc, bool(shortcut), told)
 
 
 def _apart(values: NDArray[np.float64], labels: NDArray[np.int64]) -> list[int]:

@@ -21,12 +21,12 @@ def test_noise_is_no_shortcut():
     for name in ("size", "mean colour"):
         cue = score_cue(name, values, LABELS, folds_of(LABELS, GROUPS), SPECIES)
         assert not cue.shortcut
-        assert abs(cue.area - 0.5) < 0.1
+        assert abs(cue.auroc - 0.5) < 0.1
 
 
 def test_a_cue_that_is_always_the_same_says_nothing():
     cue = score_cue("aspect", np.ones((200, 1)), LABELS, folds_of(LABELS, GROUPS), SPECIES)
-    assert (cue.accuracy, cue.area, cue.shortcut) == (0.2, 0.5, False)
+    assert (cue.accuracy, cue.auroc, cue.shortcut) == (0.2, 0.5, False)
 
 
 def test_near_duplicates_do_not_vote_for_each_other():
