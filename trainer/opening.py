@@ -87,7 +87,8 @@ def time_in_words(recipe: Recipe, done: int, steps: int, seconds: float) -> str:
     """
     left = f"the last {recipe.epochs - done:,} of {recipe.epochs:,}" if done else recipe.epochs
     run = f"{recipe.norm}, seed {recipe.seed}"
-    return f"{run}: {left} epochs of {steps:,} steps take about {duration(seconds)}"
+    each = f"{steps:,} steps" if steps > 1 else "1 step"
+    return f"{run}: {left} epochs of {each} take about {duration(seconds)}"
 
 
 def duration(seconds: float) -> str:

@@ -80,5 +80,5 @@ def test_the_time_is_that_of_the_epochs_that_are_left():
         time_in_words(recipe, 0, 15, 400)
         == "gn, seed 0: 40 epochs of 15 steps take about 7 minutes"
     )
-    resumed = time_in_words(recipe, 38, 15, 20)
-    assert resumed == "gn, seed 0: the last 2 of 40 epochs of 15 steps take about 20 seconds"
+    resumed = time_in_words(recipe, 38, 1, 20)
+    assert resumed == "gn, seed 0: the last 2 of 40 epochs of 1 step take about 20 seconds"
