@@ -103,7 +103,8 @@ def confusion_grid(confusion: pd.DataFrame, variant: str, kind: str) -> alt.Char
             tooltip=["species", "answered", "photos", *share_tooltips("share")],
         )
     )
-    return styled(chart, f"What {variant} takes each {kind} for", alt.Step(20))
+    row = max(20, 120 // len(species))  # few rows would have no room for the axis title
+    return styled(chart, f"What {variant} takes each {kind} for", alt.Step(row))
 
 
 def species_dots(scores: pd.DataFrame, variant: str) -> alt.LayerChart:
