@@ -90,6 +90,15 @@ def test_links_of_a_document_lead_to_files(document):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_of_the_project_that_a_document_names_are_there(document):
+    text = document.read_text(encoding="utf-8")
+    folders = "trainer|streamlit_app|plumage|benchmarks|docs|tests|deploy"
+    named = re.findall(rf"`((?:{folders})/[\w./-]+)`", text)
+    files = [path for path in named if "NAME" not in path and "deploy/tls" not in path]
+    assert not [path for path in files if not (ROOT / path).exists()]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_commands_of_a_document_name_modules_and_flags_that_there_are(document):
     text = document.read_text(encoding="utf-8")
     commands = r"-m ((?:trainer|streamlit_app|benchmarks|docs)[\w.]*)([^`#\n]*)"
