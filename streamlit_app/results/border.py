@@ -77,7 +77,7 @@ def accuracies(found: Results, way: str) -> pd.DataFrame:
 def mean_heatmaps(found: Results, way: str) -> pd.DataFrame:
     """One row a cell of each mean heatmap: trained, asked, row, column (from 0) and heat.
 
-    heat: in parts of an even map's.
+    heat: in parts of a uniform map's.
     """
     return pd.DataFrame(
         [
@@ -139,7 +139,7 @@ def heatmap_grid(table: pd.DataFrame, way: str, max_heat: float) -> alt.Chart:
         scale=inferno,
         legend=alt.Legend(
             type="gradient",
-            title="heat relative to an even map",
+            title="heat relative to a uniform map",
             orient="bottom",
             gradientLength=200,
             tickCount=4,

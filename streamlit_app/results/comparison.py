@@ -63,7 +63,7 @@ def outdated(folder: Path, reports: Reports, comparison: Comparison) -> tuple[li
 def pair_tests(comparison: Comparison) -> pd.DataFrame:
     """One row a pair: McNemar's test, and the share of photos by which `a` leads `b`.
 
-    differ: whether the pair differs by more than chance.
+    differ: whether the pair differs significantly.
     """
     columns = ["a", "b", "only_a_right", "only_b_right", "p", "p_holm", "lead", "differ"]
     return pd.DataFrame(comparison["pairs"], columns=columns)
@@ -76,23 +76,23 @@ def pair_grid(pairs: pd.DataFrame, variants: Sequence[str]) -> alt.LayerChart:
     """
     mirrored = pairs.rename(columns={"a": "b", "b": "a"}).assign(lead=-pairs["lead"])
     table = pd.concat([pairs, mirrored], ignore_index=True)
-    ahead, behind, chance = "row ahead", "row behind", "may be chance"
+    ahead, behind, alike = "row ahead", "row behind", "not significant"
     table["result"] = table["lead"].gt(0).map({True: ahead, False: behind})
-    table.loc[~table["differ"].astype(bool), "result"] = chance
+    table.loc[~table["differ"].astype(bool), "result"] = alike
     table["points"] = table["lead"] * 100
     order = list(variants)
     grid = alt.Chart(table).encode(
         y=alt.Y("a:N", sort=order, title=None, axis=name_axis()),
-        x=alt.X("b:N", sort=order, title="set against", axis=name_axis(labelAngle=-45)),
+        x=alt.X("b:N", sort=order, title="compared with", axis=name_axis(labelAngle=-45)),
         tooltip=[
             alt.Tooltip("a:N", title="variant"),
-            alt.Tooltip("b:N", title="set against"),
+            alt.Tooltip("b:N", title="compared with"),
             alt.Tooltip("points:Q", title="lead, points", format="+.1f"),
             alt.Tooltip("p_holm:Q", title="p after Holm", format=".2g"),
         ],
     )
     # Dark enough for the white numbers on them.
-    colours = {ahead: "#0f6b5c", behind: "#a8431a", chance: "#5f6368"}
+    colours = {ahead: "#0f6b5c", behind: "#a8431a", alike: "#5f6368"}
     cells = grid.mark_rect(cornerRadius=3).encode(color=kind_colours("result", colours))
     numbers = grid.mark_text(color="white", fontSize=SMALL).encode(
         text=alt.Text("points:Q", format="+.1f")

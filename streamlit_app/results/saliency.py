@@ -49,7 +49,7 @@ def methods_sentence(found: Results, variant: str) -> str:
 
 
 def outer_chart(table: pd.DataFrame, even: float) -> alt.LayerChart:
-    """Each variant's share of heat in the outer tenth, beside that of an even map.
+    """Each variant's share of heat in the outer tenth, beside that of a uniform map.
 
     table: as `outer_shares` makes it.
     """

@@ -110,7 +110,7 @@ def rank_correlation(maps: Values, others: Values) -> Values:
 def outer_share(maps: Values) -> Values:
     """The share of each map in the outer tenth of the side, all around: (N,).
 
-    maps: (N, h, w), not negative; an even map has EVEN of it there, and so has an empty one.
+    maps: (N, h, w), not negative; a uniform map has EVEN of it there, and so has an empty one.
     """
 
     def inside(cells: int) -> Values:

@@ -93,7 +93,7 @@ def pictures(found: dict[str, Any]) -> Rows:
     for heatmap in found["heatmaps"]:
         way, asked = heatmap["augmentation"], heatmap["asked"]
         words = {"clean": "clean photos", "black": "photos with corners"}[asked]
-        row = rows.setdefault((way, asked), {"trained on": f"{TRAINING[way]}; asked about {words}"})
+        row = rows.setdefault((way, asked), {"trained on": f"{TRAINING[way]}; heatmaps of {words}"})
         row[TRAINED[heatmap["trained"]]] = f"![Mean heatmap]({picture_name(heatmap)})"
     return list(rows.values())
 

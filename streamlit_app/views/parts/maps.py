@@ -89,6 +89,6 @@ def show_faithfulness(folder: Path, variant: str) -> None:
             )
     right.markdown(
         "Where the mark of the wrong predictions is further right, their maps lie at the photo's "
-        "edge more often than those of the correct ones. The dashed line is an even map.\n\n"
+        "edge more often than those of the correct ones. The dashed line is a uniform map.\n\n"
         + methods_sentence(found, variant)
     )

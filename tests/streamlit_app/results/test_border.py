@@ -74,4 +74,4 @@ def test_the_heatmaps_have_a_legend_and_the_scale_that_they_are_given() -> None:
     cells = border.mean_heatmaps(FOUND, "none")
     colour = border.heatmap_grid(cells, "", 7.5).to_dict()["encoding"]["color"]
     assert colour["scale"] == {"scheme": "inferno", "domain": [0, 7.5]}
-    assert colour["legend"]["title"] == "heat relative to an even map"
+    assert colour["legend"]["title"] == "heat relative to a uniform map"
