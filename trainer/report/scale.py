@@ -125,7 +125,7 @@ def runs_on_gpus(checkpoints: Path, flop: float) -> list[Values]:
 
 
 def read(path: Path) -> Values | None:
-    """What a benchmark measured; None where it was not run."""
+    """The results of a benchmark; None where it was not run."""
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
