@@ -4,10 +4,10 @@ import re
 import textwrap
 from contextlib import suppress
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import streamlit as st
 from PIL import Image, ImageDraw, ImageFont
 
 # Inferno's colours at equal steps, as matplotlib has them: told apart by colour-blind eyes, and
@@ -20,6 +20,7 @@ LEGEND = (
     f'<span style="flex:1; height:.6em; border-radius:.3em; background:{_GRADIENT}"></span>'
     "most</div>"
 )
+SOURCE_SANS = "static/**/SourceSansVF-Upright*.woff2"
 UNASSIGNED = "\U0010ffff"  # no letter: each font draws its box for it
 LEFT_OFF = "Names in a script that this picture has no font for are left off."
 
@@ -67,7 +68,8 @@ def overlay(photo: Image.Image, heatmap: np.ndarray, strength: float) -> Image.I
 @cache
 def caption_font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """The page's font, which Streamlit ships; Pillow's own, of fewer letters, where it is gone."""
-    fonts = Path(st.__file__).with_name("static").rglob("SourceSansVF-Upright*.woff2")
+    found = find_spec("streamlit")
+    fonts = Path(found.origin if found and found.origin else "").parent.glob(SOURCE_SANS)
     with suppress(StopIteration, OSError):
         return ImageFont.truetype(next(fonts), size)
     return ImageFont.load_default(size)

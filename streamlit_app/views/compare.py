@@ -63,7 +63,7 @@ def predict_all(photo: Photo, served: Served) -> dict[str, Prediction]:
 
 
 def show_way_to_more(served: Served) -> None:
-    """Where there is one variant only, say how to add another."""
+    """Say how to add another variant, where there is one only."""
     if len(served.variants) == 1:
         folder = served.classes.folder
         where = f"`{folder}`" if checkpoints_flag(folder) else "`checkpoints/`"

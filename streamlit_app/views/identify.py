@@ -32,7 +32,7 @@ MAX_HEIGHT = 36  # rem, of a photo: the rest of the page stays in sight
 
 
 def introduction(noun: str) -> str:
-    """What the page does, and the way to the best results."""
+    """The page's purpose, and the way to the best results."""
     closer = " It works best where the bird fills about half of the photo." if noun == BIRD else ""
     return (
         f"Plumage names the {escape_markdown(noun)} on your photo and shows where the evidence "
