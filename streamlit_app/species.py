@@ -73,13 +73,13 @@ def plural(noun: str) -> str:
 
 
 def kind(noun: str) -> str:
-    """One of a model's classes: a species of birds, or anything else."""
-    return "species" if noun == BIRD else "class"
+    """One of a model's classes: a species of birds, or what the noun says."""
+    return "species" if noun == BIRD else noun
 
 
 def kinds(noun: str) -> str:
-    """The classes of a model: species of birds, or anything else."""
-    return "species" if noun == BIRD else "classes"
+    """The classes of a model: species of birds, or what the noun says."""
+    return "species" if noun == BIRD else plural(noun)
 
 
 def ood_label(count: int, noun: str) -> str:

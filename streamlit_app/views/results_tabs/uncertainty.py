@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from streamlit_app.markdown import escape_markdown
 from streamlit_app.results import ood
 from streamlit_app.results.reading import Reports
 from streamlit_app.species import kinds
@@ -77,8 +78,8 @@ def show_sets(reports: Reports, noun: str) -> None:
         return
     st.header("Prediction sets", anchor=False)
     st.markdown(
-        f"A set names the likely {kinds(noun)}. Its size is calibrated on val photos for a "
-        "coverage of 90% or 95% over all photos; this is its coverage on test photos."
+        f"A set names the likely {escape_markdown(kinds(noun))}. Its size is calibrated on val "
+        "photos for a coverage of 90% or 95% over all photos; this is its coverage on test photos."
     )
     left, right = st.columns(2, gap="medium")
     with left:

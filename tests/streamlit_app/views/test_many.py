@@ -30,7 +30,8 @@ BIRDS = {f"{colour}.jpg": encode(draw_bird(colour)) for colour in ("red", "lime"
 class Page:
     """The page, its table and its downloads; `corrections` are made by hand, file to species."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, heading: str = "Species") -> None:
+        self.heading = heading  # of the column of classes
         app = AppTest.from_file(str(ROOT / "streamlit_app" / "main.py"), default_timeout=300)
         self.app = app.switch_page("views/many.py")
         self.corrections: dict[str, str] = {}
@@ -42,10 +43,10 @@ class Page:
         self.run()
 
     def edit(self, table: pd.DataFrame, **options: dict[str, dict]) -> pd.DataFrame:
-        self.options = options["column_config"]["Species"]["type_config"]["options"]
+        self.options = options["column_config"][self.heading]["type_config"]["options"]
         self.table = table.copy()
         for file, species in self.corrections.items():
-            self.table.loc[self.table["File"] == file, "Species"] = species
+            self.table.loc[self.table["File"] == file, self.heading] = species
         return self.table
 
     def offer(self, _: str, data: bytes, name: str, *__: str, **___: str) -> None:
@@ -63,7 +64,7 @@ class Page:
         self.run()
 
     def species(self) -> dict[str, str]:
-        return dict(zip(self.table["File"], self.table["Species"], strict=True))
+        return dict(zip(self.table["File"], self.table[self.heading], strict=True))
 
     def csv(self) -> list[dict[str, str]]:
         table = self.downloads["birds.csv"]
@@ -296,3 +297,15 @@ def test_no_checkpoint_is_explained_with_the_command_that_makes_one(
     (checkpoints / "bn" / "model.onnx").unlink()
     page.run()
     assert "python -m trainer --norm bn --data PHOTOS" in page.app.error[0].value
+
+
+def test_the_table_of_another_set_has_its_noun_and_names_as_written(
+    checkpoints: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flowers = ["Gray-Wagtail", "rose", "tulip", "iris", "lily", "aster"]  # one called as a bird
+    colour_checkpoint(checkpoints / "bn", species=json.dumps(flowers), noun="flower")
+    page = Page(monkeypatch, "Flower")
+    page.drop({"red.jpg": BIRDS["red.jpg"]})
+    assert page.species() == {"red.jpg": "Gray-Wagtail"}
+    assert page.app.multiselect[0].label == "Show only these flowers"
+    assert {"flowers.csv", "flowers.zip"} == page.downloads.keys()
