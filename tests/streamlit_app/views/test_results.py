@@ -253,15 +253,15 @@ def study(name: str) -> AppTest:
 
 def test_each_study_that_was_made_has_a_tab_with_its_answer_and_a_chart(folder: Path) -> None:
     write_results(folder, ["bn"])
-    write_study(folder, "optimizers")
-    write_study(folder, "depth", done=4)
+    write_study(folder, "optimizers", size="All 9 runs are done.")
+    write_study(folder, "depth", done=4, size="4 of at least 9 runs are done.")
     done, partly = map(study, ("optimizers", "depth"))
     assert {"Studies", "Optimizers", "Depth"} < {tab.label for tab in done.tabs}
     assert not {"Batch size", "Features"} & {tab.label for tab in done.tabs}
     answer = "**What of optimizers?** No difference in optimizers."
     assert answer in [element.value for element in done.markdown]
-    assert "9 runs at 32 px" in text(done)
-    assert "4 of at least 9 runs so far" in text(partly)
+    assert "All 9 runs are done." in text(done)
+    assert "4 of at least 9 runs are done." in text(partly)
     for app in (done, partly):
         assert len(app.get("vega_lite_chart")) == len(app.get("download_button")) == 1
 
