@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 LIGHT = ["trainer", "trainer.studies", "trainer.audit", "trainer.explain"]
 LIGHT += ["trainer.checkpoint", "trainer.checkpoint.saliency", "trainer.evaluate"]

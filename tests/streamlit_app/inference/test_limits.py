@@ -74,6 +74,7 @@ def test_what_is_no_number_of_cores_is_named(text: str) -> None:
         parse_cores(text)
 
 
+@pytest.mark.slow
 def test_the_command_says_in_one_sentence_that_the_number_of_cores_is_wrong(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "streamlit_app.batch", str(tmp_path), "--out", "birds.csv"],

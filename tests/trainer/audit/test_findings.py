@@ -59,12 +59,14 @@ def test_the_border_of_the_published_photos_is_a_shortcut_with_its_species(raw):
     assert set(next(cue.species for cue in raw.cues if cue.shortcut)) == set(BORDERED)
 
 
+@pytest.mark.slow
 def test_published_species_that_were_flipped_are_named_and_no_other(raw):
     named = {row.species for row in raw.flips if row.named}
     assert len(named) >= 10  # of 17, with 14 photos each
     assert not named & set(BORDERED)
 
 
+@pytest.mark.slow
 def test_half_of_the_published_test_photos_have_a_near_duplicate_in_train(raw):
     assert raw.share_with_near_duplicate("test", "train") == pytest.approx(0.5, abs=0.05)
 
@@ -78,6 +80,7 @@ def test_most_wrong_labels_are_found_and_few_right_ones_doubted(swapped):
     assert len(doubted - wrong) <= 0.02 * len(findings.photos)
 
 
+@pytest.mark.slow
 def test_cleaned_photos_have_no_shortcut_and_no_flipped_species(swapped):
     assert not [cue.name for cue in swapped[0].cues if cue.shortcut]
     assert not [row.species for row in swapped[0].flips if row.named]

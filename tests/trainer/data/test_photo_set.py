@@ -85,6 +85,7 @@ def test_a_half_built_cache_is_built_again(photo_folder, tmp_path):
     assert not [p for p in cache.rglob(".*") if p.suffix == ".part"]
 
 
+@pytest.mark.slow
 def test_two_processes_may_build_at_once(photo_folder, tmp_path):
     code = (
         "import sys, pathlib; from trainer.data.photo_folder import PhotoFolder;"
