@@ -20,7 +20,7 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 from PIL import Image
-from sklearn.metrics import roc_auc_score
+from scipy.stats import rankdata
 
 from plumage.contract import MODEL
 from plumage.folders import SPLITS, list_photos
@@ -165,7 +165,10 @@ def ood_files(folder: Path) -> dict[str, list[Path]]:
 
 def auroc(own: Scores, ood: Scores) -> float:
     """Area under the ROC curve: how often a score of `ood` exceeds one of `own`."""
-    return float(roc_auc_score([0] * len(own) + [1] * len(ood), np.concatenate([own, ood])))
+    # By the ranks (Mann and Whitney 1947): for a thousand resamples, sklearn's curve is too slow.
+    ranks = rankdata(np.concatenate([own, ood]))[len(own) :]
+    below = ranks.sum() - len(ood) * (len(ood) + 1) / 2
+    return float(below / (len(own) * len(ood)))
 
 
 def auroc_with_interval(own: Scores, ood: Scores) -> dict[str, float]:
