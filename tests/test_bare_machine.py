@@ -61,13 +61,12 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             folder.mkdir(parents=True)
             for number in range(3):
                 draw_bird(colour, (90 + number, 64)).save(folder / f"{number}.png")
-    changed = pytest.MonkeyPatch()
-    changed.setenv("PYTHONPATH", os.pathsep.join((str(home), str(ROOT))))
-    changed.setenv("CXX", "no-such-compiler")
-    changed.setenv("PLUMAGE_CHECKPOINTS", str(home / "runs"))
-    run(home, f"trainer --data {home}/photos --output {home}/runs {TINY}")
-    yield home
-    changed.undo()
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setenv("PYTHONPATH", os.pathsep.join((str(home), str(ROOT))))
+        changed.setenv("CXX", "no-such-compiler")
+        changed.setenv("PLUMAGE_CHECKPOINTS", str(home / "runs"))
+        run(home, f"trainer --data {home}/photos --output {home}/runs {TINY}")
+        yield home
 
 
 def run(home: Path, words: str) -> str:
