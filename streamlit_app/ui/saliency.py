@@ -1,6 +1,7 @@
 """Saliency maps and deletion curves, kept between reruns of a page."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,44 +22,37 @@ def saliency_of(variant: str, version: Version) -> Saliency:
     return Saliency(Path(version.folder) / variant, size)
 
 
-@st.cache_resource(max_entries=32, scope="session", show_spinner=False)
-def heatmap_of(
-    data: bytes,
-    box: Box | None,
-    variant: str,
-    species: str,
-    method: str,
-    stage: str,
-    version: Version,
-) -> np.ndarray:
-    """The map of a species by a method at a stage, on a photo or a box of it.
+class Asked(NamedTuple):
+    """A map: of which photo or box of it, by which variant, of which species, how and where."""
 
-    Raises: SaliencyError, CheckpointError, BusyError.
-    """
-    prediction = predict(data, variant, version, box)
-    if (method, stage) == (GRAD_CAM, LAST_STAGE):
-        return prediction.heatmap(0, species)
-    photo, target = view_of(data, box), prediction.species.index(species)
+    data: bytes
+    box: Box | None
+    variant: str
+    species: str
+    method: str
+    stage: str
+    version: Version
+
+
+@st.cache_resource(max_entries=32, scope="session", show_spinner=False)
+def heatmap_of(asked: Asked) -> np.ndarray:
+    """The map that is asked for; raises SaliencyError, CheckpointError, BusyError."""
+    prediction = predict(asked.data, asked.variant, asked.version, asked.box)
+    if (asked.method, asked.stage) == (GRAD_CAM, LAST_STAGE):
+        return prediction.heatmap(0, asked.species)
+    photo, target = view_of(asked.data, asked.box), prediction.species.index(asked.species)
     frames = WHOLE if prediction.frames is None else prediction.frames[0]
     with ANSWER_SLOTS.slot():
-        saliency = saliency_of(variant, version)
-        if method in CAMS:
-            return saliency.stage_map(photo, target, method, stage, frames)
-        return saliency.heatmap(photo, target, method == SMOOTH_GRAD, frames)
+        saliency = saliency_of(asked.variant, asked.version)
+        if asked.method in CAMS:
+            return saliency.stage_map(photo, target, asked.method, asked.stage, frames)
+        return saliency.heatmap(photo, target, asked.method == SMOOTH_GRAD, frames)
 
 
 @st.cache_resource(max_entries=16, scope="session", show_spinner=False)
-def curve_of(
-    data: bytes,
-    box: Box | None,
-    variant: str,
-    species: str,
-    method: str,
-    stage: str,
-    version: Version,
-) -> pd.DataFrame:
+def curve_of(asked: Asked) -> pd.DataFrame:
     """The deletion curve of that map; raises SaliencyError, CheckpointError, BusyError."""
-    heatmap = heatmap_of(data, box, variant, species, method, stage, version)
-    photo = view_of(data, box)
+    heatmap, photo = heatmap_of(asked), view_of(asked.data, asked.box)
+    variant = variants_at(asked.version)[0][asked.variant]
     with ANSWER_SLOTS.slot():
-        return deletion_curve(variants_at(version)[0][variant], photo, heatmap, species)
+        return deletion_curve(variant, photo, heatmap, asked.species)

@@ -1,5 +1,8 @@
 """Compare: one photo, classified by every variant side by side."""
 
+from functools import partial
+from html import escape
+
 import streamlit as st
 
 from streamlit_app.inference.classifier import CheckpointError, Prediction, checkpoints_flag
@@ -10,6 +13,7 @@ from streamlit_app.results.charts import percent
 from streamlit_app.results.consensus import probabilities
 from streamlit_app.results.reading import read_reports
 from streamlit_app.species import common_name, kinds
+from streamlit_app.ui.heatmaps import LEGEND
 from streamlit_app.ui.photo import Photo, choose_camera, choose_evidence, show_kept
 from streamlit_app.ui.state import (
     Served,
@@ -19,7 +23,13 @@ from streamlit_app.ui.state import (
     variant_label,
     variants_to_serve,
 )
-from streamlit_app.views.parts.consensus import show_cards, show_consensus, show_photo
+from streamlit_app.views.parts.consensus import (
+    reserve_picture,
+    show_cards,
+    show_consensus,
+    show_heatmap,
+    with_mean_heatmap,
+)
 from streamlit_app.views.parts.share import share
 from streamlit_app.views.parts.sheet import open_sheet
 
@@ -88,23 +98,32 @@ if opened is None:
 
 given, photo = opened
 seen = photo.crop(given.crop) if given.crop else photo
-with sheet.view:
-    show_photo(seen)
-    show_kept(given)
+with sheet.view:  # on a phone above the words, and without the map as high as with it
+    picture = reserve_picture(seen)
 with sheet.words, or_retry():
     predictions = predict_all(given, served)
 if not predictions:
+    picture.image(seen, width="stretch", output_format="JPEG", alt="Your photo")
     st.stop()
 table = probabilities(predictions)
+with sheet.answer:
+    species = choose_evidence(table.index, str(table.index[0]))
+with picture:
+    show_heatmap(seen, predictions, species)
+with sheet.view:
+    shown_name = common_name(species, table.index)
+    st.html(f"Evidence for <b>{escape(shown_name)}</b>, the variants' mean{LEGEND}")
+    show_kept(given)
 with sheet.words:
     show_consensus(predictions, table, noun)
 sheet.complete()
 with sheet.answer:
-    species = choose_evidence(table.index, str(table.index[0]))
     best = common_name(str(table.index[0]), table.index)
     words = f"{best}, {percent(table['consensus'].iloc[0])}, by the mean of {len(predictions)} of "
-    words += "Plumage's variants."
-    share(given.name, words, {"set": st.session_state.chosen_set, "species": species}, None)
+    words += f"Plumage's variants. Evidence for {shown_name}."
+    address = {"set": st.session_state.chosen_set, "species": species}
+    picture_of = partial(with_mean_heatmap, seen, list(predictions.values()), species)
+    share(given.name, words, address, picture_of)
     choose_camera()
 st.session_state.answered = True
 st.subheader(f"Evidence for {escaped_name(species, table.index)}", anchor=False)

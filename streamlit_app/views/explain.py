@@ -17,7 +17,7 @@ from streamlit_app.species import common_name
 from streamlit_app.ui.gallery import exhibits
 from streamlit_app.ui.heatmaps import LEGEND, overlay, reserve_space_css
 from streamlit_app.ui.photo import choose_camera, choose_evidence, show_kept
-from streamlit_app.ui.saliency import curve_of, heatmap_of
+from streamlit_app.ui.saliency import Asked, curve_of, heatmap_of
 from streamlit_app.ui.state import (
     choose_variant,
     or_fault,
@@ -88,16 +88,16 @@ with sheet.view:  # on a phone above the words, and without the map as high as w
 with sheet.words:
     label = variant_label(variant, served.variants[variant].norm)
     st.header(f"{escaped_name(best, prediction.species)}, {percent(probability)}", anchor=False)
-    st.markdown(f"So says {label}.")
+    st.markdown(f"Prediction of {label}.")
 sheet.complete()
 with sheet.answer:
     species = choose_evidence(prediction.species, best)
     method, stage = choose_map()
     choose_camera()
-place = given.data, given.crop
+asked = Asked(given.data, given.crop, variant, species, method, stage, served.version)
 try:
     with or_retry(), or_fault(sheet.words):
-        heatmap = heatmap_of(*place, variant, species, method, stage, served.version)
+        heatmap = heatmap_of(asked)
 except SaliencyError as error:
     picture.image(seen, width="stretch", output_format="JPEG", alt="Your photo")
     sheet.words.error(str(error))
@@ -123,7 +123,7 @@ with sheet.answer:
     words_of_it = f"{sentence(prediction, variant, species)} {method}."
     share(given.name, words_of_it, address, lambda: shown)
 with or_retry():
-    show_cards(seen, given, served, species, method, stage)
+    show_cards(seen, asked, served)
     with or_fault(st.container()):
-        curve = curve_of(*place, variant, species, method, stage, served.version)
+        curve = curve_of(asked)
 show_deletion(seen, heatmap, curve, variant)

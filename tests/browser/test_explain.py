@@ -20,7 +20,7 @@ def test_a_photo_is_explained_by_every_variant_and_the_curve_is_downloaded(
     page = open_page("explain", size=size)
     give(page, kingfisher)
     expect(page.get_by_alt_text("bright colours mark")).to_have_count(1 + len(VARIANTS))
-    expect(page.get_by_text("the area under the curve is")).to_be_visible()
+    expect(page.get_by_text("the area under the curve")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the numbers").last.click()
     assert re.fullmatch(r"deletion-.+\.csv", download.value.suggested_filename)

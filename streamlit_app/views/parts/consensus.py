@@ -1,8 +1,12 @@
 """The consensus of several variants about one photo, and a card for each."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import pandas as pd
 import streamlit as st
 from PIL import Image
+from streamlit.delta_generator import DeltaGenerator
 
 from plumage.contract import CONSENSUS
 from plumage.photos import shrunk
@@ -19,11 +23,36 @@ CARD_SIDE = 512  # pixels of a photo that is shown a quarter as wide as the page
 MAX_HEIGHT, MAX_CARD_HEIGHT = 16, 24  # rem, of a photo
 
 
-def show_photo(photo: Image.Image) -> None:
-    """The photo without a heatmap."""
-    st.html(reserve_space_css(".st-key-picture", photo, MAX_HEIGHT))
-    with st.container(key="picture"):
-        st.image(photo, width="stretch", output_format="JPEG", alt="Your photo")
+def reserve_picture(photo: Image.Image) -> DeltaGenerator:
+    """The photo's place, as high before it is filled as after."""
+    place = st.container(key="picture")
+    place.html(reserve_space_css(".st-key-picture", photo, MAX_HEIGHT))
+    return place.empty()
+
+
+def show_heatmap(photo: Image.Image, predictions: dict[str, Prediction], species: str) -> None:
+    """The photo with the variants' mean heatmap of the species."""
+    classes = next(iter(predictions.values())).species
+    st.image(
+        with_mean_heatmap(photo, list(predictions.values()), species),
+        width="stretch",
+        output_format="JPEG",
+        alt="Your photo; bright colours mark the mean evidence for "
+        f"{common_name(species, classes)}",
+    )
+
+
+def with_mean_heatmap(
+    photo: Image.Image, predictions: Sequence[Prediction], species: str
+) -> Image.Image:
+    """The photo with the mean of the predictions' heatmaps, each scaled to its largest value."""
+    maps = [prediction.heatmap(0, species) for prediction in predictions]
+    scaled = [heatmap / heatmap.max() if heatmap.any() else heatmap for heatmap in maps]
+    height, width = (max(lengths) for lengths in zip(*(m.shape for m in scaled), strict=True))
+    grown = [
+        np.asarray(Image.fromarray(m.astype(np.float32)).resize((width, height))) for m in scaled
+    ]
+    return overlay(photo, np.mean(grown, axis=0).clip(0), STRENGTH)
 
 
 def show_consensus(predictions: dict[str, Prediction], table: pd.DataFrame, noun: str) -> None:
@@ -31,7 +60,7 @@ def show_consensus(predictions: dict[str, Prediction], table: pd.DataFrame, noun
     ood = [f"`{name}`" for name, prediction in predictions.items() if prediction.is_ood[0]]
     if 2 * len(ood) > len(predictions):
         st.header(escape_markdown(ood_label(len(table), noun)), anchor=False)
-        st.markdown(f"So say {join_words(ood)}. If it is one:")
+        st.markdown(f"Prediction of {join_words(ood)}. If it is one:")
         st.markdown(agreement(table))
         return
     best, probability = table.index[0], table[CONSENSUS].iloc[0]

@@ -24,8 +24,8 @@ def show_deletion(
     """The deletion curve, and beside it the photo as far as it is erased."""
     st.subheader("Deletion curve", anchor=False)
     st.markdown(
-        "The hottest parts of the map turn grey first. If the prediction rests on them, the "
-        f"probability falls early: the area under the curve is **{area(curve):.2f}** "
+        "The hottest parts of the map turn grey first: where the prediction rests on them, the "
+        f"probability falls early, and the area under the curve, **{area(curve):.2f}**, is small "
         "(Petsiuk et al. 2018). Grey patches are no natural photos, so the curve can jump."
     )
     left, right = st.columns(2, gap="medium")

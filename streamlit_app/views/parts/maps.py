@@ -19,8 +19,7 @@ from streamlit_app.results.saliency import (
 )
 from streamlit_app.species import common_name
 from streamlit_app.ui.heatmaps import overlay, reserve_space_css
-from streamlit_app.ui.photo import Photo
-from streamlit_app.ui.saliency import heatmap_of
+from streamlit_app.ui.saliency import Asked, heatmap_of
 from streamlit_app.ui.state import Served, predict, show_chart, variant_label
 
 STRENGTH = 0.7  # how opaque the hottest colour is
@@ -33,11 +32,10 @@ STYLE = """<style>
 </style>"""
 
 
-def show_cards(
-    photo: Image.Image, given: Photo, served: Served, species: str, method: str, stage: str
-) -> None:
+def show_cards(photo: Image.Image, asked: Asked, served: Served) -> None:
     """Every variant's map of the species, with its probability."""
-    small, classes = shrunk(photo, CARD_SIDE), next(iter(served.variants.values())).species
+    species, classes = asked.species, next(iter(served.variants.values())).species
+    small = shrunk(photo, CARD_SIDE)
     st.subheader(f"Evidence for {escaped_name(species, classes)} in each variant", anchor=False)
     pictures = ".st-key-cards .stElementContainer:has(.stImage)"
     st.html(STYLE + reserve_space_css(pictures, photo, MAX_CARD_HEIGHT))
@@ -45,9 +43,8 @@ def show_cards(
         for name, variant in served.variants.items():
             with st.container(gap="xsmall"):
                 label = f"**{variant_label(name, variant.norm)}**"
-                place = given.data, given.crop
                 try:
-                    heatmap = heatmap_of(*place, name, species, method, stage, served.version)
+                    heatmap = heatmap_of(asked._replace(variant=name))
                 except SaliencyError as error:
                     st.markdown(label)
                     st.warning(str(error))
@@ -62,8 +59,8 @@ def show_cards(
                     alt="Your photo; bright colours mark the evidence for "
                     f"{common_name(species, classes)} in {name}",
                 )
-                probabilities = predict(given.data, name, served.version, given.crop).ranking(0)
-                st.markdown(f"{label}  \ngives it {percent(dict(probabilities)[species])}")
+                ranking = predict(asked.data, name, asked.version, asked.box).ranking(0)
+                st.markdown(f"{label}  \nConfidence: {percent(dict(ranking)[species])}")
 
 
 def show_faithfulness(folder: Path, variant: str) -> None:

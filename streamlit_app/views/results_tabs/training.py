@@ -22,8 +22,8 @@ def show_training(histories: pd.DataFrame) -> None:
         label_visibility="collapsed",
     )
     st.markdown(
-        "Full runs. Train photos are scored with augmentation, val photos without, so val may be "
-        "higher. Click a name in the legend to highlight it."
+        "Train photos are scored with augmentation, val photos without, so val may be higher. "
+        "A click on a name in the legend highlights its curve."
     )
     for column, split in zip(st.columns(2, gap="medium"), ("train", "val"), strict=True):
         with column:

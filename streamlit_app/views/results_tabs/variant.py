@@ -28,7 +28,7 @@ def show_variant(reports: Reports, comparison: Comparison, classes: ClassSet) ->
             return "consensus: the mean of all probabilities"
         return variant_label(name, reports[name]["recipe"]["norm"])
 
-    st.header("One variant in detail", anchor=False)
+    st.header("Variant", anchor=False)
     left, right = st.columns(2, gap="medium")
     with left:
         variant = selectbox_in_url("Variant", variants, "variant", variants[0], words)

@@ -54,11 +54,11 @@ def test_without_a_gallery_the_page_shows_visitors_no_command(app: AppTest) -> N
 def test_a_photo_gets_its_map_those_of_all_variants_and_the_deletion_curve(app: AppTest) -> None:
     upload(run(app), encode(draw_bird("red"), "PNG"))
     assert app.header[0].value == "Red Bird, 85%"
-    assert "So says bn: batch norm." in words(app)
-    assert "**gn: group norm**  \ngives it 85%" in words(app)
+    assert "Prediction of bn: batch norm." in words(app)
+    assert "**gn: group norm**  \nConfidence: 85%" in words(app)
     assert len(pictures(app)) == 1 + 2 + 1  # large, a card each, erased
     assert len(app.get("vega_lite_chart")) == 1
-    assert "area under the curve is **0." in words(app)
+    assert "area under the curve, **0." in words(app)
 
 
 def test_species_and_method_change_the_map_and_stand_in_the_address(app: AppTest) -> None:

@@ -11,6 +11,7 @@ from streamlit.testing.v1.element_tree import Button
 from streamlit_app.inference.classifier import Classifier
 from streamlit_app.markdown import escape_markdown, escaped_name
 from streamlit_app.species import FACTS
+from streamlit_app.ui.examples import KNOWN
 from tests.conftest import SPECIES, break_variant, colour_checkpoint, draw_bird, encode
 from tests.measurements import result_file, write_report
 
@@ -120,6 +121,22 @@ def test_what_cannot_be_read_gets_one_sentence(app: AppTest, data: bytes) -> Non
     (error,) = app.error
     assert error.value.endswith(".")
     assert not app.header
+
+
+def test_an_example_takes_the_place_of_a_file_that_is_no_photo(
+    app: AppTest, checkpoints: Path
+) -> None:
+    known = json.dumps([KNOWN, *SPECIES[1:]])
+    colour_checkpoint(checkpoints / "bn", species=known)
+    upload(run(app), b"no photo")
+    app.button(key="example-bird").click()
+    run(app)
+    assert app.header
+    assert not app.error
+    assert app.file_uploader(key="photo1").value is None
+    button(app, "Remove").click()
+    run(app)
+    assert app.button(key="example-bird")
 
 
 def test_a_removed_photo_brings_the_first_page_back(app: AppTest) -> None:
