@@ -23,7 +23,7 @@ def saliency_of(variant: str, version: Version) -> Saliency:
 
 
 class Asked(NamedTuple):
-    """A map: of which photo or box of it, by which variant, of which species, how and where."""
+    """A map to draw: its photo or a box of it, variant, species, method and stage."""
 
     data: bytes
     box: Box | None
