@@ -1,14 +1,9 @@
 """Calibration of the combined answer of several looks, and its measures on test photos."""
 
-import hashlib
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import onnx
-import safetensors.numpy
-from numpy.typing import NDArray
 
 from plumage.contract import (
     LOOKS,
@@ -17,29 +12,20 @@ from plumage.contract import (
     TEMPERATURE,
 )
 from plumage.looks import LOOKS as NAMES
-from plumage.looks import answer, energy
-from plumage.photos import read_photo
+from plumage.looks import energy
 from trainer.checkpoint import calibration
-from trainer.checkpoint.export.classifier_onnx import add_metadata, strip_debug_info
+from trainer.checkpoint.export.classifier_onnx import add_metadata
+from trainer.checkpoint.predictions import looked_at
 from trainer.data.photo_folder import PhotoFolder
 from trainer.data.photo_set import PhotoSet
-from trainer.metrics import fit_temperature, opened, scores_with_intervals
-from trainer.utils.files import replacing
+from trainer.metrics import fit_temperature, scores_with_intervals
 
-BATCH = 8  # photos answered at once
 # By whether the network was trained with outliers: the spread of the energy in the novelty over
 # that of the mean novelty, and the share of val photos below the threshold. Such a network is
 # unsure of what it does not know, so its energy tells more. Chosen on val photos and on photos as
 # people take them.
 ENERGY_SPREAD = {False: 1.0, True: 4.0}
 ACCEPTED = {False: 0.95, True: 0.93}
-
-
-class LookedAt(NamedTuple):
-    """Of N photos the mean logits (N, species) and mean novelty (N,) over looks, both float32."""
-
-    logits: NDArray[np.float32]
-    novelty: NDArray[np.float32]
 
 
 def calibrate_looks(
@@ -59,7 +45,7 @@ def calibrate_looks(
     val, labels = looked_at(model, source, photos, "val"), photos["val"].labels
     spread = ENERGY_SPREAD[with_outliers] * float(val.novelty.std())
     weight = spread / max(float(energy(val.logits).std()), 1e-6)
-    novelty = combined_novelty(val, weight)
+    novelty = val.weighted(weight).novelty
     threshold = float(np.quantile(novelty, ACCEPTED[with_outliers], method="higher"))
     temperature = fit_temperature(val.logits, labels)
     shown = calibration.is_doubtful(val.logits, temperature) & (novelty <= threshold)
@@ -90,7 +76,7 @@ def measure_looks(
     """
     seen = {split: looked_at(model, source, photos, split) for split in ("val", "test")}
     accepted = {
-        split: combined_novelty(part, fitted["energy_weight"]) <= fitted[NOVELTY_THRESHOLD]
+        split: part.weighted(fitted["energy_weight"]).novelty <= fitted[NOVELTY_THRESHOLD]
         for split, part in seen.items()
     }
     logits, labels = seen["test"].logits, photos["test"].labels
@@ -106,38 +92,3 @@ def measure_looks(
             logits, labels, sets, doubtful & accepted["test"]
         ),
     }
-
-
-def combined_novelty(seen: LookedAt, energy_weight: float) -> NDArray[np.float32]:
-    """The novelty (N,) of the combined answer."""
-    return (seen.novelty + energy_weight * energy(seen.logits)).astype(np.float32)
-
-
-def looked_at(
-    model: Path, source: PhotoFolder, photos: dict[str, PhotoSet], split: str
-) -> LookedAt:
-    """An exported model's predictions on a split by all looks, cached beside the decoded photos."""
-    graph = strip_debug_info(onnx.load(model)).SerializeToString(deterministic=True)
-    digest = hashlib.sha256(graph + "-".join(NAMES).encode()).hexdigest()[:16]
-    array = photos[split].array
-    kept = array.with_name(f"{array.stem}-{digest}-looks.safetensors")
-    if not kept.exists():
-        files = [file for file in source.files[split] if str(file) not in photos[split].skipped]
-        print(f"predicting {len(files):,} {split} photos by several looks", flush=True)
-        found = _looked_at(model, [source.path(file) for file in files])
-        with replacing(kept) as temporary:
-            safetensors.numpy.save_file(found._asdict(), temporary)
-    return LookedAt(**safetensors.numpy.load_file(kept))
-
-
-def _looked_at(model: Path, files: Sequence[Path]) -> LookedAt:
-    run, side = opened(model)
-
-    def parts() -> Iterator[LookedAt]:
-        for start in range(0, len(files), BATCH):
-            data = [file.read_bytes() for file in files[start : start + BATCH]]
-            images = [read_photo(photo, limited=False) for photo in data]
-            found = answer(run, images, side, NAMES)
-            yield LookedAt(found.logits, found.novelty)
-
-    return LookedAt(*map(np.concatenate, zip(*parts(), strict=True)))

@@ -1,14 +1,12 @@
 """A trained run -> the five files of a checkpoint that the app serves, and back."""
 
-import hashlib
 import json
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import onnx
 import safetensors.numpy
 import safetensors.torch
 from numpy.typing import NDArray
@@ -27,13 +25,14 @@ from plumage.folders import SPLITS
 from trainer.checkpoint import calibration
 from trainer.checkpoint.calibrate_looks import calibrate_looks, measure_looks
 from trainer.checkpoint.closing import closing, guess
-from trainer.checkpoint.export.classifier_onnx import add_metadata, export, strip_debug_info
+from trainer.checkpoint.export.classifier_onnx import add_metadata, export
 from trainer.checkpoint.export.saliency_onnx import export_saliency
 from trainer.checkpoint.novelty import ACCEPTED, fit_novelty, subsample
+from trainer.checkpoint.predictions import cached_predictions
 from trainer.data.outliers import OUTLIERS
 from trainer.data.photo_folder import PhotoFolder
 from trainer.data.photo_set import PhotoSet
-from trainer.metrics import Labels, Logits, fit_temperature, onnx_outputs, scores_with_intervals
+from trainer.metrics import Labels, Logits, fit_temperature, scores_with_intervals
 from trainer.model.norms import NORMS
 from trainer.model.resnet import ResNet, layer_count
 from trainer.recipe import Recipe
@@ -41,13 +40,6 @@ from trainer.run_folder import remove_state
 from trainer.state import TrainState
 from trainer.training import best_by, epoch_photos, precision
 from trainer.utils.files import replacing, write_json
-
-
-class Predictions(NamedTuple):
-    """A model's logits (N, species) and novelty (N,) of N photos, both float32."""
-
-    logits: NDArray[np.float32]
-    novelty: NDArray[np.float32]
 
 
 def open_network(folder: Path, recipe: Recipe, species: int) -> ResNet:
@@ -176,22 +168,6 @@ def write_model(
 def check_photos(photos: dict[str, PhotoSet]) -> NDArray[np.uint8]:
     """Val photos (N, S, S, 3) on which an export is compared with torch."""
     return photos["val"].pixels[:: max(1, len(photos["val"].labels) // 16)]
-
-
-def cached_predictions(model: Path, photos: PhotoSet) -> Predictions:
-    """An exported model's predictions on photos, cached beside them for the next command."""
-    # Without metadata, to which `calibrate_model` adds thresholds fitted on these predictions.
-    graph = strip_debug_info(onnx.load(model)).SerializeToString(deterministic=True)
-    digest = hashlib.sha256(graph).hexdigest()[:16]
-    kept = photos.array.with_name(f"{photos.array.stem}-{digest}.safetensors")
-    if not kept.exists():
-        count = len(photos.labels)
-        print(f"predicting {count:,} {photos.array.stem.partition('-')[0]} photos", flush=True)
-        outputs = onnx_outputs(model, photos.pixels, *Predictions._fields)
-        with replacing(kept) as temporary:
-            found = dict(zip(Predictions._fields, outputs, strict=True))
-            safetensors.numpy.save_file(found, temporary)
-    return Predictions(**safetensors.numpy.load_file(kept))
 
 
 def metrics_of(labels: Labels, logits: Logits) -> dict[str, Any]:

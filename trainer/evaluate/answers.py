@@ -1,20 +1,21 @@
 """A checkpoint's answers as the app's visitors get them: by all looks that it is calibrated for."""
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from PIL import Image
 
 from plumage.contract import MODEL, NOVELTY_THRESHOLD, TEMPERATURE
-from plumage.looks import ONE_LOOK, answer, energy
-from trainer.checkpoint.calibrate_looks import BATCH, looked_at
-from trainer.checkpoint.write import Predictions, cached_predictions
+from plumage.looks import ONE_LOOK
+from trainer.checkpoint.predictions import (
+    Predictions,
+    by_looks,
+    cached_predictions,
+    looked_at,
+)
 from trainer.data.photo_folder import PhotoFolder
 from trainer.data.photo_set import PhotoSet
-from trainer.metrics import opened
 
 
 class Looks(NamedTuple):
@@ -49,23 +50,10 @@ def held_out_answers(
     if looks.names == ONE_LOOK:
         return cached_predictions(folder / MODEL, photos)
     seen = looked_at(folder / MODEL, source, {split: photos}, split)
-    weighted = looks.energy_weight * energy(seen.logits)
-    return Predictions(seen.logits, (seen.novelty + weighted).astype(np.float32))
+    return seen.weighted(looks.energy_weight)
 
 
 def answers_to(folder: Path, report: dict[str, Any], images: Iterable[Image.Image]) -> Predictions:
     """A checkpoint's logits and novelty on one RGB photo at least, of any shapes."""
-    looks, (run, side) = Looks.of(report), opened(folder / MODEL)
-    parts = [
-        answer(run, batch, side, looks.names, looks.energy_weight) for batch in _batches(images)
-    ]
-    return Predictions(
-        np.concatenate([part.logits for part in parts]),
-        np.concatenate([part.novelty for part in parts]),
-    )
-
-
-def _batches(images: Iterable[Image.Image]) -> Iterator[list[Image.Image]]:
-    waiting = iter(images)
-    while batch := list(islice(waiting, BATCH)):
-        yield batch
+    looks = Looks.of(report)
+    return by_looks(folder / MODEL, images, looks.names, looks.energy_weight)

@@ -20,8 +20,8 @@ from trainer.audit.detect.borders import find_border
 from trainer.audit.detect.duplicates import Description, NearDuplicates, describe, groups
 from trainer.audit.detect.survey import Survey, in_threads, survey
 from trainer.audit.findings import near_duplicates_of
+from trainer.checkpoint.predictions import cached_predictions
 from trainer.checkpoint.reports import CheckpointArgs, checkpoints_for
-from trainer.checkpoint.write import cached_predictions
 from trainer.data.photo_folder import PhotoFolder
 from trainer.metrics import scores_with_intervals
 from trainer.utils.cli import command_line

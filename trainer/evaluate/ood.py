@@ -11,7 +11,6 @@ The results go to checkpoints/results/ood.json.
 """
 
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,15 +18,14 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 from numpy.typing import NDArray
-from PIL import Image
 from scipy.stats import rankdata
 
 from plumage.contract import MODEL
 from plumage.folders import SPLITS, list_photos
-from plumage.photos import read_photo
 from trainer.checkpoint.novelty import statistics_of, subsample
+from trainer.checkpoint.predictions import cached_predictions, whole_photos
 from trainer.checkpoint.reports import CheckpointArgs, checkpoints_for
-from trainer.checkpoint.write import cached_predictions, open_network
+from trainer.checkpoint.write import open_network
 from trainer.data.photo_folder import PhotoFolder
 from trainer.data.photo_set import PhotoSet, PhotoSetError, read_squeezed
 from trainer.evaluate.answers import Looks, answers_to, held_out_answers
@@ -92,7 +90,7 @@ def measure(checkpoints: Path, source: PhotoFolder, ood: Path, cache: Path) -> d
         own = held_out_answers(folder, report, source, photos["test"], "test").novelty
         held_out = []
         for kind, paths in files.items():
-            scored = answers_to(folder, report, read(paths[HELD_OUT])).novelty
+            scored = answers_to(folder, report, whole_photos(paths[HELD_OUT])).novelty
             held_out.append({"kind": kind} | detected(own, scored, Looks.of(report).threshold))
         result["rows"] += [{"variant": name, **row} for row in held_out]
         network = open_network(folder, Recipe.from_report(report["recipe"]), len(source.species))
@@ -112,11 +110,6 @@ def detected(own: Scores, ood: Scores, threshold: float) -> dict[str, float]:
         "high": area["high"],
         "false_acceptance_rate": float((ood <= threshold).mean()),
     }
-
-
-def read(paths: list[Path]) -> Iterator[Image.Image]:
-    """The photos' pixels, one after the other; raises PhotoError."""
-    return (read_photo(path.read_bytes(), limited=False) for path in paths)
 
 
 def compare_baselines(

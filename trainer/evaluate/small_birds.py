@@ -14,7 +14,7 @@ from PIL import Image
 
 from plumage.contract import LOOKS, NOVELTY_THRESHOLD
 from plumage.looks import ONE_LOOK, answer
-from plumage.photos import read_photo
+from trainer.checkpoint.predictions import BATCH, whole_photos
 from trainer.data.batches import backgrounds_of
 from trainer.data.outliers import OUTLIERS, OutlierFolder
 from trainer.data.photo_folder import PhotoFolder
@@ -25,7 +25,6 @@ WIDTHS = (40, 20, 10)  # of the bird, in % of the frame's width
 BIRD = 0.5  # of a val photo's width is bird
 FRAME = 800  # px, the longer side: at 10% the pasted photo keeps all its pixels
 EVERY = 4  # every fourth val photo
-BATCH = 8  # photos answered at once
 # Mean and deviation of a bird's place, as parts of the frame: those of photos as people take them.
 ACROSS, DOWN = (0.5, 0.12), (0.51, 0.065)
 
@@ -58,10 +57,9 @@ def measure_small_birds(
     run, side = opened(model)
     found: dict[tuple[int, int], list[tuple[bool, bool]]] = {}
     for start in range(0, len(files), BATCH):
-        birds = [read(source.path(file)) for file in files[start : start + BATCH]]
-        grounds = [
-            read(backgrounds[(start + number) % len(backgrounds)]) for number in range(len(birds))
-        ]
+        birds = list(whole_photos(map(source.path, files[start : start + BATCH])))
+        places = range(start, start + len(birds))
+        grounds = list(whole_photos(backgrounds[place % len(backgrounds)] for place in places))
         for width in WIDTHS:
             frames = [
                 distant(bird, ground, width, np.random.default_rng(start + number))
@@ -91,11 +89,6 @@ def background_files(outliers: Path, cache: Path) -> list[Path]:
     photos = folder.load(OUTLIERS, 8, cache)
     good = [file for file in folder.files[OUTLIERS] if str(file) not in photos.skipped]
     return [folder.path(good[index]) for index in backgrounds_of(photos)]
-
-
-def read(path: Path) -> Image.Image:
-    """A photo's pixels; raises PhotoError."""
-    return read_photo(path.read_bytes(), limited=False)
 
 
 def distant(

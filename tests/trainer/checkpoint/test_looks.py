@@ -14,7 +14,7 @@ from plumage.looks import LOOKS
 from plumage.photos import read_photo
 from streamlit_app.inference.classifier import Classifier
 from tests.conftest import COLOURS, colour_checkpoint, draw_bird
-from trainer.checkpoint.calibrate_looks import calibrate_looks, looked_at, measure_looks
+from trainer.checkpoint.calibrate_looks import calibrate_looks, measure_looks
 from trainer.checkpoint.calibration import (
     is_doubtful,
     measured_where_shown,
@@ -23,6 +23,7 @@ from trainer.checkpoint.calibration import (
     thresholds_where_shown,
 )
 from trainer.checkpoint.looks import main
+from trainer.checkpoint.predictions import looked_at
 from trainer.data.photo_folder import PhotoFolder
 
 SIZES = [(96, 64), (64, 90), (80, 80), (200, 70)]

@@ -11,7 +11,7 @@ from streamlit_app.inference.classifier import Classifier
 from tests.trainer.conftest import SPECIES, draw_photo, train_command, trained_recipe
 from trainer.__main__ import main
 from trainer.checkpoint import __main__ as export_again
-from trainer.checkpoint import saliency, write
+from trainer.checkpoint import predictions, saliency, write
 from trainer.checkpoint.export.saliency_onnx import is_current
 from trainer.data.photo_folder import PhotoFolder
 from trainer.evaluate import comparison, leakage, ood, robustness
@@ -79,9 +79,10 @@ def test_what_a_run_asked_its_model_is_not_asked_again(recipe, finished, monkeyp
     def refuse(*_):
         raise AssertionError("the model was asked")
 
-    monkeypatch.setattr(write, "onnx_outputs", refuse)
+    monkeypatch.setattr(predictions, "onnx_outputs", refuse)
     test = PhotoFolder(Path(recipe.data)).load("test", 32, Path(recipe.output) / "cache")
-    assert len(write.cached_predictions(finished / "model.onnx", test).logits) == len(test.labels)
+    found = predictions.cached_predictions(finished / "model.onnx", test)
+    assert len(found.logits) == len(test.labels)
 
 
 @pytest.mark.slow
