@@ -5,10 +5,13 @@ from functools import partial
 from typing import NamedTuple
 
 import streamlit as st
+from PIL import Image
+from streamlit.delta_generator import DeltaGenerator
 
 from streamlit_app.markdown import escape_markdown
 from streamlit_app.species import common_name
 from streamlit_app.ui.cropping import Box
+from streamlit_app.ui.heatmaps import reserve_space_css
 from streamlit_app.ui.state import selectbox_in_url
 
 
@@ -56,6 +59,13 @@ def show_kept(photo: Photo) -> None:
             st.button("Remove", on_click=keep_other, args=(None,), type="tertiary")
         if photo.crop:
             st.button("Whole photo", on_click=crop_to, args=(None,), type="tertiary")
+
+
+def reserve_picture(photo: Image.Image, max_height: int) -> DeltaGenerator:
+    """The photo's place, as high before it is filled as after; arguments as `reserve_space_css`."""
+    place = st.container(key="picture")
+    place.html(reserve_space_css(".st-key-picture", photo, max_height))
+    return place.empty()
 
 
 def choose_photo(noun: str) -> Photo | None:

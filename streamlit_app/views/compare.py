@@ -14,7 +14,7 @@ from streamlit_app.results.consensus import probabilities
 from streamlit_app.results.reading import read_reports
 from streamlit_app.species import common_name, kinds
 from streamlit_app.ui.heatmaps import LEGEND
-from streamlit_app.ui.photo import Photo, choose_camera, choose_evidence, show_kept
+from streamlit_app.ui.photo import Photo, choose_camera, choose_evidence, reserve_picture, show_kept
 from streamlit_app.ui.state import (
     Served,
     or_retry,
@@ -24,7 +24,6 @@ from streamlit_app.ui.state import (
     variants_to_serve,
 )
 from streamlit_app.views.parts.consensus import (
-    reserve_picture,
     show_cards,
     show_consensus,
     show_heatmap,
@@ -33,6 +32,7 @@ from streamlit_app.views.parts.consensus import (
 from streamlit_app.views.parts.share import share
 from streamlit_app.views.parts.sheet import open_sheet
 
+MAX_HEIGHT = 16  # rem, of the photo
 # Two cards beside each other on a phone, four on a desk. The chart is drawn last: what lies below
 # it keeps its place meanwhile.
 STYLE = """<style>
@@ -99,7 +99,7 @@ if opened is None:
 given, photo = opened
 seen = photo.crop(given.crop) if given.crop else photo
 with sheet.view:  # on a phone above the words, and without the map as high as with it
-    picture = reserve_picture(seen)
+    picture = reserve_picture(seen, MAX_HEIGHT)
 with sheet.words, or_retry():
     predictions = predict_all(given, served)
 if not predictions:

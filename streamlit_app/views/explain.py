@@ -15,8 +15,8 @@ from streamlit_app.markdown import escaped_name
 from streamlit_app.results.charts import percent
 from streamlit_app.species import common_name
 from streamlit_app.ui.gallery import exhibits
-from streamlit_app.ui.heatmaps import LEGEND, overlay, reserve_space_css
-from streamlit_app.ui.photo import choose_camera, choose_evidence, show_kept
+from streamlit_app.ui.heatmaps import LEGEND, overlay
+from streamlit_app.ui.photo import choose_camera, choose_evidence, reserve_picture, show_kept
 from streamlit_app.ui.saliency import Asked, curve_of, heatmap_of
 from streamlit_app.ui.state import (
     choose_variant,
@@ -81,9 +81,7 @@ with or_retry(), or_fault(sheet.words):
     prediction = predict(given.data, variant, served.version, given.crop)
 best, probability = prediction.ranking(0)[0]
 with sheet.view:  # on a phone above the words, and without the map as high as with it
-    picture = st.container(key="picture")
-    picture.empty()  # a container without any content would have no height yet
-    picture.html(reserve_space_css(".st-key-picture", seen, MAX_HEIGHT))
+    picture = reserve_picture(seen, MAX_HEIGHT)
     st.html(LEGEND)
 with sheet.words:
     label = variant_label(variant, served.variants[variant].norm)

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 from PIL import Image
-from streamlit.delta_generator import DeltaGenerator
 
 from plumage.contract import CONSENSUS
 from plumage.photos import shrunk
@@ -20,14 +19,7 @@ from streamlit_app.ui.heatmaps import LEGEND, overlay, reserve_space_css
 
 STRENGTH = 0.6  # how opaque the hottest colour is
 CARD_SIDE = 512  # pixels of a photo that is shown a quarter as wide as the page
-MAX_HEIGHT, MAX_CARD_HEIGHT = 16, 24  # rem, of a photo
-
-
-def reserve_picture(photo: Image.Image) -> DeltaGenerator:
-    """The photo's place, as high before it is filled as after."""
-    place = st.container(key="picture")
-    place.html(reserve_space_css(".st-key-picture", photo, MAX_HEIGHT))
-    return place.empty()
+MAX_CARD_HEIGHT = 24  # rem, of a photo
 
 
 def show_heatmap(photo: Image.Image, predictions: dict[str, Prediction], species: str) -> None:

@@ -52,7 +52,7 @@ class Opened(NamedTuple):
 
 
 def open_sheet(served: Served, introduction: str) -> tuple[Sheet, Opened | None]:
-    """Ask for a photo; None, below an introduction and examples, as long as there is none."""
+    """Ask for a photo; until there is one, None below an introduction and examples."""
     st.html(STYLE)
     with st.container(key="sheet"):
         upload, view, answer = (st.container(key=key) for key in ("upload", "view", "answer"))
