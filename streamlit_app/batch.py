@@ -164,8 +164,9 @@ def _fill_table(folder: Path, table: Path, classifier: Classifier, classify: Row
             found = {name: now[name] for name in answered}
             stamped = {name: is_ for name, is_ in found.items() if is_}
             remember(table, folder, stamped, classifier.looks)
+    named = len(new) - unread
     done = (
-        f"{table}: {len(new) - unread} photos named, {unread} could not be read, "
+        f"{table}: {named} photo{'s' * (named != 1)} named, {unread} could not be read, "
         f"{len(photos) - len(new)} were there already."
     )
     return f"{done} Left out: {left_out}." if left_out else done

@@ -192,7 +192,7 @@ def test_a_second_run_asks_only_about_new_photos_and_adds_their_rows(
     assert asked == ["new.png"]
     assert table.read_bytes().startswith(before)
     assert [row["file"] for row in rows(table)][6:] == ["new.png"]
-    assert "1 photos named, 0 could not be read, 6 were there already" in said
+    assert "1 photo named, 0 could not be read, 6 were there already" in said
 
 
 def test_a_table_cut_off_anywhere_is_completed_without_half_or_double_rows(
@@ -507,6 +507,6 @@ def test_a_table_to_which_people_added_a_column_and_changed_cells_is_resumed(
     with table.open("w", encoding="utf-8-sig", newline="") as file:
         csv.writer(file, delimiter=";").writerows([[*header, "notes"], *lines])
     (folder / "new.png").write_bytes(encode(draw_bird(), "PNG"))
-    assert "1 photos named, 0 could not be read, 6 were" in fill_table(folder, table, classifier)
+    assert "1 photo named, 0 could not be read, 6 were" in fill_table(folder, table, classifier)
     assert [row["notes"] for row in rows(table)] == [*6 * ["by the lake"], None]
     assert "0 photos named, 0 could not be read, 7 were" in fill_table(folder, table, classifier)

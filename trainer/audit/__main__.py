@@ -17,7 +17,7 @@ from typing import Annotated
 import tyro
 
 from plumage.contract import MODEL
-from trainer.checkpoint.reports import CheckpointError
+from trainer.checkpoint.reports import CheckpointError, best_on_val
 from trainer.data.demo import photo_folder
 from trainer.data.photo_set import PhotoSetError
 from trainer.recipe import CHECKPOINTS, Recipe
@@ -36,8 +36,8 @@ class Command:
     """Folder in which decoded photos are kept and audit/ is written."""
     checkpoints: Path = CHECKPOINTS
     """Folder of the checkpoints."""
-    variant: str = "bin"
-    """The checkpoint that is asked about labels."""
+    variant: str | None = None
+    """The checkpoint that is asked about labels (by default the best on val photos)."""
 
 
 def run(command: Command) -> None:
@@ -47,7 +47,8 @@ def run(command: Command) -> None:
         PhotoSetError: the photos cannot be read, or a result cannot be written.
         CheckpointError: there is no such checkpoint.
     """
-    model = command.checkpoints / command.variant / MODEL
+    variant = command.variant or best_on_val(command.checkpoints)
+    model = command.checkpoints / variant / MODEL
     if not model.exists():
         raise CheckpointError(f"{model} is missing: name another --variant or --checkpoints.")
     data = photo_folder(str(command.data), command.output)
@@ -55,7 +56,7 @@ def run(command: Command) -> None:
         raise PhotoSetError(f"{data} is not a folder.")
     with importing():
         from trainer.audit.report import audit
-    audit(data, command.fix, command.output, command.checkpoints, command.variant)
+    audit(data, command.fix, command.output, command.checkpoints, variant)
 
 
 main = command_line(Command, run, "trainer.audit", "the photos are as they were.")

@@ -8,7 +8,7 @@ import numpy as np
 from trainer.audit.detect.mislabelled import low_self_confidence
 from trainer.audit.findings import Findings
 
-SHOWN = 10  # species that a line names
+SHOWN = 10  # classes that a line names
 
 
 def summary(findings: Findings) -> str:
@@ -21,7 +21,7 @@ def sections(findings: Findings) -> Iterator[tuple[str, list[str]]]:
     photos = findings.photos
     counts = Counter(photos.splits.tolist())
     told = ", ".join(f"{name} {count:,}" for name, count in counts.items())
-    yield f"{photos.root}", [f"{len(photos):,} photos of {len(photos.species)} species: {told}."]
+    yield f"{photos.root}", [f"{len(photos):,} photos of {len(photos.species)} classes: {told}."]
     yield "Duplicates", list(_duplicates(findings))
     yield "Borders", list(_borders(findings))
     yield "Shortcuts", list(_shortcuts(findings))
@@ -42,7 +42,7 @@ def _duplicates(findings: Findings) -> Iterator[str]:
         f"turned, cropped or recompressed), {kinds['same scene']:,} of the same scene."
     )
     across, mixed = sum(map(findings.across, members)), sum(map(findings.mixed, members))
-    yield f"Groups across splits: {across:,}. Groups across species: {mixed:,}."
+    yield f"Groups across splits: {across:,}. Groups across classes: {mixed:,}."
     splits = list(dict.fromkeys(photos.splits.tolist()))
     for split in splits:
         if split != "train" and "train" in splits and across:
@@ -52,7 +52,7 @@ def _duplicates(findings: Findings) -> Iterator[str]:
         yield "Their scores are inflated. Keep each group in one split: --clean-copy does."
     if mixed:
         yield (
-            "A group across species is a label error, two species on one photo or, before a bare "
+            "A group across classes is a label error, two classes on one photo or, before a bare "
             "sky, a false match: look at them."
         )
 
@@ -69,7 +69,7 @@ def _borders(findings: Findings) -> Iterator[str]:
 def _shortcuts(findings: Findings) -> Iterator[str]:
     chance = findings.cues[0].chance
     yield (
-        "How well one cue alone tells the species, cross-validated (guessing: accuracy "
+        "How well one cue alone tells the class, cross-validated (guessing: accuracy "
         f"{chance:.1%}, AUROC 50%):"
     )
     yield f"  {'':12} accuracy  AUROC"
@@ -78,9 +78,9 @@ def _shortcuts(findings: Findings) -> Iterator[str]:
         yield f"{told}  SHORTCUT" if cue.shortcut else told
     for cue in findings.cues:
         if cue.shortcut:
-            yield f"Shortcut: {cue.name}. {_listed(cue.species) or 'No species in particular'}."
+            yield f"Shortcut: {cue.name}. {_listed(cue.species) or 'No class in particular'}."
     if any(cue.shortcut for cue in findings.cues):
-        yield "A network learns these instead of the bird. Treat all species' photos alike."
+        yield "A network learns these instead of its subject. Treat all classes' photos alike."
     else:
         yield "None is a shortcut. Colours and corners are informative by nature."
 
@@ -88,25 +88,25 @@ def _shortcuts(findings: Findings) -> Iterator[str]:
 def _orientation(findings: Findings) -> Iterator[str]:
     named = [row for row in findings.flips if row.named]
     if not named:
-        yield "No species is flipped upside down more than others."
+        yield "No class is flipped upside down more than others."
         return
     told = [f"{row.species} ({row.flipped / row.photos:.0%})" for row in named]
     yield f"Often upside down: {_listed(told)}."
     others = [row for row in findings.flips if not row.named]
     if others:
         wrong = sum(row.flipped for row in others) / sum(row.photos for row in others)
-        yield f"False alarms: {wrong:.0%} of the other species seem upside down too."
+        yield f"False alarms: {wrong:.0%} of the other classes seem upside down too."
     yield "A network judges single photos: look before you trust one. --clean-copy turns them."
 
 
 def _labels(findings: Findings) -> Iterator[str]:
     if findings.probabilities is None:
-        yield "Not looked for: there are too few photos of a species."
+        yield "Not looked for: there are too few photos of a class."
         return
     share = low_self_confidence(findings.photos.labels, findings.probabilities).mean()
     yield f"The network finds {share:.1%} of the labels unlikely."
     if not len(findings.label_errors):
-        yield "It is confident of no other species there, or is too inaccurate to tell."
+        yield "It is confident of no other class there, or is too inaccurate to tell."
         return
     yield f"{len(findings.label_errors):,} probable label errors: look at these first."
     for index in findings.label_errors[:SHOWN].tolist():
@@ -141,10 +141,10 @@ def _share_of_species(findings: Findings, found: np.ndarray) -> dict[str, float]
 
 
 def _named(shares: dict[str, float]) -> str:
-    """Species and shares, the highest first, as long as they are not next to nothing."""
+    """Classes and shares, the highest first, as long as they are not next to nothing."""
     first = sorted(((share, name) for name, share in shares.items() if share >= 0.02), reverse=True)
     if not first:
-        return "under 2% of every species"
+        return "under 2% of every class"
     told = _listed([f"{name} ({share:.0%})" for share, name in first])
     others = sum(share > 0 for share in shares.values()) > len(first)
     return f"{told}; under 2% of the others" if others else told

@@ -45,6 +45,17 @@ def read_reports(checkpoints: Path) -> dict[str, dict[str, Any]]:
     return {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in paths}
 
 
+def best_on_val(checkpoints: Path) -> str:
+    """The name of the checkpoint that is most accurate on val photos.
+
+    Raises: CheckpointError where there is none.
+    """
+    reports = read_reports(checkpoints)
+    if not reports:
+        raise _none_there(checkpoints)
+    return max(reports, key=lambda name: reports[name]["metrics"]["val"]["accuracy"]["value"])
+
+
 def checkpoints_for(
     source: PhotoFolder, checkpoints: Path, variant: str = "all"
 ) -> dict[str, dict[str, Any]]:
@@ -58,10 +69,7 @@ def checkpoints_for(
     found = read_reports(checkpoints)
     reports = {name: report for name, report in found.items() if variant in ("all", name)}
     if not reports:
-        raise CheckpointError(
-            f"{checkpoints} holds no checkpoint{'' if variant == 'all' else f' {variant}'}: "
-            "--checkpoints names the folder that they are in, and python -m trainer makes one."
-        )
+        raise _none_there(checkpoints, "" if variant == "all" else f" {variant}")
     for name, report in reports.items():
         if report["species"] != list(source.species):
             raise PhotoSetError(
@@ -69,3 +77,10 @@ def checkpoints_for(
                 "folder of the same species."
             )
     return reports
+
+
+def _none_there(checkpoints: Path, name: str = "") -> CheckpointError:
+    return CheckpointError(
+        f"{checkpoints} holds no checkpoint{name}: --checkpoints names the folder that they are "
+        "in, and python -m trainer makes one."
+    )

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,10 @@ def faulty(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def audited(faulty, tmp_path_factory) -> tuple[Path, Path, list[str]]:
     home = tmp_path_factory.mktemp("home")
-    colour_checkpoint(home / "checkpoints" / "bin")
+    checkpoint = home / "checkpoints" / "bin"
+    colour_checkpoint(checkpoint)
+    report = {"metrics": {"val": {"accuracy": {"value": 1.0}}}}
+    (checkpoint / "report.json").write_text(json.dumps(report))
     arguments = [str(faulty), "--output", str(home / "runs")]
     arguments += ["--checkpoints", str(home / "checkpoints")]
     before = fingerprint(faulty)
