@@ -106,10 +106,12 @@ class Listing:
 def in_words(left_out: Mapping[str, Sequence[Path]]) -> str:
     """Numbers of files left out, by kind, most first: `12 videos, 1 raw file`."""
     counts = sorted(((len(files), kind) for kind, files in left_out.items() if files), reverse=True)
-    return ", ".join(
-        f"{count:,} {kind if count == 1 else PLURALS.get(kind, f'{kind}s')}"
-        for count, kind in counts
-    )
+    return ", ".join(counted(count, kind) for count, kind in counts)
+
+
+def counted(count: int, kind: str) -> str:
+    """A number of files or of other things: `1 raw file`, `12 videos`."""
+    return f"{count:,} {kind if count == 1 else PLURALS.get(kind, f'{kind}s')}"
 
 
 def list_photos(root: Path) -> Listing:

@@ -26,7 +26,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from plumage.folders import in_words, list_photos, printable
+from plumage.folders import counted, in_words, list_photos, printable
 from streamlit_app.camtrap_dp import FILES, Deployment, write_package
 from streamlit_app.inference.classifier import (
     NO_MODEL,
@@ -164,9 +164,8 @@ def _fill_table(folder: Path, table: Path, classifier: Classifier, classify: Row
             found = {name: now[name] for name in answered}
             stamped = {name: is_ for name, is_ in found.items() if is_}
             remember(table, folder, stamped, classifier.looks)
-    named = len(new) - unread
     done = (
-        f"{table}: {named} photo{'s' * (named != 1)} named, {unread} could not be read, "
+        f"{table}: {counted(len(new) - unread, 'photo')} named, {unread} could not be read, "
         f"{len(photos) - len(new)} were there already."
     )
     return f"{done} Left out: {left_out}." if left_out else done

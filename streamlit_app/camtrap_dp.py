@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 from urllib.parse import quote_from_bytes
 
-from plumage.folders import HEADER_BYTES, media_type
+from plumage.folders import HEADER_BYTES, counted, media_type
 from streamlit_app.inference.table import COLUMNS, Row, escape_formula
 from streamlit_app.species import FACTS, are_birds
 
@@ -101,7 +101,7 @@ def write_package(
     text = json.dumps(_placeholders(deployment.name) | before | known, indent=2)
     with _replacing(package / PACKAGE) as description:
         description.write(f"{text}\n")
-    said = f"{package / PACKAGE}: a Camera Trap Data Package of {count} photos."
+    said = f"{package / PACKAGE}: a Camera Trap Data Package of {counted(count, 'photo')}."
     without = sorted(names - set(scientific.values()))
     return f"{said} Named as their class: {', '.join(without)}." if without else said
 

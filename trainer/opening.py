@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from plumage.folders import ALL, SPLITS, printable
+from plumage.folders import ALL, SPLITS, counted, printable
 from trainer.data.photo_folder import PhotoFolder
 from trainer.data.photo_set import PhotoSet
 from trainer.recipe import Recipe
@@ -85,10 +85,10 @@ def time_in_words(recipe: Recipe, done: int, steps: int, seconds: float) -> str:
         steps: of an epoch.
         seconds: of all epochs that are left.
     """
-    left = f"the last {recipe.epochs - done:,} of {recipe.epochs:,}" if done else recipe.epochs
+    left = f"the last {recipe.epochs - done:,} of " if done else ""
     run = f"{recipe.norm}, seed {recipe.seed}"
-    each = f"{steps:,} steps" if steps > 1 else "1 step"
-    return f"{run}: {left} epochs of {each} take about {duration(seconds)}"
+    epochs, each = counted(recipe.epochs, "epoch"), counted(steps, "step")
+    return f"{run}: {left}{epochs} of {each} take about {duration(seconds)}"
 
 
 def duration(seconds: float) -> str:

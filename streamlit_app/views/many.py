@@ -4,6 +4,7 @@ import streamlit as st
 from streamlit.proto.Common_pb2 import FileURLs
 from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
 
+from plumage.folders import counted
 from streamlit_app.inference.classifier import checkpoints_flag
 from streamlit_app.inference.pool import classifiers
 from streamlit_app.inference.table import rows_of
@@ -139,7 +140,7 @@ if not (uploads or left_before):
 
 if left_before:
     with right, st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"{len(left_before)} photos")
+        st.markdown(counted(len(left_before), "photo"))
         st.button("Remove", on_click=reset, type="tertiary")
 uploads = within_limits(uploads or left_before, served)
 rows = classify(uploads, variant, served)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from plumage.folders import counted
 from trainer.audit.detect.mislabelled import low_self_confidence
 from trainer.audit.findings import Findings
 
@@ -36,10 +37,11 @@ def _duplicates(findings: Findings) -> Iterator[str]:
         yield "None found."
         return
     kinds = Counter(pair.kind for pair in findings.near_duplicates)
+    groups = counted(len(members), "group")
     yield (
-        f"{sum(map(len, members)):,} photos in {len(members):,} groups of the same shot or scene. "
-        f"Pairs: {kinds['same file']:,} of the same file, {kinds['copy']:,} copies (flipped, "
-        f"turned, cropped or recompressed), {kinds['same scene']:,} of the same scene."
+        f"{sum(map(len, members)):,} photos in {groups} of the same shot or scene. Pairs: "
+        f"{kinds['same file']:,} of the same file, {kinds['copy']:,} copies (flipped, turned, "
+        f"cropped or recompressed), {kinds['same scene']:,} of the same scene."
     )
     across, mixed = sum(map(findings.across, members)), sum(map(findings.mixed, members))
     yield f"Groups across splits: {across:,}. Groups across classes: {mixed:,}."
@@ -62,7 +64,8 @@ def _borders(findings: Findings) -> Iterator[str]:
     if not findings.bordered.any():
         yield "None found."
         return
-    yield f"{int(findings.bordered.sum()):,} photos have one: {_named(shares)}."
+    bordered = counted(int(findings.bordered.sum()), "photo")
+    yield f"{bordered} with one: {_named(shares)}."
     yield "They come from rotating photos afterwards: --clean-copy rotates back and crops."
 
 

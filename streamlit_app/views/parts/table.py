@@ -3,6 +3,7 @@
 import pandas as pd
 import streamlit as st
 
+from plumage.folders import counted
 from streamlit_app.inference.table import Row
 from streamlit_app.species import kind, kinds
 
@@ -118,7 +119,7 @@ def table_of(rows: Rows, shown: list[str], named: str) -> pd.DataFrame:
 def show_summary(rows: Rows) -> None:
     """Counts of photos, in one line."""
     unread = sum(bool(row.error) for row, _ in rows.values())
-    words = [f"{len(rows) - unread} photos named" if len(rows) - unread != 1 else "1 photo named"]
+    words = [f"{counted(len(rows) - unread, 'photo')} named"]
     if unread:
         words.append(f"{unread} could not be read")
     if corrected := sum(name in rows for name in st.session_state.corrections):
