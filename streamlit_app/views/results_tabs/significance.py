@@ -13,9 +13,9 @@ def show_significance(reports: Reports, comparison: Comparison) -> None:
     variants = [name for name in reports if name in comparison["models"]]
     st.header("Pairwise tests", anchor=False)
     st.markdown(
-        f"{pairs.differ.sum()} of {len(pairs)} pairs differ by more than "
-        f"chance (McNemar's exact test on {comparison['photos']:,} test photos, Holm's correction, "
-        "5%). This compares these particular networks; the seeds under Accuracy show the variance "
+        f"{pairs.differ.sum()} of {len(pairs)} pairs differ significantly "
+        f"(McNemar's exact test on {comparison['photos']:,} test photos, Holm's correction, 5%). "
+        "This compares these particular networks; the seeds under Accuracy show the variance "
         "of training."
     )
     left, right = st.columns([3, 2], gap="medium")

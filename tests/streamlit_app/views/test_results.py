@@ -62,7 +62,7 @@ def test_everything_measured_of_seven_variants_is_shown(folder: Path) -> None:
     assert len(app.dataframe[0].value) == 8  # with the consensus
     assert not app.warning
     assert not app.info
-    assert "of 21 pairs differ by more than chance" in text(shown(tab="Significance"))
+    assert "of 21 pairs differ significantly" in text(shown(tab="Significance"))
 
 
 def test_the_page_opens_with_the_trainers_answer(folder: Path) -> None:
