@@ -10,7 +10,7 @@ from streamlit_app.results.charts import BAR, GREY, OTHER, dumbbell, styled
 from streamlit_app.results.reading import Results, read_measured
 
 MODULE = "trainer.explain"
-RIGHT, WRONG = "right answers", "wrong answers"
+RIGHT, WRONG = "correct predictions", "wrong predictions"
 
 
 def read_explained(folder: Path) -> Results | None:
@@ -29,7 +29,7 @@ def read_explained(folder: Path) -> Results | None:
 def outer_shares(found: Results) -> pd.DataFrame:
     """One row a variant: which share of its maps, 0 to 1, lies in the photo's outer tenth.
 
-    A variant that answers everything rightly or wrongly is left out.
+    A variant whose predictions are all correct or all wrong is left out.
     """
     rows = [
         {
@@ -55,7 +55,7 @@ def outer_chart(table: pd.DataFrame, even: float) -> alt.LayerChart:
     """
     title = "share of the map in the photo's outer tenth"
     colours = {RIGHT: BAR, WRONG: OTHER}
-    dots = dumbbell(table, "variant", "answers", "share", title, colours, zero=True)
+    dots = dumbbell(table, "variant", "predictions", "share", title, colours, zero=True)
     line = alt.Chart(pd.DataFrame({"even": [even]})).mark_rule(strokeDash=[5, 5], color=GREY)
     chart = alt.layer(line.encode(x="even:Q"), *dots.layer)
-    return styled(chart, "Heat at the photo's rim", alt.Step(32))
+    return styled(chart, "Maps at the photo's edges", alt.Step(32))

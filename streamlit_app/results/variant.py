@@ -72,12 +72,12 @@ def calibration_errors(comparison: Comparison, variants: Iterable[str]) -> pd.Da
     )
 
 
-def confusion_grid(confusion: pd.DataFrame, variant: str, kind: str) -> alt.Chart:
+def confusion_grid(confusion: pd.DataFrame, variant: str) -> alt.Chart:
     """A cell a true and an answered species, the fuller the larger the share of photos.
 
     confusion: as streamlit_app.results.variant.confusion makes it.
     """
-    right, wrong = "answered rightly", "taken for another"
+    right, wrong = "correct predictions", "wrong predictions"
     species = sorted(confusion["species"].unique())
     seen = confusion[confusion["photos"] > 0]
     table = seen.assign(
@@ -94,7 +94,7 @@ def confusion_grid(confusion: pd.DataFrame, variant: str, kind: str) -> alt.Char
             y=alt.Y("species:N", title="on the photo", scale=ordered, axis=name_axis(**lines)),
             x=alt.X(
                 "answered:N",
-                title="answered",
+                title="predicted",
                 scale=ordered,
                 axis=name_axis(**lines, labelAngle=-90),
             ),
@@ -104,7 +104,7 @@ def confusion_grid(confusion: pd.DataFrame, variant: str, kind: str) -> alt.Char
         )
     )
     row = max(20, 120 // len(species))  # few rows would have no room for the axis title
-    return styled(chart, f"What {variant} takes each {kind} for", alt.Step(row))
+    return styled(chart, f"Confusion matrix of {variant}", alt.Step(row))
 
 
 def species_dots(scores: pd.DataFrame, variant: str) -> alt.LayerChart:
@@ -115,7 +115,7 @@ def species_dots(scores: pd.DataFrame, variant: str) -> alt.LayerChart:
     table = scores.rename(columns={"f1": "F1"})
     colours = {"recall": OTHER, "F1": BAR}
     chart = dumbbell(table, "species", "score", "share", "recall and F1 on test photos", colours)
-    return styled(chart, f"How well {variant} knows each species", alt.Step(22))
+    return styled(chart, f"Recall and F1 of {variant}", alt.Step(22))
 
 
 def reliability_diagram(bins: pd.DataFrame, variant: str) -> alt.LayerChart:
@@ -128,11 +128,11 @@ def reliability_diagram(bins: pd.DataFrame, variant: str) -> alt.LayerChart:
     measured = alt.Chart(bins)
     x = alt.X(
         "confidence:Q",
-        title="probability given",
+        title="confidence",
         scale=whole,
         axis=alt.Axis(format=".0%", tickCount=5, grid=False),
     )
-    y = alt.Y("accuracy:Q", title="answers that are right", scale=whole, axis=percent_axis())
+    y = alt.Y("accuracy:Q", title="accuracy", scale=whole, axis=percent_axis())
     size = alt.Size(
         "photos:Q",
         title="photos",
@@ -146,7 +146,7 @@ def reliability_diagram(bins: pd.DataFrame, variant: str) -> alt.LayerChart:
             x=x, y=y, size=size, tooltip=["photos", *share_tooltips("confidence", "accuracy")]
         ),
     )
-    return styled(chart, f"How far to believe {variant}", 340)
+    return styled(chart, f"Reliability of {variant}", 340)
 
 
 def calibration_bars(errors: pd.DataFrame) -> alt.LayerChart:

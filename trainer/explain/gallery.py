@@ -49,7 +49,7 @@ class Predictions:
 def select_exhibits(
     probabilities: NDArray[np.float32], labels: NDArray[np.int64], species: int
 ) -> dict[str, list[int]]:
-    """A species' photos of the most confident right and wrong answers, and of the least confident.
+    """A species' photos: most confident correct and wrong predictions, and least confident ones.
 
     probabilities: (photos, species). labels: (photos,). Returns indices of photos by kind.
     """

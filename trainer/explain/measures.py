@@ -162,7 +162,7 @@ def row(
 
 
 def outer(maps: NDArray[np.float32], right: NDArray[np.bool_]) -> dict[str, Any]:
-    """The share of the shown maps in the photo's outer tenth, of right and wrong answers."""
+    """The share of the shown maps in the photo's outer tenth, of correct and wrong predictions."""
     shares = faithfulness.outer_share(maps)
     kinds = {"right": shares[right], "wrong": shares[~right]}
     result: dict[str, Any] = {

@@ -44,8 +44,8 @@ def methods(found: dict[str, Any]) -> Rows:
 
 
 def outside(found: dict[str, Any]) -> Rows:
-    """The share of each variant's shown map at the photo's edges, for right and wrong answers."""
-    kinds = {"right": "right, %", "wrong": "wrong, %", "wrong_less_right": "difference, points"}
+    """The share of each variant's map at the photo's edges, by correct and wrong predictions."""
+    kinds = {"right": "correct, %", "wrong": "wrong, %", "wrong_less_right": "difference, points"}
     return [
         {"variant": shown(name)}
         | {

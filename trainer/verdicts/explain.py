@@ -16,7 +16,7 @@ def conclude(found: dict[str, Any]) -> dict[str, Any]:
     Returns:
         found in which each variant has `verdict` ("faithful": gain and ROAD lie above 0 and the
         correlation with randomised weights below 0.5, each by its interval; else "unproven"),
-        `looks_outside` (whether wrong answers look more at the edges) and a sentence about its
+        `looks_outside` (whether wrong predictions look more at the edges) and a sentence about its
         methods; and with the sentences `faithful` and `outside`.
     """
     for name, variant in found["variants"].items():
@@ -65,14 +65,14 @@ def faithful_sentence(found: dict[str, Any]) -> str:
 
 
 def outside_sentence(found: dict[str, Any]) -> str:
-    """Whether wrong answers look more at the photo's edges than right ones do."""
+    """Whether wrong predictions look more at the photo's edges than correct ones do."""
     even, variants = found["even_outer_share"], found["variants"]
     more = [name for name, variant in variants.items() if variant["looks_outside"]]
     if not more:
-        return "No variant looks more at the photo's edges in wrong answers."
+        return "No variant looks more at the photo's edges in wrong predictions."
     who = "Every variant" if len(more) == len(variants) else code(more)
     look = "looks" if len(more) in (1, len(variants)) else "look"
-    said = f"{who} {look} more at the photo's edges in wrong answers than in right ones"
+    said = f"{who} {look} more at the photo's edges in wrong predictions than in correct ones"
     wrong = [
         variant["outer"]["wrong"] for variant in variants.values() if "wrong" in variant["outer"]
     ]

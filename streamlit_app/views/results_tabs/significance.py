@@ -30,7 +30,7 @@ def show_significance(reports: Reports, comparison: Comparison) -> None:
         st.dataframe(
             pairs.sort_values("p_holm")[["a", "b", "only_a_right", "only_b_right", "p_holm"]],
             hide_index=True,
-            alt="Each pair of variants, and the photos that only one of them answers rightly",
+            alt="Each pair of variants, and the photos that only one of them gets right",
             column_config={
                 "only_a_right": "only a right",
                 "only_b_right": "only b right",

@@ -47,7 +47,7 @@ def show_variant(reports: Reports, comparison: Comparison, classes: ClassSet) ->
     table = variant_results.confusion(comparison, variant)
     with left:
         show_chart(
-            variant_results.confusion_grid(table, variant, one),
+            variant_results.confusion_grid(table, variant),
             f"Confusion matrix of {variant}; the table of mistakes has its largest cells",
             table,
             f"confusion-{variant}",
@@ -98,6 +98,7 @@ def show_mistakes(confusion: pd.DataFrame, species: str | None) -> None:
         alt=of,
         column_config={
             "species": "on the photo",
+            "answered": "predicted",
             "photos": st.column_config.NumberColumn(width=60),
         },
     )

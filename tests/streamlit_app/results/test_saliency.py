@@ -25,14 +25,14 @@ def test_a_damaged_file_says_which_command_makes_it(tmp_path: Path, found: Any) 
         saliency.read_explained(tmp_path)
 
 
-def test_a_variant_that_is_never_wrong_has_no_share_of_wrong_answers(tmp_path: Path) -> None:
+def test_a_variant_that_is_never_wrong_has_no_share_of_wrong_predictions(tmp_path: Path) -> None:
     found = draw_explained(["bn", "gn"])
     del found["variants"]["gn"]["outer"]["wrong"]
     result_file(tmp_path, "explain.json").write_text(json.dumps(found))
     assert saliency.read_explained(tmp_path) == found
     table = saliency.outer_shares(found)
     assert table.to_dict("records") == [
-        {"variant": "bn", "right answers": 0.1, "wrong answers": 0.2}
+        {"variant": "bn", "correct predictions": 0.1, "wrong predictions": 0.2}
     ]
 
 

@@ -44,7 +44,7 @@ def test_reliability_and_calibration_are_those_of_the_variant() -> None:
 @pytest.mark.parametrize(
     "chart",
     [
-        variant.confusion_grid(variant.confusion(COMPARISON, "gn"), "gn", "species"),
+        variant.confusion_grid(variant.confusion(COMPARISON, "gn"), "gn"),
         variant.species_dots(variant.species_scores(COMPARISON, "gn"), "gn"),
         variant.reliability_diagram(variant.reliability(COMPARISON, "gn"), "gn"),
         variant.calibration_bars(variant.calibration_errors(COMPARISON, SEVEN)),
@@ -62,6 +62,6 @@ def test_every_chart_has_a_title_and_says_what_its_axes_measure(
 
 
 def test_cells_without_photos_are_not_drawn() -> None:
-    chart = variant.confusion_grid(variant.confusion(COMPARISON, "gn"), "gn", "species")
+    chart = variant.confusion_grid(variant.confusion(COMPARISON, "gn"), "gn")
     (rows,) = chart.to_dict()["datasets"].values()
     assert all(row["photos"] > 0 for row in rows)
