@@ -69,7 +69,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
         const first = at(event), before = box;
         const follow = (next) => {
             const point = at(next);
-            box = grip && grip !== "move"
+            box = grip && grip !== "drag"
                 ? stretched(before, grip, point, data.size)
                 : moved(before, point[0] - first[0], point[1] - first[1], data.size);
             frame.classList.add("dragged");

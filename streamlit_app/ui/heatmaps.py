@@ -21,11 +21,12 @@ LEGEND = (
     "most</div>"
 )
 SOURCE_SANS = "static/**/SourceSansVF-Upright*.woff2"
+MAX_HEIGHT = 36  # rem, of a photo: the rest of the page stays in sight
 UNASSIGNED = "\U0010ffff"  # no letter: each font draws its box for it
 LEFT_OFF = "Names in a script that this picture has no font for are left off."
 
 
-def reserve_space_css(places: str, photo: Image.Image, max_height: int) -> str:
+def reserve_space_css(places: str, photo: Image.Image, max_height: int = MAX_HEIGHT) -> str:
     """Style that keeps a picture's place until it has loaded, so that nothing jumps.
 
     places: a CSS selector. max_height: in rem; a photo that would be higher is made narrower.

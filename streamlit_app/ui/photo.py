@@ -61,10 +61,10 @@ def show_kept(photo: Photo) -> None:
             st.button("Whole photo", on_click=crop_to, args=(None,), type="tertiary")
 
 
-def reserve_picture(photo: Image.Image, max_height: int) -> DeltaGenerator:
-    """The photo's place, as high before it is filled as after; arguments as `reserve_space_css`."""
+def reserve_picture(photo: Image.Image) -> DeltaGenerator:
+    """The photo's place, as high before it is filled as after."""
     place = st.container(key="picture")
-    place.html(reserve_space_css(".st-key-picture", photo, max_height))
+    place.html(reserve_space_css(".st-key-picture", photo))
     return place.empty()
 
 

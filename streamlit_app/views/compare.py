@@ -9,7 +9,6 @@ from streamlit_app.inference.classifier import CheckpointError, Prediction, chec
 from streamlit_app.markdown import escape_markdown, escaped_name
 from streamlit_app.norms import norm_text
 from streamlit_app.results import charts
-from streamlit_app.results.charts import percent
 from streamlit_app.results.consensus import probabilities
 from streamlit_app.results.reading import read_reports
 from streamlit_app.species import common_name, kinds
@@ -24,6 +23,7 @@ from streamlit_app.ui.state import (
     variants_to_serve,
 )
 from streamlit_app.views.parts.consensus import (
+    consensus_sentence,
     show_cards,
     show_consensus,
     show_heatmap,
@@ -32,7 +32,6 @@ from streamlit_app.views.parts.consensus import (
 from streamlit_app.views.parts.share import share
 from streamlit_app.views.parts.sheet import open_sheet
 
-MAX_HEIGHT = 16  # rem, of the photo
 # Two cards beside each other on a phone, four on a desk. The chart is drawn last: what lies below
 # it keeps its place meanwhile.
 STYLE = """<style>
@@ -99,7 +98,7 @@ if opened is None:
 given, photo = opened
 seen = photo.crop(given.crop) if given.crop else photo
 with sheet.view:  # on a phone above the words, and without the map as high as with it
-    picture = reserve_picture(seen, MAX_HEIGHT)
+    picture = reserve_picture(seen)
 with sheet.words, or_retry():
     predictions = predict_all(given, served)
 if not predictions:
@@ -118,9 +117,7 @@ with sheet.words:
     show_consensus(predictions, table, noun)
 sheet.complete()
 with sheet.answer:
-    best = common_name(str(table.index[0]), table.index)
-    words = f"{best}, {percent(table['consensus'].iloc[0])}, by the mean of {len(predictions)} of "
-    words += f"Plumage's variants. Evidence for {shown_name}."
+    words = consensus_sentence(predictions, table, noun, species)
     address = {"set": st.session_state.chosen_set, "species": species}
     picture_of = partial(with_mean_heatmap, seen, list(predictions.values()), species)
     share(given.name, words, address, picture_of)

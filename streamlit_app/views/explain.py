@@ -12,7 +12,6 @@ from streamlit_app.inference.saliency import (
     visible,
 )
 from streamlit_app.markdown import escaped_name
-from streamlit_app.results.charts import percent
 from streamlit_app.species import common_name
 from streamlit_app.ui.gallery import exhibits
 from streamlit_app.ui.heatmaps import LEGEND, overlay
@@ -30,12 +29,11 @@ from streamlit_app.ui.state import (
 from streamlit_app.views.parts.deletion import show_deletion
 from streamlit_app.views.parts.gallery import choose_exhibit, keep_linked, show_mistakes
 from streamlit_app.views.parts.maps import show_cards, show_faithfulness
-from streamlit_app.views.parts.prediction import sentence
+from streamlit_app.views.parts.prediction import nearest, sentence_of, show_heading
 from streamlit_app.views.parts.share import share
 from streamlit_app.views.parts.sheet import open_sheet
 
 STRENGTH = 0.7  # how opaque the hottest colour is
-MAX_HEIGHT = 36  # rem, of a photo: the rest of the page stays in sight
 INTRODUCTION = (
     "See where the evidence lies, by five methods and in every variant, and how the prediction "
     "changes while that evidence is erased."
@@ -81,12 +79,13 @@ with or_retry(), or_fault(sheet.words):
     prediction = predict(given.data, variant, served.version, given.crop)
 best, probability = prediction.ranking(0)[0]
 with sheet.view:  # on a phone above the words, and without the map as high as with it
-    picture = reserve_picture(seen, MAX_HEIGHT)
+    picture = reserve_picture(seen)
     st.html(LEGEND)
 with sheet.words:
-    label = variant_label(variant, served.variants[variant].norm)
-    st.header(f"{escaped_name(best, prediction.species)}, {percent(probability)}", anchor=False)
-    st.markdown(f"Prediction of {label}.")
+    show_heading(prediction)
+    name = escaped_name(best, prediction.species)
+    more = f" {nearest(name, probability)}" if prediction.is_ood[0] else ""
+    st.markdown(f"Prediction of {variant_label(variant, served.variants[variant].norm)}.{more}")
 sheet.complete()
 with sheet.answer:
     species = choose_evidence(prediction.species, best)
@@ -118,7 +117,7 @@ st.session_state.answered = True
 with sheet.answer:
     address = {"set": st.session_state.chosen_set, "variant": variant, "species": species}
     address |= {"method": method, "stage": stage if method in CAMS else ""}
-    words_of_it = f"{sentence(prediction, variant, species)} {method}."
+    words_of_it = f"{sentence_of(prediction, variant, species)} {method}."
     share(given.name, words_of_it, address, lambda: shown)
 with or_retry():
     show_cards(seen, asked, served)

@@ -22,13 +22,12 @@ from streamlit_app.ui.state import (
     variants_to_serve,
 )
 from streamlit_app.views.parts.facts import look_up, show_guide
-from streamlit_app.views.parts.prediction import sentence, show_chances, show_prediction
+from streamlit_app.views.parts.prediction import sentence_of, show_chances, show_prediction
 from streamlit_app.views.parts.share import share
 from streamlit_app.views.parts.sheet import open_sheet
 
 STYLE = "<style>.st-key-ahead { display: none; }</style>"
 STRENGTH = 60
-MAX_HEIGHT = 36  # rem, of a photo: the rest of the page stays in sight
 
 
 def introduction(noun: str) -> str:
@@ -74,7 +73,7 @@ def show_heatmap(photo: Image.Image, given: Photo, prediction: Prediction, speci
     """The photo with the heatmap of a class, and the frame that chooses what to look at."""
     box, name = given.crop, common_name(species, prediction.species)
     with st.container(key="picture"):
-        st.html(reserve_space_css(".st-key-picture", photo, MAX_HEIGHT))
+        st.html(reserve_space_css(".st-key-picture", photo))
         st.image(
             with_heatmap(photo, box, prediction, species, st.session_state.strength),
             width="stretch",
@@ -127,6 +126,6 @@ with sheet.answer:
     # Drawn when it is downloaded, outside of the session that holds the slider.
     strength = st.session_state.strength
     picture = partial(with_heatmap, photo, given.crop, prediction, species, strength)
-    share(given.name, sentence(prediction, variant, species), address, picture)
+    share(given.name, sentence_of(prediction, variant, species), address, picture)
 with chances:  # last, since drawing a chart keeps a browser longest
     show_chances(prediction, noun)

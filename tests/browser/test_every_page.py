@@ -141,6 +141,20 @@ def test_a_tall_photo_fits_the_window(open_page: Open, name: str, tmp_path: Path
     assert box["height"] == pytest.approx(5 * box["width"], rel=0.02)
 
 
+@pytest.mark.parametrize("name", ["identify", "compare", "explain"])
+def test_a_photo_is_as_wide_as_its_column(
+    open_page: Open, name: str, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    Image.effect_noise((1200, 900), 60).convert("RGB").save(tmp_path / "photo.png")
+    page = open_page(name, size=size)
+    give(page, tmp_path / "photo.png")
+    photo = page.get_by_alt_text("evidence for").first.bounding_box()
+    column = page.locator(".st-key-view").bounding_box()
+    assert photo is not None
+    assert column is not None
+    assert photo["width"] == pytest.approx(column["width"], abs=1)
+
+
 def test_many_files_make_the_page_no_longer(open_page: Open, no_photo: Path) -> None:
     page = open_page("many")
     give(page, *[no_photo] * 40)

@@ -1,6 +1,7 @@
 import csv
 import json
 import re
+from itertools import combinations
 from pathlib import Path
 
 import pillow_heif
@@ -107,12 +108,45 @@ def frame_of(page: Page) -> list[float]:
     )
 
 
+# Of each grip what is seen of it, which the photo's edges cut off.
+GRIPS = """() => [...document.querySelectorAll('[data-grip]')].map(grip => {
+    const [box, stage] = [grip, grip.closest('.crop-stage')].map(e => e.getBoundingClientRect());
+    const left = Math.max(box.left, stage.left), right = Math.min(box.right, stage.right);
+    const top = Math.max(box.top, stage.top), bottom = Math.min(box.bottom, stage.bottom);
+    const hit = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
+    return {name: grip.dataset.grip, left, right, top, bottom, reached: hit === grip};
+})"""
+
+
+@pytest.mark.parametrize("shape", [(1200, 200), (200, 1200)], ids=["panorama", "tall"])
+def test_no_grip_of_the_frame_covers_another_and_each_is_reached(
+    open_page: Open, tmp_path: Path, shape: tuple[int, int], size: tuple[int, int]
+) -> None:
+    Image.effect_noise(shape, 60).convert("RGB").save(tmp_path / "photo.png")
+    page = open_page("identify", size=size)
+    give(page, tmp_path / "photo.png")
+    frame = page.get_by_role("button", name="Frame to look at")
+    for presses in (0, 1, 8):
+        frame.focus()
+        for _ in range(presses):
+            page.keyboard.press("-")
+        grips = page.evaluate(GRIPS)
+        for one, other in combinations(grips, 2):
+            across = min(one["right"], other["right"]) - max(one["left"], other["left"])
+            down = min(one["bottom"], other["bottom"]) - max(one["top"], other["top"])
+            assert min(across, down) < 0.5, (presses, one, other)
+        assert all(grip["reached"] for grip in grips), (presses, grips)
+        corners = [grip for grip in grips if grip["name"] != "drag"]
+        assert min(grip["right"] - grip["left"] for grip in corners) > 16
+        assert min(grip["bottom"] - grip["top"] for grip in corners) > 16
+
+
 @pytest.mark.parametrize("pointer", ["mouse", "finger"])
 def test_the_frame_is_dragged_by_a_corner(open_page: Open, kingfisher: Path, pointer: str) -> None:
     page = open_page("identify")
     give(page, kingfisher)
     before, frame = picture(page), frame_of(page)
-    corner, grip = (page.locator(f"[data-grip={name}]") for name in ("se", "move"))
+    corner, grip = (page.locator(f"[data-grip={name}]") for name in ("se", "drag"))
     if pointer == "mouse":
         corner.drag_to(grip)
     else:

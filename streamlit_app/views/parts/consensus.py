@@ -1,6 +1,6 @@
 """The consensus of several variants about one photo, and a card for each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,10 +16,34 @@ from streamlit_app.results.consensus import agreement
 from streamlit_app.results.reading import join_words
 from streamlit_app.species import common_name, ood_label, plural
 from streamlit_app.ui.heatmaps import LEGEND, overlay, reserve_space_css
+from streamlit_app.views.parts.prediction import card_text, nearest, sentence
 
 STRENGTH = 0.6  # how opaque the hottest colour is
 CARD_SIDE = 512  # pixels of a photo that is shown a quarter as wide as the page
 MAX_CARD_HEIGHT = 24  # rem, of a photo
+
+
+def rejecting(predictions: Mapping[str, Prediction]) -> list[str]:
+    """The variants that find a photo out of distribution."""
+    return [name for name, prediction in predictions.items() if prediction.is_ood[0]]
+
+
+def none_of_these(predictions: Mapping[str, Prediction], noun: str) -> str:
+    """The words for a photo that most variants find out of distribution; empty for another."""
+    if 2 * len(rejecting(predictions)) <= len(predictions):
+        return ""
+    return ood_label(len(next(iter(predictions.values())).species), noun)
+
+
+def consensus_sentence(
+    predictions: Mapping[str, Prediction], table: pd.DataFrame, noun: str, species: str
+) -> str:
+    """The consensus in plain text, with the class that the heatmap is of."""
+    ranking = [(str(name), float(share)) for name, share in table[CONSENSUS].items()]
+    by = f"Plumage's {join_words(list(predictions))}"
+    if len(predictions) > 1:
+        by = f"the mean of {len(predictions)} of Plumage's variants"
+    return sentence(ranking, none_of_these(predictions, noun), by, species)
 
 
 def show_heatmap(photo: Image.Image, predictions: dict[str, Prediction], species: str) -> None:
@@ -49,14 +73,14 @@ def with_mean_heatmap(
 
 def show_consensus(predictions: dict[str, Prediction], table: pd.DataFrame, noun: str) -> None:
     """The consensus in large letters, and which variants disagree; table: of probabilities."""
-    ood = [f"`{name}`" for name, prediction in predictions.items() if prediction.is_ood[0]]
-    if 2 * len(ood) > len(predictions):
-        st.header(escape_markdown(ood_label(len(table), noun)), anchor=False)
-        st.markdown(f"Prediction of {join_words(ood)}. If it is one:")
+    ood = [f"`{name}`" for name in rejecting(predictions)]
+    name, probability = escaped_name(table.index[0], table.index), table[CONSENSUS].iloc[0]
+    if none := none_of_these(predictions, noun):
+        st.header(escape_markdown(none), anchor=False)
+        st.markdown(f"Prediction of {join_words(ood)}. {nearest(name, probability)}")
         st.markdown(agreement(table))
         return
-    best, probability = table.index[0], table[CONSENSUS].iloc[0]
-    st.header(f"{escaped_name(best, table.index)}, {percent(probability)}", anchor=False)
+    st.header(f"{name}, {percent(probability)}", anchor=False)
     verb = "doubts" if len(ood) == 1 else "doubt"
     of_these = f"one of these {len(table)} {escape_markdown(plural(noun))}"
     doubt = f" But {join_words(ood)} {verb} that it is {of_these}."
@@ -81,7 +105,6 @@ def show_cards(
 
 def show_card(photo: Image.Image, label: str, prediction: Prediction, species: str) -> None:
     """One variant's heatmap of a species, its own prediction, and the species' probability."""
-    best, probability = prediction.ranking(0)[0]
     st.image(
         overlay(photo, prediction.heatmap(0, species), STRENGTH),
         width="stretch",
@@ -89,12 +112,4 @@ def show_card(photo: Image.Image, label: str, prediction: Prediction, species: s
         alt="Your photo; bright colours mark the evidence for "
         f"{common_name(species, prediction.species)} in {label}",
     )
-    first = f"{escaped_name(best, prediction.species)}, {percent(probability)}"
-    lines = [f":small[{label}]", f"**{first}**"]
-    if prediction.is_ood[0]:
-        ood = escape_markdown(prediction.ood_label)
-        lines = [f":small[{label}]", f"**{ood}**", f":small[{first}]"]
-    if best != species:
-        share = percent(dict(prediction.ranking(0))[species])
-        lines.append(f":small[{escaped_name(species, prediction.species)}, {share}]")
-    st.markdown("  \n".join(lines))
+    st.markdown(card_text(label, prediction, species))

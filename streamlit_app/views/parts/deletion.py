@@ -15,7 +15,6 @@ from streamlit_app.ui.state import show_chart
 
 SIDE = 512  # pixels of a photo that is shown half as wide as the page or less
 STEP_SECONDS = 0.2  # of each step of the erasing
-MAX_HEIGHT = 36  # rem, of a photo
 
 
 def show_deletion(
@@ -29,7 +28,7 @@ def show_deletion(
         "(Petsiuk et al. 2018). Grey patches are no natural photos, so the curve can jump."
     )
     left, right = st.columns(2, gap="medium")
-    st.html(reserve_space_css(".st-key-erased-photo", photo, MAX_HEIGHT))
+    st.html(reserve_space_css(".st-key-erased-photo", photo))
     frame = left.container(key="erased-photo").empty()
     with right:
         play = st.button("Erase it step by step", icon=":material/play_arrow:")

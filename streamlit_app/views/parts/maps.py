@@ -9,7 +9,6 @@ from plumage.photos import shrunk
 from streamlit_app.inference.classifier import CheckpointError
 from streamlit_app.inference.saliency import SaliencyError, visible
 from streamlit_app.markdown import escape_markdown, escaped_name
-from streamlit_app.results.charts import percent
 from streamlit_app.results.reading import ResultsError
 from streamlit_app.results.saliency import (
     methods_sentence,
@@ -21,6 +20,7 @@ from streamlit_app.species import common_name
 from streamlit_app.ui.heatmaps import overlay, reserve_space_css
 from streamlit_app.ui.saliency import Asked, heatmap_of
 from streamlit_app.ui.state import Served, predict, show_chart, variant_label
+from streamlit_app.views.parts.prediction import card_text
 
 STRENGTH = 0.7  # how opaque the hottest colour is
 CARD_SIDE = 512  # pixels of a photo that is shown a seventh as wide as the page
@@ -42,11 +42,11 @@ def show_cards(photo: Image.Image, asked: Asked, served: Served) -> None:
     with st.container(key="cards"):
         for name, variant in served.variants.items():
             with st.container(gap="xsmall"):
-                label = f"**{variant_label(name, variant.norm)}**"
+                label = variant_label(name, variant.norm)
                 try:
                     heatmap = heatmap_of(asked._replace(variant=name))
                 except SaliencyError as error:
-                    st.markdown(label)
+                    st.markdown(f":small[{label}]")
                     st.warning(str(error))
                     continue
                 except CheckpointError as error:
@@ -59,8 +59,8 @@ def show_cards(photo: Image.Image, asked: Asked, served: Served) -> None:
                     alt="Your photo; bright colours mark the evidence for "
                     f"{common_name(species, classes)} in {name}",
                 )
-                ranking = predict(asked.data, name, asked.version, asked.box).ranking(0)
-                st.markdown(f"{label}  \nConfidence: {percent(dict(ranking)[species])}")
+                prediction = predict(asked.data, name, asked.version, asked.box)
+                st.markdown(card_text(label, prediction, species))
 
 
 def show_faithfulness(folder: Path, variant: str) -> None:

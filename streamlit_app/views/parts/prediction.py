@@ -1,5 +1,6 @@
 """A prediction in words: the likeliest class, the confidence, and what else it could be."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 import pandas as pd
@@ -24,10 +25,10 @@ def show_prediction(prediction: Prediction, variant: str, classes: ClassSet) -> 
     """The likeliest class in large letters, the confidence in words, and facts on a bird."""
     st.html(STYLE)
     (best, probability), *_ = prediction.ranking(0)
+    show_heading(prediction)
     if prediction.is_ood[0]:
         show_ood(prediction, variant, classes)
         return
-    st.header(f"{escaped_name(best, prediction.species)}, {percent(probability)}", anchor=False)
     word = confidence_word(probability)
     sentences = [f"**Confidence: {word}.**"]
     if word != "very likely":
@@ -38,15 +39,54 @@ def show_prediction(prediction: Prediction, variant: str, classes: ClassSet) -> 
     show_facts(best, prediction.species, classes)
 
 
-def sentence(prediction: Prediction, variant: str, species: str) -> str:
-    """The prediction in plain text, with the class that the heatmap is of."""
-    (best, probability), *_ = prediction.ranking(0)
-    first = f"{common_name(best, prediction.species)}, {percent(probability)}"
+def show_heading(prediction: Prediction) -> None:
+    """The likeliest class in large letters, or that the photo shows none of the classes."""
+    best, probability = prediction.ranking(0)[0]
+    answer = f"{escaped_name(best, prediction.species)}, {percent(probability)}"
+    none = escape_markdown(prediction.ood_label)
+    st.header(none if prediction.is_ood[0] else answer, anchor=False)
+
+
+def card_text(label: str, prediction: Prediction, species: str) -> str:
+    """A variant's prediction and its probability of a species, in Markdown."""
+    shares = dict(prediction.ranking(0))
+    best = next(iter(shares))
+    told = {
+        name: f"{escaped_name(name, prediction.species)}, {percent(shares[name])}"
+        for name in dict.fromkeys([best, species])
+    }
     if prediction.is_ood[0]:
-        first = f"{prediction.ood_label}; the nearest is {first}"
-    share = percent(dict(prediction.ranking(0))[species])
-    evidence = f"Evidence for {common_name(species, prediction.species)}, {share}."
-    return f"{first}, by Plumage's {variant}. {evidence}"
+        lines = [f"**{escape_markdown(prediction.ood_label)}**", f":small[{told.pop(best)}]"]
+    else:
+        lines = [f"**{told.pop(best)}**"]
+    return "  \n".join([f":small[{label}]", *lines, *(f":small[{one}]" for one in told.values())])
+
+
+def nearest(name: str, probability: float) -> str:
+    """The likeliest class of a photo that shows none of the classes; name: for Markdown."""
+    return f"If it shows one of them, {name} is the nearest, {percent(probability)}."
+
+
+def sentence(ranking: Sequence[tuple[str, float]], none: str, by: str, species: str) -> str:
+    """An answer in plain text, with the class that the heatmap is of.
+
+    ranking: every class with its probability, likeliest first. none: the words for a photo that
+    shows none of them, empty for another. by: who gives the answer.
+    """
+    shares = dict(ranking)
+
+    def told(name: str) -> str:
+        return f"{common_name(name, shares)}, {percent(shares[name])}"
+
+    first = told(ranking[0][0])
+    answer = f"{none}; the nearest is {first}" if none else first
+    return f"{answer}, by {by}. Evidence for {told(species)}."
+
+
+def sentence_of(prediction: Prediction, variant: str, species: str) -> str:
+    """One variant's prediction in plain text, as `sentence` has it."""
+    none = prediction.ood_label if prediction.is_ood[0] else ""
+    return sentence(prediction.ranking(0), none, f"Plumage's {variant}", species)
 
 
 def alternatives(prediction: Prediction, word: str) -> str:
@@ -63,20 +103,18 @@ def alternatives(prediction: Prediction, word: str) -> str:
 
 
 def show_ood(prediction: Prediction, variant: str, classes: ClassSet) -> None:
-    """Say that the photo shows none of the classes, how often that is wrong, and the nearest."""
-    (nearest, probability), *_ = prediction.ranking(0)
-    st.header(escape_markdown(prediction.ood_label), anchor=False)
+    """How often the photos of its own classes are taken for none of them, and the nearest."""
+    best, probability = prediction.ranking(0)[0]
     reports, _ = read_reports(classes.folder)
     wrong = ""
     with suppress(KeyError):  # a variant that was measured by an earlier version
         share = 1 - reports[variant]["novelty"]["accepted"]["test"]
         own = escape_markdown(plural(classes.noun))
         wrong = f"So are {share:.1%} of the test photos of its own {own}. "
-    name = escaped_name(nearest, prediction.species)
     closer = f" {CLOSER}" if classes.noun == BIRD else ""
     st.markdown(
-        f"The photo is unlike those that the model was trained on. {wrong}If it shows one of them, "
-        f"{name} is the nearest, {percent(probability)}.{closer}"
+        f"The photo is unlike those that the model was trained on. {wrong}"
+        f"{nearest(escaped_name(best, prediction.species), probability)}{closer}"
     )
 
 

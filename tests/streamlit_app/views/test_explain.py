@@ -55,7 +55,7 @@ def test_a_photo_gets_its_map_those_of_all_variants_and_the_deletion_curve(app: 
     upload(run(app), encode(draw_bird("red"), "PNG"))
     assert app.header[0].value == "Red Bird, 85%"
     assert "Prediction of bn: batch norm." in words(app)
-    assert "**gn: group norm**  \nConfidence: 85%" in words(app)
+    assert ":small[gn: group norm]  \n**Red Bird, 85%**" in words(app)
     assert len(pictures(app)) == 1 + 2 + 1  # large, a card each, erased
     assert len(app.get("vega_lite_chart")) == 1
     assert "area under the curve, **0." in words(app)

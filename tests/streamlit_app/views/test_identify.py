@@ -221,10 +221,17 @@ def test_a_prediction_set_of_several_species_is_named_without_a_promise(
     assert f"Usually one of: {names}." in shown(app)
 
 
-def test_a_photo_of_no_bird_is_told_so_without_a_species_in_large_letters(app: AppTest) -> None:
-    upload(run(app), encode(Image.new("RGB", (60, 60), "white")))
+@pytest.mark.parametrize("page", ["identify", "compare", "explain"])
+def test_a_photo_of_no_bird_is_told_so_in_the_same_words_on_every_page(
+    app: AppTest, page: str
+) -> None:
+    run(run(app).switch_page(f"views/{page}.py"))
+    upload(app, encode(Image.new("RGB", (60, 60), "white")))
     assert [header.value for header in app.header] == ["No bird of these 6"]
-    assert "is the nearest" in shown(app)
+    nearest = app.selectbox(key="species").value
+    assert f"If it shows one of them, {nearest} is the nearest, " in shown(app)
+    # Also in the words to take along, which stand on the picture, too.
+    assert app.code[0].value.startswith(f"No bird of these 6; the nearest is {nearest}, ")
     upload(run(app), encode(draw_bird("blue")))
     assert app.header[0].value.startswith("Blue Bird")
 
