@@ -103,7 +103,7 @@ def alternatives(prediction: Prediction, word: str) -> str:
 
 
 def show_ood(prediction: Prediction, variant: str, classes: ClassSet) -> None:
-    """How often the photos of its own classes are taken for none of them, and the nearest."""
+    """Tell how often photos of its own classes are rejected as this one, and the nearest class."""
     best, probability = prediction.ranking(0)[0]
     reports, _ = read_reports(classes.folder)
     wrong = ""
