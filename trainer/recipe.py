@@ -87,6 +87,8 @@ class Recipe:
     outliers: str | None = None
     """Folder of photos of none of the species to train with, in a folder for each kind; those in
     its folder no_bird are backgrounds, too. None: none."""
+    outlier_epochs: int | None = None
+    """How many epochs have outliers, counted from the last one. None: all."""
     outliers_per_batch: int = 16
     """Outliers beside the photos of each step."""
     outlier_weight: float = 0.5
@@ -167,6 +169,7 @@ POSSIBLE: dict[str, tuple[Callable[[Any], bool], str]] = {
     "label_smoothing": (lambda share: 0 <= share < 1, "at least 0 and below 1"),
     "smallest_crop": (lambda share: 0 < share <= 1, "above 0 and at most 1"),
     "largest_aspect": (lambda aspect: 1 <= aspect <= 4, "at least 1 and at most 4"),
+    "outlier_epochs": (lambda epochs: epochs is None or epochs >= 1, "at least 1, or None"),
     "outliers_per_batch": (lambda photos: photos >= 1, "at least 1"),
     "outlier_weight": (lambda weight: 0 <= weight < float("inf"), "at least 0"),
     "pasted": (lambda share: 0 <= share <= 1, "at least 0 and at most 1"),

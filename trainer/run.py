@@ -15,7 +15,7 @@ from trainer.data.photo_set import PhotoSet
 from trainer.opening import photos_in_words, time_in_words
 from trainer.recipe import Recipe
 from trainer.run_folder import TrainingError
-from trainer.schedule import training_size
+from trainer.schedule import has_outliers, training_size
 from trainer.state import TrainState, new_run, open_run
 from trainer.training import MAX_RETAKEN, epoch_photos, train, train_step
 from trainer.utils import distributed
@@ -37,12 +37,19 @@ def expected_seconds(recipe: Recipe, photos: dict[str, PhotoSet], done: int = 0)
         train_step(run, recipe, batch, target)[0].item()
         seconds.append(time.perf_counter() - start)
     step = float(np.median(seconds[TIMED:]))
-    left = range(done, recipe.epochs)
-    sizes = [training_size(recipe, epoch) / recipe.image_size for epoch in left]
+    shares = [share_of_step(recipe, epoch) for epoch in range(done, recipe.epochs)]
     # Statistics and val are answered once an epoch, which takes a third of training on them.
     answered = min(MAX_RETAKEN, len(train_photos.labels)) + len(photos["val"].labels)
     between = step * answered / recipe.batch_size / 3
-    return sum(step * len(batches) * size**2 + between for size in sizes)
+    return sum(step * len(batches) * share + between for share in shares)
+
+
+def share_of_step(recipe: Recipe, epoch: int) -> float:
+    """How long an epoch's step takes over one at full size with all outliers: by pixels."""
+    size = training_size(recipe, epoch) / recipe.image_size
+    if not recipe.outliers or has_outliers(recipe, epoch):
+        return size**2
+    return size**2 * recipe.batch_size / (recipe.batch_size + recipe.outliers_per_batch)
 
 
 def train_run(

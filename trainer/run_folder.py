@@ -128,7 +128,9 @@ def check_same(recipe: Recipe, stored: dict[str, Any], folder: Path) -> None:
 
 def can_be_longer(recipe: Recipe) -> bool:
     """Whether a recipe's first epochs are the same however many follow."""
-    return recipe.schedule == "constant" and recipe.first_scale == 1
+    return (
+        recipe.schedule == "constant" and recipe.first_scale == 1 and recipe.outlier_epochs is None
+    )
 
 
 def check_longer(recipe: Recipe, epochs: int, folder: Path) -> None:
@@ -140,6 +142,8 @@ def check_longer(recipe: Recipe, epochs: int, folder: Path) -> None:
     elif recipe.first_scale != 1:
         scale = f"--initial-resolution {recipe.first_scale}"
         why = f"its crops have grown from {scale} by that epoch"
+    elif recipe.outlier_epochs is not None:
+        why = "its last epochs had the outliers"
     else:
         return
     raise TrainingError(

@@ -1,4 +1,4 @@
-"""The schedule of a recipe: learning rate and size of crops. Imports no torch."""
+"""The schedule of a recipe: learning rate, size of crops, outliers. Imports no torch."""
 
 import math
 
@@ -24,3 +24,9 @@ def training_size(recipe: Recipe, epoch: int) -> int:
     progress = epoch / max(1, recipe.epochs - 1)
     scale = recipe.first_scale + (1 - recipe.first_scale) * progress
     return max(8, round(recipe.image_size * scale / 8) * 8)
+
+
+def has_outliers(recipe: Recipe, epoch: int) -> bool:
+    """Whether there are outliers in an epoch counted from 0."""
+    last = recipe.epochs if recipe.outlier_epochs is None else recipe.outlier_epochs
+    return recipe.outliers is not None and epoch >= recipe.epochs - last

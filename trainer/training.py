@@ -23,7 +23,7 @@ from trainer.model.resnet import ResNet, to_input
 from trainer.opening import is_uneven
 from trainer.recipe import Recipe
 from trainer.run_folder import DivergedError
-from trainer.schedule import learning_rate, training_size
+from trainer.schedule import has_outliers, learning_rate, training_size
 from trainer.state import TrainState
 from trainer.utils import distributed
 from trainer.utils.system import machine
@@ -78,7 +78,8 @@ def train_step(
     if recipe.outliers:
         strange = (labels == OUTLIER).to(logits.dtype)
         unsure = -logits.log_softmax(1).mean(1)
-        loss = loss + recipe.outlier_weight * (unsure @ strange) / strange.sum()
+        count = strange.sum().clamp(min=1)  # not every epoch has them
+        loss = loss + recipe.outlier_weight * (unsure @ strange) / count
     run.optimizer.zero_grad()
     loss.backward()
     distributed.all_reduce_gradients(run.network)
@@ -246,11 +247,10 @@ def train(
         while run.epoch < recipe.epochs:
             bar.set_description(f"{recipe.norm} epoch {run.epoch + 1}/{recipe.epochs}")
             start = time.perf_counter()
-            labels, answers, losses = train_epoch(
-                run, recipe, train_photos, bar, photos.get(OUTLIERS)
-            )
+            outliers = photos.get(OUTLIERS) if has_outliers(recipe, run.epoch) else None
+            labels, answers, losses = train_epoch(run, recipe, train_photos, bar, outliers)
             trained = time.perf_counter()
-            retake_statistics(run.network, train_photos, recipe, photos.get(OUTLIERS))
+            retake_statistics(run.network, train_photos, recipe, outliers)
             logits = predict(run.network, val.pixels, recipe)
             val_loss = F.cross_entropy(logits, torch.from_numpy(val.labels)).item()
             check_finite(val_loss, run.epoch + 1, recipe)

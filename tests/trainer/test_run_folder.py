@@ -69,6 +69,7 @@ STEADY = replace(Recipe(), schedule="constant", first_scale=1.0)
         (Recipe(), 32, "triangular, ends with that epoch"),
         (replace(Recipe(), schedule="cosine"), 32, "cosine, ends with that epoch"),
         (replace(STEADY, first_scale=0.5), 32, "crops have grown from --initial-resolution 0.5"),
+        (replace(STEADY, outlier_epochs=2), 32, "its last epochs had the outliers"),
         (STEADY, 8, "can only become longer"),
     ],
 )

@@ -20,7 +20,7 @@ from trainer.model.resnet import to_input
 from trainer.recipe import Recipe
 from trainer.run import expected_seconds
 from trainer.run_folder import DivergedError, TrainingError
-from trainer.schedule import learning_rate, training_size
+from trainer.schedule import has_outliers, learning_rate, training_size
 from trainer.state import make_optimizer, new_run
 from trainer.training import best_by, retake_statistics, train, train_step
 
@@ -191,6 +191,14 @@ def test_training_crops_grow_to_their_full_size():
     assert all(size % 8 == 0 for size in sizes)
 
 
+def test_the_last_epochs_have_outliers_or_all_or_none():
+    recipe = Recipe(epochs=4, outliers="strange")
+    for last, expected in ((None, [1, 1, 1, 1]), (1, [0, 0, 0, 1]), (9, [1, 1, 1, 1])):
+        asked = replace(recipe, outlier_epochs=last)
+        assert [has_outliers(asked, epoch) for epoch in range(4)] == expected
+    assert not has_outliers(replace(recipe, outliers=None), 3)
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop"])
 def test_each_optimizer_lowers_the_loss_of_a_batch(optimizer):
     recipe = replace(TINY, optimizer=optimizer, learning_rate=0.01)
@@ -294,6 +302,29 @@ def test_steps_on_outliers_bring_their_answers_closer_to_even():
         for _ in range(15)
     ]
     assert largest[-1] - 1 / 3 < 0.5 * (largest[0] - 1 / 3)
+
+
+def test_a_step_without_outliers_has_the_loss_of_a_run_without():
+    photos = torch.randint(0, 256, (8, 16, 16, 3), dtype=torch.uint8)
+    losses = [
+        train_step(new_run(recipe, 3), recipe, photos, torch.arange(8) % 3)[0].item()
+        for recipe in (TINY, replace(TINY, outliers="strange"))
+    ]
+    assert losses[0] == losses[1]
+
+
+def test_outliers_are_in_the_epochs_that_the_recipe_gives_them(splits, tmp_path, monkeypatch):
+    strange = splits["train"]  # any photos do
+    recipe = replace(TINY, outliers="strange", outlier_epochs=1)
+    seen, train_epoch = [], training.train_epoch
+
+    def spied(run, recipe, photos, bar, outliers):
+        seen.append(outliers)
+        return train_epoch(run, recipe, photos, bar)
+
+    monkeypatch.setattr(training, "train_epoch", spied)
+    train(new_run(recipe, 3), recipe, splits | {OUTLIERS: strange}, tmp_path)
+    assert seen == [None, None, strange]
 
 
 def test_an_epoch_with_outliers_counts_the_photos_of_the_species_alone(splits, tmp_path):
