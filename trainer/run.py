@@ -45,7 +45,7 @@ def expected_seconds(recipe: Recipe, photos: dict[str, PhotoSet], done: int = 0)
 
 
 def share_of_step(recipe: Recipe, epoch: int) -> float:
-    """How long an epoch's step takes over one at full size with all outliers: by pixels."""
+    """The time of a step in an epoch over that of one at full size with outliers, by pixels."""
     size = training_size(recipe, epoch) / recipe.image_size
     if not recipe.outliers or has_outliers(recipe, epoch):
         return size**2
