@@ -1,7 +1,7 @@
 """Pictures to try, drawn by `python -m docs.examples`."""
 
 import base64
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -22,7 +22,11 @@ STYLE = """
     max-width: 32rem; }
 .st-key-examples button { width: 100%; height: 6.5rem; padding: 4.25rem .125rem .25rem;
     background-position: center .25rem; background-size: auto 4rem; background-repeat: no-repeat; }
-.st-key-examples button p { font-size: .75rem; line-height: 1.1; }
+.st-key-all-examples { max-width: 32rem; }
+.st-key-all-examples button { height: 6.5rem; padding: 4.25rem .125rem .25rem;
+    background-position: 4% .25rem, 34% .25rem, 66% .25rem, 96% .25rem;
+    background-size: auto 4rem; background-repeat: no-repeat; }
+.st-key-examples button p, .st-key-all-examples button p { font-size: .75rem; line-height: 1.1; }
 """
 
 
@@ -42,8 +46,7 @@ def choose_example(species: Collection[str]) -> None:
     with st.container(key="examples"):
         for photo in shown:
             name = Path(photo.name).stem
-            source = f"data:image/webp;base64,{base64.b64encode(photo.data).decode()}"
-            rules.append(f".st-key-example-{name} button {{ background-image: url({source}); }}")
+            rules.append(_background(f"example-{name}", [photo]))
             st.button(
                 EXAMPLES[name],
                 key=f"example-{name}",
@@ -52,3 +55,17 @@ def choose_example(species: Collection[str]) -> None:
                 width="stretch",
             )
     st.html(f"<style>{''.join(rules)}</style>")
+
+
+def choose_all_examples(photos: Sequence[Photo], take: Callable[[Sequence[Photo]], None]) -> None:
+    """One button with all pictures on it; take: its callback."""
+    st.html(f"<style>{STYLE}{_background('all-examples', photos)}</style>")
+    st.button(
+        "Try the examples", key="all-examples", on_click=take, args=(photos,), width="stretch"
+    )
+
+
+def _background(key: str, photos: Sequence[Photo]) -> str:
+    """The rule that draws pictures onto a button."""
+    urls = [f"url(data:image/webp;base64,{base64.b64encode(p.data).decode()})" for p in photos]
+    return f".st-key-{key} button {{ background-image: {', '.join(urls)}; }}"

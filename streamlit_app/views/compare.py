@@ -1,18 +1,18 @@
 """Compare: one photo, classified by every variant side by side."""
 
 from functools import partial
-from html import escape
 
 import streamlit as st
 
+from plumage.contract import CONSENSUS
 from streamlit_app.inference.classifier import CheckpointError, Prediction, checkpoints_flag
 from streamlit_app.markdown import escape_markdown, escaped_name
 from streamlit_app.norms import norm_text
 from streamlit_app.results import charts
+from streamlit_app.results.charts import percent
 from streamlit_app.results.consensus import probabilities
 from streamlit_app.results.reading import read_reports
 from streamlit_app.species import common_name, kinds
-from streamlit_app.ui.heatmaps import LEGEND
 from streamlit_app.ui.photo import Photo, choose_camera, choose_evidence, reserve_picture, show_kept
 from streamlit_app.ui.state import (
     Served,
@@ -29,6 +29,7 @@ from streamlit_app.views.parts.consensus import (
     show_heatmap,
     with_mean_heatmap,
 )
+from streamlit_app.views.parts.prediction import show_evidence
 from streamlit_app.views.parts.share import share
 from streamlit_app.views.parts.sheet import open_sheet
 
@@ -39,19 +40,21 @@ STYLE = """<style>
 .st-key-cards { display: grid; gap: 1.75rem 1rem;
     grid-template-columns: repeat(auto-fill, minmax(max(8rem, 22%), 1fr)); }
 </style>"""
-WHAT_IS_A_NORM = (
-    "The variants are one small network under different norms, which subtract the mean of some "
-    "numbers inside it and divide by their spread. Norms differ in which numbers; a channel is "
-    "what one filter sees."
+INTRODUCTION = (
+    "See a photo's prediction and evidence in every variant: one small network under different "
+    "norms. A norm subtracts a mean inside the network and divides by the spread; norms differ in "
+    "the channels and photos that these are taken over."
 )
 
 
 def show_variants(served: Served) -> None:
     """A card for each variant, shown until there is a photo."""
     reports, _ = read_reports(served.classes.folder)
+    if len(served.variants) > 1:
+        st.subheader(f"The {len(served.variants)} variants", anchor=False)
     with st.container(key="cards"):
         for name, variant in served.variants.items():
-            with st.container(border=True, gap="xsmall"):
+            with st.container(border=True, gap="xsmall", height="stretch"):
                 st.markdown(f"**{variant_label(name, variant.norm)}**")
                 st.markdown(norm_text(variant.norm).effect)
                 if name in reports:
@@ -86,7 +89,7 @@ st.title("Comparison", anchor=False)
 served = variants_to_serve()
 noun = served.classes.noun
 st.html(STYLE)
-sheet, opened = open_sheet(served, WHAT_IS_A_NORM)
+sheet, opened = open_sheet(served, INTRODUCTION)
 if opened is None:
     with sheet.welcome:
         show_way_to_more(served)
@@ -110,8 +113,9 @@ with sheet.answer:
 with picture:
     show_heatmap(seen, predictions, species)
 with sheet.view:
-    shown_name = common_name(species, table.index)
-    st.html(f"Evidence for <b>{escape(shown_name)}</b>, the variants' mean{LEGEND}")
+    share_of_it = f"{percent(table[CONSENSUS][species])}, the variants' mean"
+    found = any(prediction.heatmap(0, species).any() for prediction in predictions.values())
+    show_evidence(common_name(species, table.index), share_of_it, found)
     show_kept(given)
 with sheet.words:
     show_consensus(predictions, table, noun)
@@ -123,7 +127,8 @@ with sheet.answer:
     share(given.name, words, address, picture_of)
     choose_camera()
 st.session_state.answered = True
-st.subheader(f"Evidence for {escaped_name(species, table.index)}", anchor=False)
+name = escaped_name(species, table.index)
+st.subheader(f"Evidence for {name} in each variant", anchor=False)
 labels = {name: variant_label(name, served.variants[name].norm) for name in predictions}
 show_cards(seen, predictions, labels, species)
 with st.container(key="chances"):

@@ -12,9 +12,10 @@ from streamlit_app.inference.saliency import (
     visible,
 )
 from streamlit_app.markdown import escaped_name
+from streamlit_app.results.charts import percent
 from streamlit_app.species import common_name
 from streamlit_app.ui.gallery import exhibits
-from streamlit_app.ui.heatmaps import LEGEND, overlay
+from streamlit_app.ui.heatmaps import overlay
 from streamlit_app.ui.photo import choose_camera, choose_evidence, reserve_picture, show_kept
 from streamlit_app.ui.saliency import Asked, curve_of, heatmap_of
 from streamlit_app.ui.state import (
@@ -29,11 +30,13 @@ from streamlit_app.ui.state import (
 from streamlit_app.views.parts.deletion import show_deletion
 from streamlit_app.views.parts.gallery import choose_exhibit, keep_linked, show_mistakes
 from streamlit_app.views.parts.maps import show_cards, show_faithfulness
-from streamlit_app.views.parts.prediction import nearest, sentence_of, show_heading
+from streamlit_app.views.parts.prediction import nearest, sentence_of, show_evidence, show_heading
 from streamlit_app.views.parts.share import share
 from streamlit_app.views.parts.sheet import open_sheet
 
 STRENGTH = 0.7  # how opaque the hottest colour is
+# Filled once the map is drawn: what lies below keeps its place meanwhile.
+STYLE = "<style>.st-key-sharing { min-height: 2.5rem; }</style>"
 INTRODUCTION = (
     "See where the evidence lies, by five methods and in every variant, and how the prediction "
     "changes while that evidence is erased."
@@ -54,6 +57,7 @@ def choose_map() -> tuple[str, str]:
     return method, stage or LAST_STAGE
 
 
+st.html(STYLE)
 st.title("Explanation", anchor=False)
 served = variants_to_serve()
 measured = served.classes.results / RESULTS
@@ -78,25 +82,31 @@ with sheet.answer:
 with or_retry(), or_fault(sheet.words):
     prediction = predict(given.data, variant, served.version, given.crop)
 best, probability = prediction.ranking(0)[0]
+with sheet.answer:
+    species = choose_evidence(prediction.species, best)
+    method, stage = choose_map()
+    sharing = st.container(key="sharing")
+    choose_camera()
+shown_name = common_name(species, prediction.species)
+share_of_it = percent(dict(prediction.ranking(0))[species])
 with sheet.view:  # on a phone above the words, and without the map as high as with it
     picture = reserve_picture(seen)
-    st.html(LEGEND)
+    with (caption := st.empty()):
+        show_evidence(shown_name, share_of_it, found=True)
+    show_kept(given)
 with sheet.words:
     show_heading(prediction)
     name = escaped_name(best, prediction.species)
     more = f" {nearest(name, probability)}" if prediction.is_ood[0] else ""
     st.markdown(f"Prediction of {variant_label(variant, served.variants[variant].norm)}.{more}")
 sheet.complete()
-with sheet.answer:
-    species = choose_evidence(prediction.species, best)
-    method, stage = choose_map()
-    choose_camera()
 asked = Asked(given.data, given.crop, variant, species, method, stage, served.version)
 try:
     with or_retry(), or_fault(sheet.words):
         heatmap = heatmap_of(asked)
 except SaliencyError as error:
     picture.image(seen, width="stretch", output_format="JPEG", alt="Your photo")
+    caption.empty()
     sheet.words.error(str(error))
     st.stop()
 shown = overlay(seen, visible(heatmap), STRENGTH)
@@ -104,17 +114,13 @@ picture.image(
     shown,
     width="stretch",
     output_format="JPEG",
-    alt="Your photo; bright colours mark the evidence for "
-    f"{common_name(species, prediction.species)}",
+    alt=f"Your photo; bright colours mark the evidence for {shown_name}",
 )
-with sheet.view:
-    if not heatmap.any():
-        st.markdown(
-            f"No evidence for **{escaped_name(species, prediction.species)}** on this photo."
-        )
-    show_kept(given)
+if not heatmap.any():
+    with caption:
+        show_evidence(shown_name, share_of_it, found=False)
 st.session_state.answered = True
-with sheet.answer:
+with sharing:
     address = {"set": st.session_state.chosen_set, "variant": variant, "species": species}
     address |= {"method": method, "stage": stage if method in CAMS else ""}
     words_of_it = f"{sentence_of(prediction, variant, species)} {method}."

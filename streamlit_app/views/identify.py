@@ -1,7 +1,6 @@
 """Identify: one photo, its class, and the heatmap that shows where the network looked."""
 
 from functools import partial
-from html import escape
 
 import streamlit as st
 from PIL import Image
@@ -12,7 +11,7 @@ from streamlit_app.results.charts import percent
 from streamlit_app.species import BIRD, common_name
 from streamlit_app.ui.cropping import Box, marked
 from streamlit_app.ui.frame import show_frame
-from streamlit_app.ui.heatmaps import LEGEND, overlay, reserve_space_css
+from streamlit_app.ui.heatmaps import overlay, reserve_space_css
 from streamlit_app.ui.photo import Photo, choose_camera, choose_evidence, show_kept
 from streamlit_app.ui.state import (
     choose_variant,
@@ -22,7 +21,12 @@ from streamlit_app.ui.state import (
     variants_to_serve,
 )
 from streamlit_app.views.parts.facts import look_up, show_guide
-from streamlit_app.views.parts.prediction import sentence_of, show_chances, show_prediction
+from streamlit_app.views.parts.prediction import (
+    sentence_of,
+    show_chances,
+    show_evidence,
+    show_prediction,
+)
 from streamlit_app.views.parts.share import share
 from streamlit_app.views.parts.sheet import open_sheet
 
@@ -81,11 +85,8 @@ def show_heatmap(photo: Image.Image, given: Photo, prediction: Prediction, speci
             alt=f"Your photo; bright colours mark the evidence for {name}",
         )
         show_frame(photo.size, box or closest_look(photo, prediction), "picture")
-    share = percent(dict(prediction.ranking(0))[species])
-    if prediction.heatmap(0, species).any():
-        st.html(f"Evidence for <b>{escape(name)}</b>, {share}{LEGEND}")
-    else:
-        st.markdown(f"No evidence for **{escape_markdown(name)}** on this photo, {share}.")
+    probability = dict(prediction.ranking(0))[species]
+    show_evidence(name, percent(probability), bool(prediction.heatmap(0, species).any()))
     show_kept(given)
 
 
@@ -114,6 +115,11 @@ with sheet.answer:
     species = choose_evidence(prediction.species, prediction.ranking(0)[0][0])
     st.session_state.setdefault("strength", STRENGTH)
     st.slider("Strength of the heatmap", 0, 100, step=5, format="%d%%", key="strength")
+    address = {"set": st.session_state.chosen_set, "variant": variant, "species": species}
+    # Drawn when it is downloaded, outside of the session that holds the slider.
+    strength = st.session_state.strength
+    picture = partial(with_heatmap, photo, given.crop, prediction, species, strength)
+    share(given.name, sentence_of(prediction, variant, species), address, picture)
     choose_camera()
 with sheet.view:
     show_heatmap(photo, given, prediction, species)
@@ -121,11 +127,5 @@ with sheet.words:  # after the photo, which on a phone would push them down
     show_prediction(prediction, variant, served.classes)
 sheet.complete()
 st.session_state.answered = True
-with sheet.answer:
-    address = {"set": st.session_state.chosen_set, "variant": variant, "species": species}
-    # Drawn when it is downloaded, outside of the session that holds the slider.
-    strength = st.session_state.strength
-    picture = partial(with_heatmap, photo, given.crop, prediction, species, strength)
-    share(given.name, sentence_of(prediction, variant, species), address, picture)
 with chances:  # last, since drawing a chart keeps a browser longest
     show_chances(prediction, noun)

@@ -1,5 +1,7 @@
 """Many photos: predictions to look through and correct, then a table or folders to download."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 from streamlit.proto.Common_pb2 import FileURLs
 from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
@@ -9,7 +11,7 @@ from streamlit_app.inference.classifier import checkpoints_flag
 from streamlit_app.inference.pool import classifiers
 from streamlit_app.inference.table import rows_of
 from streamlit_app.species import common_name, kinds, ood_label, plural
-from streamlit_app.ui.examples import examples
+from streamlit_app.ui.examples import choose_all_examples, examples
 from streamlit_app.ui.photo import Photo, keep_other
 from streamlit_app.ui.session import forget_uploads
 from streamlit_app.ui.state import (
@@ -40,15 +42,17 @@ def shell(served: Served) -> str:
 
 
 def introduce(served: Served) -> None:
-    """Say what the page gives, until there are photos."""
+    """Say what the page gives and offer examples, until there are photos."""
     what = kinds(served.classes.noun)
     st.markdown(
         f"You get a table of {what}, confidences and dates to correct and to download, and the "
         f"photos in folders by their {what}."
     )
+    if pictures := examples(next(iter(served.variants.values())).species):
+        choose_all_examples(pictures, take)
     st.markdown(
-        f":small[At most {MAX_PHOTOS} photos and {MAX_MEGABYTES} MB at a time, in memory only. "
-        "For more photos, use a shell:]"
+        f":small[At most {MAX_PHOTOS} photos and {MAX_MEGABYTES} MB at a time, in memory only; a "
+        "shell takes more:]"
     )
     st.code(shell(served), language=None, wrap_lines=True)
 
@@ -102,7 +106,7 @@ def classify(uploads: list[UploadedFile], variant: str, served: Served) -> Rows:
     return {upload.file_id: named[upload.file_id, asked] for upload in uploads}
 
 
-def take(photos: list[Photo]) -> None:
+def take(photos: Sequence[Photo]) -> None:
     """Make these the table's photos, as if they had been uploaded; for callbacks."""
     st.session_state.left = [
         UploadedFile(UploadedFileRec(name, name, "image/webp", data), FileURLs())
@@ -134,8 +138,6 @@ if not (uploads or left_before):
     classifiers.warm_up()  # the visitor is about to choose photos
     with welcome.container():
         introduce(served)
-        if pictures := examples(served.variants[variant].species):
-            st.button("Try the examples", on_click=take, args=(pictures,))
     st.stop()
 
 if left_before:

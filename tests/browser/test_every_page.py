@@ -141,6 +141,15 @@ def test_a_tall_photo_fits_the_window(open_page: Open, name: str, tmp_path: Path
     assert box["height"] == pytest.approx(5 * box["width"], rel=0.02)
 
 
+@pytest.mark.parametrize("name", TAKE_PHOTOS)
+def test_examples_are_in_a_phones_first_view(open_page: Open, name: str) -> None:
+    page = open_page(name, size=SIZES["small phone"])
+    examples = page.get_by_role("button", name=re.compile("^(Try the examples|.*[Bb]ird)$"))
+    boxes = [box for box in (button.bounding_box() for button in examples.all()) if box]
+    assert len(boxes) == (1 if name == "many" else 4)
+    assert max(box["y"] + box["height"] for box in boxes) <= SIZES["small phone"][1]
+
+
 @pytest.mark.parametrize("name", ["identify", "compare", "explain"])
 def test_a_photo_is_as_wide_as_its_column(
     open_page: Open, name: str, tmp_path: Path, size: tuple[int, int]

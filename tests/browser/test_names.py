@@ -68,7 +68,7 @@ def test_any_name_is_shown_as_it_is_on_every_page_and_is_one_folder(
         show(page, address, "compare")
         give(page, photos[0])
         expect(page.get_by_role("heading", level=2).first).to_contain_text(f"{names[0]}, ")
-        expect(page.get_by_role("heading", name=f"Evidence for {names[0]}")).to_be_visible()
+        expect(page.get_by_role("heading", name=f"Evidence for {names[0]} in")).to_be_visible()
         check_plain(page)
 
         for name in names:

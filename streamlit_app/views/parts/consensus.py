@@ -15,7 +15,7 @@ from streamlit_app.results.charts import percent
 from streamlit_app.results.consensus import agreement
 from streamlit_app.results.reading import join_words
 from streamlit_app.species import common_name, ood_label, plural
-from streamlit_app.ui.heatmaps import LEGEND, overlay, reserve_space_css
+from streamlit_app.ui.heatmaps import overlay, reserve_space_css
 from streamlit_app.views.parts.prediction import card_text, nearest, sentence
 
 STRENGTH = 0.6  # how opaque the hottest colour is
@@ -94,7 +94,6 @@ def show_cards(
 ) -> None:
     """Under each variant's heatmap of the species its own prediction."""
     small = shrunk(photo, CARD_SIDE)
-    st.html(LEGEND)
     pictures = ".st-key-cards .stElementContainer:first-child"
     st.html(reserve_space_css(pictures, photo, MAX_CARD_HEIGHT))
     with st.container(key="cards"):

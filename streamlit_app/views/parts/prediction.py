@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from html import escape
 
 import pandas as pd
 import streamlit as st
@@ -12,6 +13,7 @@ from streamlit_app.results.charts import percent, probability_bars
 from streamlit_app.results.reading import read_reports
 from streamlit_app.results.sets import ClassSet
 from streamlit_app.species import BIRD, common_name, confidence_word, kinds, plural
+from streamlit_app.ui.heatmaps import LEGEND
 from streamlit_app.ui.state import show_chart
 from streamlit_app.views.parts.facts import show_facts
 
@@ -45,6 +47,17 @@ def show_heading(prediction: Prediction) -> None:
     answer = f"{escaped_name(best, prediction.species)}, {percent(probability)}"
     none = escape_markdown(prediction.ood_label)
     st.header(none if prediction.is_ood[0] else answer, anchor=False)
+
+
+def show_evidence(name: str, share: str, found: bool) -> None:
+    """The class that a heatmap is of and the scale of its colours, or that there is no evidence.
+
+    share: the class's probability in words. found: whether anything is on the heatmap.
+    """
+    if found:
+        st.html(f"Evidence for <b>{escape(name)}</b>, {escape(share)}{LEGEND}")
+    else:
+        st.markdown(f"No evidence for **{escape_markdown(name)}** on this photo, {share}.")
 
 
 def card_text(label: str, prediction: Prediction, species: str) -> str:

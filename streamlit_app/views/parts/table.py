@@ -64,6 +64,7 @@ def show_table(rows: Rows, shown: list[str], species: list[str], noun: str) -> s
             "Confidence": st.column_config.ProgressColumn(
                 width=108, format="%.1f%%", min_value=0, max_value=100
             ),
+            "Open": st.column_config.ButtonColumn("", width=90, key="open"),
             "Second guess": st.column_config.TextColumn(width=166),
             "Note": st.column_config.TextColumn(
                 width=310,
@@ -71,7 +72,6 @@ def show_table(rows: Rows, shown: list[str], species: list[str], noun: str) -> s
             ),
             "Taken": st.column_config.DatetimeColumn(width=140, format="YYYY-MM-DD HH:mm"),
             "File": st.column_config.TextColumn(width=154),
-            "Open": st.column_config.ButtonColumn("", width=90, key="open"),
         },
     )
     for name, chosen in zip(shown, edited[named], strict=True):
@@ -90,7 +90,7 @@ def clicked_row() -> int | None:
 
 
 def table_of(rows: Rows, shown: list[str], named: str) -> pd.DataFrame:
-    """The rows as people read them; notes have a column where there are any.
+    """The rows as people read them; notes and dates have a column where there are any.
 
     named: heading of the classes.
     """
@@ -101,19 +101,21 @@ def table_of(rows: Rows, shown: list[str], named: str) -> pd.DataFrame:
                 named: species_of(name, row),
                 # Never rounded to certainty.
                 "Confidence": None if row.probability is None else min(100 * row.probability, 99.9),
+                "Open": None if row.error else "Open",
                 "Second guess": row.second_species,
                 "Note": row.error
                 or (f"Usually one of: {row.prediction_set}" if ";" in row.prediction_set else ""),
                 # Without its zone: as the camera's clock showed it.
                 "Taken": pd.to_datetime(row.taken[:19] or None),
                 "File": row.file,
-                "Open": None if row.error else "Open",
             }
             for name in shown
             for row, picture in [rows[name]]
         ]
     )
-    return table if any(table["Note"]) else table.drop(columns="Note")
+    told = table.replace("", None).notna().any()
+    empty = [name for name in ("Note", "Taken") if not told[name]]
+    return table.drop(columns=empty)
 
 
 def show_summary(rows: Rows) -> None:

@@ -83,7 +83,7 @@ def test_all_pictures_show_one_species_which_can_be_chosen(app: AppTest) -> None
     app.selectbox(key="species").set_value("Magenta Bird")
     run(app)
     assert not set(before) & set(pictures(app))
-    assert app.subheader[0].value == "Evidence for Magenta Bird"
+    assert app.subheader[0].value == "Evidence for Magenta Bird in each variant"
     assert all("Magenta Bird" in card for card in cards(app))
     assert app.query_params == {"species": "Magenta Bird"}
 
