@@ -77,7 +77,9 @@ def show_consensus(predictions: dict[str, Prediction], table: pd.DataFrame, noun
     name, probability = escaped_name(table.index[0], table.index), table[CONSENSUS].iloc[0]
     if none := none_of_these(predictions, noun):
         st.header(escape_markdown(none), anchor=False)
-        st.markdown(f"Prediction of {join_words(ood)}. {nearest(name, probability)}")
+        all_of_them = len(ood) == len(predictions) > 1
+        who = f"all {len(ood)} variants" if all_of_them else join_words(ood)
+        st.markdown(f"Prediction of {who}. {nearest(name, probability)}")
         st.markdown(agreement(table))
         return
     st.header(f"{name}, {percent(probability)}", anchor=False)
