@@ -40,7 +40,7 @@ PHOTOS_PER_CALL = 4  # of the network: enough for onnxruntime's best speed, few 
 @contextlib.contextmanager
 def limited() -> Iterator[None]:
     """Limit the block's memory and time; the system ends this process where it exceeds them."""
-    with limited_memory(), limited_time():
+    with limited_memory(), limited_time(), silent():
         yield
 
 
@@ -83,6 +83,19 @@ def limited_time() -> Iterator[None]:
     finally:
         for timer in timers:
             signal.setitimer(timer, 0)
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    """Keep what C libraries print about a file, such as libtiff's warnings, off the terminal."""
+    terminal = os.dup(2)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
 
 
 def thumbnail(photo: Image.Image) -> str:

@@ -54,6 +54,18 @@ def test_a_thumbnail_is_a_small_jpeg_of_the_photos_shape() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say how much is held")
+def test_what_libraries_print_about_a_damaged_file_stays_off_the_terminal(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    data = bytearray(encode(draw_bird(), "TIFF", compression="tiff_lzw"))
+    middle = len(data) // 2
+    data[middle : middle + 40] = b"\xff" * 40
+    assert "error" in decode_file(bytes(data), with_thumbnail=False).fields
+    assert capfd.readouterr().err == ""
+    print("heard", file=sys.stderr)
+    assert capfd.readouterr().err == "heard\n"
+
+
 def test_memory_is_limited_while_files_are_decoded_and_not_while_they_are_classified() -> None:
     with limited_memory(), pytest.raises(MemoryError):
         np.empty(2**30, np.uint8)
