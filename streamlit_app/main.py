@@ -27,13 +27,14 @@ if folder := parser.parse_known_args()[0].checkpoints:
 st.set_page_config(page_title="Plumage", page_icon="🪶", layout="wide")
 # A column paints nothing itself: hidden, it does not jump when its content changes. The names of
 # many files scroll in a box, so that they do not lengthen the page. Lists and sliders take their
-# whole height before the browser has loaded their script.
+# whole height before the browser has loaded their script. Long names are broken anywhere.
 WIDGETS = "bird erased gallery maximum method only set species stage strength variant".split()
 st.html(
     f"<style>:is({', '.join(f'.st-key-{key}' for key in WIDGETS)}) {{ min-height: 4.25rem; }}"
     ".stColumn:has(> .stVerticalBlock > *) { visibility: hidden; }"
     ".stColumn > .stVerticalBlock > * { visibility: visible; }"
     "[data-testid=stFileChips] { position: relative; }"
+    ".stHeading, .stMarkdown, .stHtml { overflow-wrap: anywhere; }"
     ".stMainBlockContainer.stMainBlockContainer { padding-block: 4.5rem 3rem; }</style>"
 )
 # Not in a folder named pages: until this file has run once, Streamlit would take each file in one

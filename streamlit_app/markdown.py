@@ -1,6 +1,7 @@
 """Text in Markdown, where names and faults of files are shown as they are."""
 
 import re
+import unicodedata
 from collections.abc import Collection
 
 from streamlit_app.species import FACTS, common_name
@@ -13,6 +14,12 @@ def escape_markdown(text: str) -> str:
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
 
 
+def isolated(name: str) -> str:
+    """A name for a line of text: one from right to left does not turn what follows it."""
+    turns = any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in name)
+    return f"\u2068{name}\u2069" if turns else name
+
+
 def escaped_name(species: str, classes: Collection[str] = FACTS) -> str:
     """A species' name as people write it, for Markdown; classes: all of the model."""
-    return escape_markdown(common_name(species, classes))
+    return escape_markdown(isolated(common_name(species, classes)))

@@ -60,6 +60,7 @@ def probability_bars(ranking: Sequence[tuple[str, float]], kinds: str) -> alt.Ch
         ticks=False,
         labelFontSize=14,
         labelLimit=260,
+        labelExpr="truncate(datum.value, 34, 'center')",  # the number stands at the end
         labelOverlap=False,
         labelPadding=10,
     )

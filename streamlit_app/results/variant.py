@@ -77,7 +77,7 @@ def confusion_grid(confusion: pd.DataFrame, variant: str) -> alt.Chart:
 
     confusion: as streamlit_app.results.variant.confusion makes it.
     """
-    right, wrong = "correct predictions", "wrong predictions"
+    right, wrong = "correct", "wrong"
     species = sorted(confusion["species"].unique())
     seen = confusion[confusion["photos"] > 0]
     table = seen.assign(

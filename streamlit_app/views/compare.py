@@ -6,7 +6,7 @@ import streamlit as st
 
 from plumage.contract import CONSENSUS
 from streamlit_app.inference.classifier import CheckpointError, Prediction, checkpoints_flag
-from streamlit_app.markdown import escape_markdown, escaped_name
+from streamlit_app.markdown import escape_markdown, escaped_name, isolated
 from streamlit_app.norms import norm_text
 from streamlit_app.results import charts
 from streamlit_app.results.charts import percent
@@ -133,7 +133,8 @@ labels = {name: variant_label(name, served.variants[name].norm) for name in pred
 show_cards(seen, predictions, labels, species)
 with st.container(key="chances"):
     first_five = [
-        (common_name(name, table.index), value) for name, value in table["consensus"].head().items()
+        (isolated(common_name(name, table.index)), value)
+        for name, value in table["consensus"].head().items()
     ]
     show_chart(
         charts.probability_bars(first_five, kinds(noun)),

@@ -92,3 +92,20 @@ def test_any_name_is_shown_as_it_is_on_every_page_and_is_one_folder(
             '<>:"/\\|?*'
         )
     page.close()
+
+
+def test_the_longest_name_makes_no_page_wider_than_a_phone(
+    context: BrowserContext, tmp_path: Path
+) -> None:
+    names = [letter * 100 for letter in "WMQABC"]
+    colour_checkpoint(tmp_path / "checkpoints" / "bn", species=json.dumps(names))
+    draw_bird("red").save(tmp_path / "bird.png")
+    page = context.new_page()
+    page.set_viewport_size({"width": 360, "height": 640})
+    with served(PLUMAGE_CHECKPOINTS=str(tmp_path / "checkpoints")) as address:
+        for name in ("identify", "compare", "explain"):
+            show(page, address, name)
+            give(page, tmp_path / "bird.png")
+            main = page.get_by_test_id("stMain")
+            assert main.evaluate("main => main.scrollWidth - main.clientWidth") == 0, name
+    page.close()

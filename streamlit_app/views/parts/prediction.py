@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from streamlit_app.inference.classifier import Prediction
-from streamlit_app.markdown import escape_markdown, escaped_name
+from streamlit_app.markdown import escape_markdown, escaped_name, isolated
 from streamlit_app.results.charts import percent, probability_bars
 from streamlit_app.results.reading import read_reports
 from streamlit_app.results.sets import ClassSet
@@ -55,9 +55,11 @@ def show_evidence(name: str, share: str, found: bool) -> None:
     share: the class's probability in words. found: whether anything is on the heatmap.
     """
     if found:
-        st.html(f"Evidence for <b>{escape(name)}</b>, {escape(share)}{LEGEND}")
+        st.html(f"Evidence for <b>{escape(isolated(name))}</b>, {escape(share)}{LEGEND}")
     else:
-        st.markdown(f"No evidence for **{escape_markdown(name)}** on this photo, {share}.")
+        st.markdown(
+            f"No evidence for **{escape_markdown(isolated(name))}** on this photo, {share}."
+        )
 
 
 def card_text(label: str, prediction: Prediction, species: str) -> str:
@@ -89,7 +91,7 @@ def sentence(ranking: Sequence[tuple[str, float]], none: str, by: str, species: 
     shares = dict(ranking)
 
     def told(name: str) -> str:
-        return f"{common_name(name, shares)}, {percent(shares[name])}"
+        return f"{isolated(common_name(name, shares))}, {percent(shares[name])}"
 
     first = told(ranking[0][0])
     answer = f"{none}; the nearest is {first}" if none else first
@@ -134,7 +136,9 @@ def show_ood(prediction: Prediction, variant: str, classes: ClassSet) -> None:
 def show_chances(prediction: Prediction, noun: str) -> None:
     """The five likeliest classes as bars."""
     ranking, classes = prediction.ranking(0), prediction.species
-    first_five = [(common_name(name, classes), probability) for name, probability in ranking[:5]]
+    first_five = [
+        (isolated(common_name(name, classes)), probability) for name, probability in ranking[:5]
+    ]
     show_chart(
         probability_bars(first_five, kinds(noun)),
         f"The most likely {kinds(noun)}",

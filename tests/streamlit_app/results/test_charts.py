@@ -27,6 +27,11 @@ def test_the_bars_keep_the_order_given_and_carry_their_numbers() -> None:
     assert spec["encoding"]["y"]["sort"] is None
 
 
+def test_a_long_name_is_shortened_in_its_middle_so_that_the_number_stays() -> None:
+    axis = probability_bars(RANKING, "species").to_dict()["encoding"]["y"]["axis"]
+    assert axis["labelExpr"].endswith("'center')")
+
+
 def test_a_bar_is_as_long_as_its_share_of_certainty() -> None:
     spec = probability_bars(RANKING, "species").to_dict()
     assert spec["encoding"]["x"]["scale"]["domain"] == [0, 1]
