@@ -28,7 +28,7 @@ from trainer.checkpoint.closing import closing, guess
 from trainer.checkpoint.export.classifier_onnx import add_metadata, export
 from trainer.checkpoint.export.saliency_onnx import export_saliency
 from trainer.checkpoint.novelty import ACCEPTED, fit_novelty, subsample
-from trainer.checkpoint.predictions import cached_predictions
+from trainer.checkpoint.predictions import cached_predictions, keep_predictions
 from trainer.data.outliers import OUTLIERS
 from trainer.data.photo_folder import PhotoFolder
 from trainer.data.photo_set import PhotoSet
@@ -194,6 +194,7 @@ def calibrate_model(
     Returns:
         What was fitted, of one look and, in "looks", of several.
     """
+    keep_predictions(model, source, photos, "val")
     val, labels = cached_predictions(model, photos["val"]), photos["val"].labels
     fitted = {
         TEMPERATURE: temperature or fit_temperature(val.logits, labels),
@@ -218,6 +219,8 @@ def measure_model(
     Returns:
         For report.json: scores, thresholds, and how these do.
     """
+    for split in ("val", "test"):
+        keep_predictions(model, source, photos, split)
     answers = {split: cached_predictions(model, photos[split]) for split in ("val", "test")}
     threshold, test = fitted[NOVELTY_THRESHOLD], answers["test"].logits
     return {
