@@ -38,32 +38,7 @@ SPECIES = tuple(COLOURS)
 IMAGE_SIZE = 32
 NOVEL = 240.0  # a photo brighter than that shows no bird
 
-# Files that take longest, below tests/.
-LONGEST = [
-    "browser/test_demo.py",
-    "deploy/test_dockerfile.py",
-    "test_checkpoints.py",
-    "browser/test_every_page.py",
-    "trainer/utils/test_distributed.py",
-    "trainer/studies/test_ray.py",
-    "browser/test_names.py",
-    "trainer/model/test_kernels.py",
-]
-
 settings.register_profile("nightly", max_examples=20_000, deadline=None)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest files, then those with slow tests: each is run by one process, and
-    none should be alone with one at the end."""
-    longest = [Path(__file__).parent / name for name in LONGEST]
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(
-        key=lambda item: (
-            longest.index(item.path) if item.path in longest else len(longest),
-            item.path not in slow,
-        )
-    )
 
 
 def colour_checkpoint(folder: Path, **metadata: str | None) -> Path:
