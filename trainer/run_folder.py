@@ -107,7 +107,7 @@ def remove_state(folder: Path, recipe: Recipe | None = None) -> None:
 
     recipe: of a run whose last state is kept, if it could be trained longer.
     """
-    if recipe and can_be_longer(recipe) and (folder / STATE).exists():
+    if recipe and not obstacle_to_more(recipe) and (folder / STATE).exists():
         (folder / STATE).replace(folder / LAST_STATE)
     for file in (*folder.glob("earlier.*"), *folder.glob("state.*")):
         file.unlink(missing_ok=True)
@@ -126,25 +126,23 @@ def check_same(recipe: Recipe, stored: dict[str, Any], folder: Path) -> None:
         )
 
 
-def can_be_longer(recipe: Recipe) -> bool:
-    """Whether a recipe's first epochs are the same however many follow."""
-    return (
-        recipe.schedule == "constant" and recipe.first_scale == 1 and recipe.outlier_epochs is None
-    )
+def obstacle_to_more(recipe: Recipe) -> str:
+    """Words for what makes a recipe's first epochs depend on how many follow; empty: nothing."""
+    if recipe.schedule != "constant":
+        return f"the learning rate of its schedule, {recipe.schedule}, ends with that epoch"
+    if recipe.first_scale != 1:
+        scale = f"--initial-resolution {recipe.first_scale}"
+        return f"its crops have grown from {scale} by that epoch"
+    if recipe.outlier_epochs is not None:
+        return "its last epochs had the outliers"
+    return ""
 
 
 def check_longer(recipe: Recipe, epochs: int, folder: Path) -> None:
     """Raise TrainingError unless a run that was started for `epochs` can have a recipe's epochs."""
-    if recipe.epochs < epochs:
-        why = "it can only become longer"
-    elif recipe.schedule != "constant":
-        why = f"the learning rate of its schedule, {recipe.schedule}, ends with that epoch"
-    elif recipe.first_scale != 1:
-        scale = f"--initial-resolution {recipe.first_scale}"
-        why = f"its crops have grown from {scale} by that epoch"
-    elif recipe.outlier_epochs is not None:
-        why = "its last epochs had the outliers"
-    else:
+    shorter = "it can only become longer" if recipe.epochs < epochs else ""
+    why = shorter or obstacle_to_more(recipe)
+    if not why:
         return
     raise TrainingError(
         f"The run in {folder} was started with --epochs {epochs}, and cannot have {recipe.epochs}: "
